@@ -1,0 +1,68 @@
+import * as crypto from "crypto";
+import * as fs from "fs";
+import * as path from "path";
+
+import dockerignore from "@balena/dockerignore";
+
+/** What decides whether an image has to be built again. */
+export interface ContentInputs {
+    /** Folder that is the build context. */
+    readonly context: string;
+    /** Folders inside the context that the Dockerfile takes, its own first. */
+    readonly folders: readonly string[];
+    /** Build arguments, without those that carry the tag itself or a registry. */
+    readonly buildArgs: Readonly<Record<string, string>>;
+    /** Target platform, for example linux/amd64. */
+    readonly platform: string;
+    /** Tags of the project's own images that this one builds on. */
+    readonly builtOn: readonly string[];
+}
+
+/** 80 bits in hex: short enough to read aloud in part, and no collision is to be expected. */
+const TAG_LENGTH = 20;
+
+/**
+ * The tag of an image: a hash of everything that goes in. Equal for two checkouts whatever their path, umask, owner or
+ * file times are, so that an unchanged image is never built again and a preview already knows the reference.
+ *
+ * @throws Error when a folder does not exist.
+ */
+export function contentTag(inputs: ContentInputs): string {
+    const hash = crypto.createHash("sha256");
+    const add = (...fields: string[]) => hash.update(fields.map((f) => `${f.length}:${f}`).join("") + "\n");
+    for (const file of contentFiles(inputs.context, inputs.folders)) {
+        const full = path.join(inputs.context, file);
+        const digest = crypto.createHash("sha256").update(fs.readFileSync(full)).digest("hex");
+        add("file", file, isExecutable(full) ? "755" : "644", digest);
+    }
+    for (const [key, value] of Object.entries(inputs.buildArgs).sort(([a], [b]) => (a < b ? -1 : 1))) {
+        add("arg", key, value);
+    }
+    add("platform", inputs.platform);
+    inputs.builtOn.forEach((tag) => add("base", tag));
+    return hash.digest("hex").slice(0, TAG_LENGTH);
+}
+
+/** The files below `folders` that reach the builder, relative to the context, with forward slashes, sorted. */
+export function contentFiles(context: string, folders: readonly string[]): string[] {
+    const ignore = dockerignore();
+    const ignoreFile = path.join(context, ".dockerignore");
+    if (fs.existsSync(ignoreFile)) {
+        ignore.add(fs.readFileSync(ignoreFile, "utf8"));
+    }
+    const files = folders.flatMap((folder) =>
+        fs
+            .readdirSync(path.join(context, folder), { recursive: true, withFileTypes: true })
+            .filter((entry) => entry.isFile())
+            .map((entry) => path.relative(context, path.join(entry.parentPath, entry.name))),
+    );
+    return files
+        .filter((file) => !ignore.ignores(file))
+        .map((file) => file.split(path.sep).join("/"))
+        .sort();
+}
+
+/** Git keeps the owner's execute bit only; the other bits follow the umask of whoever checked out. */
+function isExecutable(file: string): boolean {
+    return (fs.statSync(file).mode & 0o100) !== 0;
+}

@@ -1,0 +1,223 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import { generatedPassword } from "./credentials";
+import { awaitTimeouts } from "./dataset";
+import {
+    containerSecurity,
+    disruptionBudget,
+    labels,
+    memoryVolume,
+    Placement,
+    podDefaults,
+    Resources,
+    selector,
+} from "./pod";
+
+/** One replicated system that dabaweb uses. */
+export interface Backend {
+    /** host:port for writes. */
+    readonly writer: pulumi.Input<string>;
+    /** host:port for reads; empty text: reads go to the writer. */
+    readonly readers: pulumi.Input<string>;
+    /** Password of the account `dabaweb`. */
+    readonly password: pulumi.Input<string>;
+}
+
+/** Arguments of {@link Dabaweb}. */
+export interface DabawebArgs extends Placement {
+    readonly namespace: pulumi.Input<string>;
+    /** Image references; they belong together: nginx carries the static files of that very dabaweb. */
+    readonly images: { readonly dabaweb: pulumi.Input<string>; readonly nginx: pulumi.Input<string> };
+    /** Number of pods, 1 or more. */
+    readonly replicas: number;
+    readonly mysql: Backend & {
+        /** Name of the database. */
+        readonly database: string;
+    };
+    readonly redis: Backend;
+    /** The address that browsers use, for example http://localhost:32000. */
+    readonly publicUrl: string;
+    readonly service:
+        { readonly type: "NodePort"; readonly nodePort: number } | { readonly type: "ClusterIP" };
+    /** CPU and memory of the container dabaweb, and of the migration. */
+    readonly resources: Resources;
+    /** CPU and memory of the container nginx. */
+    readonly nginxResources: Resources;
+    /** gunicorn worker processes of each pod. */
+    readonly workers: number;
+    /** Minutes that Pulumi waits for the migration, and then for the pods. Default: 10. */
+    readonly awaitMinutes?: number;
+    /** Image pull secret. Default: none. */
+    readonly pullSecret?: pulumi.Input<string>;
+}
+
+const GUNICORN_PORT = 8000;
+const NGINX_PORT = 8080;
+const SECRETS = "/run/secrets/dabaweb";
+
+/** The web tier: a migration that runs once per image, then pods of dabaweb and nginx behind one Service. */
+export class Dabaweb extends pulumi.ComponentResource {
+    constructor(name: string, args: DabawebArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dabaweb:index:Dabaweb", name, {}, opts);
+        const meta = { namespace: args.namespace, labels: labels(name, name) };
+        // Named by Kubernetes: a changed password is a new Secret, so the pods that read it are rolled.
+        const credentials = new k8s.core.v1.Secret(
+            `${name}-credentials`,
+            {
+                metadata: meta,
+                immutable: true,
+                stringData: {
+                    "mysql-password": args.mysql.password,
+                    "redis-password": args.redis.password,
+                    "secret-key": generatedPassword(`${name}-secret-key`, { parent: this }, 64),
+                },
+            },
+            { parent: this },
+        );
+        const app = appContainer(args);
+        const volumes: k8s.types.input.core.v1.Volume[] = [
+            memoryVolume("run", "8Mi"),
+            memoryVolume("tmp", "64Mi"),
+            { name: "credentials", secret: { secretName: credentials.metadata.name, defaultMode: 0o440 } },
+        ];
+        const migrationLabels = labels(name, `${name}-migrate`);
+        const migration = new k8s.batch.v1.Job(
+            `${name}-migrate`,
+            {
+                metadata: { namespace: args.namespace, labels: migrationLabels },
+                spec: {
+                    backoffLimit: 3,
+                    activeDeadlineSeconds: (args.awaitMinutes ?? 10) * 60,
+                    template: {
+                        metadata: { labels: migrationLabels },
+                        spec: {
+                            ...podDefaults(`${name}-migrate`, args, 1, args.pullSecret),
+                            restartPolicy: "Never",
+                            containers: [{ ...app, name: "migrate", args: ["migrate"] }],
+                            volumes,
+                        },
+                    },
+                },
+            },
+            { parent: this, customTimeouts: awaitTimeouts(args.awaitMinutes) },
+        );
+        new k8s.apps.v1.Deployment(
+            name,
+            {
+                metadata: { ...meta, name },
+                spec: {
+                    replicas: args.replicas,
+                    revisionHistoryLimit: 10,
+                    // The old pods go only when as many new ones are ready: also a single pod is replaced without a gap.
+                    strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+                    selector: { matchLabels: selector(name) },
+                    template: {
+                        metadata: { labels: labels(name, name) },
+                        spec: {
+                            ...podDefaults(name, args, args.replicas, args.pullSecret),
+                            containers: [
+                                {
+                                    ...app,
+                                    args: ["serve"],
+                                    ports: [{ name: "gunicorn", containerPort: GUNICORN_PORT }],
+                                    startupProbe: httpProbe("/livez", GUNICORN_PORT, 2, 60),
+                                    readinessProbe: httpProbe("/readyz", GUNICORN_PORT, 5, 2),
+                                    livenessProbe: httpProbe("/livez", GUNICORN_PORT, 10, 6),
+                                    lifecycle: drain,
+                                },
+                                nginxContainer(args),
+                            ],
+                            volumes: [...volumes, memoryVolume("nginx", "32Mi")],
+                        },
+                    },
+                },
+            },
+            { parent: this, dependsOn: [migration], customTimeouts: awaitTimeouts(args.awaitMinutes) },
+        );
+        new k8s.core.v1.Service(
+            name,
+            {
+                metadata: { ...meta, name },
+                spec: {
+                    type: args.service.type,
+                    selector: selector(name),
+                    ports: [
+                        {
+                            name: "http",
+                            port: 80,
+                            targetPort: NGINX_PORT,
+                            ...(args.service.type === "NodePort" ? { nodePort: args.service.nodePort } : {}),
+                        },
+                    ],
+                },
+            },
+            { parent: this },
+        );
+        disruptionBudget(name, name, args.namespace, args.replicas, { parent: this });
+        this.registerOutputs({});
+    }
+}
+
+/**
+ * Seconds that a stopping container still serves before it gets SIGTERM: the time that every node needs to learn that
+ * the pod left the Service. The kubelet sleeps, so the image needs no shell for it.
+ */
+const drain: k8s.types.input.core.v1.Lifecycle = { preStop: { sleep: { seconds: 5 } } };
+
+function httpProbe(
+    path: string,
+    port: number,
+    periodSeconds: number,
+    failureThreshold: number,
+): k8s.types.input.core.v1.Probe {
+    return { httpGet: { path, port }, periodSeconds, failureThreshold, timeoutSeconds: 5 };
+}
+
+function appContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
+    const env: Record<string, pulumi.Input<string>> = {
+        MYSQL_WRITER: args.mysql.writer,
+        MYSQL_READERS: args.mysql.readers,
+        MYSQL_DATABASE: args.mysql.database,
+        MYSQL_USER: "dabaweb",
+        MYSQL_PASSWORD_FILE: `${SECRETS}/mysql-password`,
+        REDIS_WRITER: args.redis.writer,
+        REDIS_READERS: args.redis.readers,
+        REDIS_USER: "dabaweb",
+        REDIS_PASSWORD_FILE: `${SECRETS}/redis-password`,
+        SECRET_KEY_FILE: `${SECRETS}/secret-key`,
+        PUBLIC_URL: args.publicUrl,
+        WEB_WORKERS: String(args.workers),
+    };
+    return {
+        name: "dabaweb",
+        image: args.images.dabaweb,
+        imagePullPolicy: "IfNotPresent",
+        env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
+        resources: args.resources,
+        securityContext: containerSecurity,
+        terminationMessagePolicy: "FallbackToLogsOnError",
+        volumeMounts: [
+            { name: "run", mountPath: "/run/dabaweb" },
+            { name: "tmp", mountPath: "/tmp" },
+            { name: "credentials", mountPath: SECRETS, readOnly: true },
+        ],
+    };
+}
+
+function nginxContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
+    return {
+        name: "nginx",
+        image: args.images.nginx,
+        imagePullPolicy: "IfNotPresent",
+        ports: [{ name: "http", containerPort: NGINX_PORT }],
+        resources: args.nginxResources,
+        securityContext: containerSecurity,
+        terminationMessagePolicy: "FallbackToLogsOnError",
+        startupProbe: httpProbe("/nginx-health", NGINX_PORT, 2, 30),
+        readinessProbe: httpProbe("/nginx-health", NGINX_PORT, 5, 2),
+        livenessProbe: httpProbe("/nginx-health", NGINX_PORT, 10, 6),
+        lifecycle: drain,
+        volumeMounts: [{ name: "nginx", mountPath: "/run/nginx" }],
+    };
+}

@@ -1,0 +1,203 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import {
+    containerSecurity,
+    disruptionBudget,
+    execProbe,
+    labels,
+    memoryVolume,
+    Placement,
+    podDefaults,
+    Resources,
+    selector,
+} from "./pod";
+
+/** What a user decides about the pods and volumes of one master or one group of slaves. */
+export interface DatasetOptions extends Placement {
+    /** Size of each pod's volume, for example 1Gi. */
+    readonly storage: string;
+    /** StorageClass of each volume. undefined: the cluster's default; "": no dynamic provisioning. */
+    readonly storageClass?: string;
+    /** CPU and memory of the container. */
+    readonly resources: Resources;
+    /** Minutes that Pulumi waits for readiness. Default: 10. */
+    readonly awaitMinutes?: number;
+}
+
+/** Arguments of {@link Dataset}. */
+export interface DatasetArgs extends DatasetOptions {
+    /** Name of the system that it is part of, for example redis. */
+    readonly system: string;
+    readonly namespace: pulumi.Input<string>;
+    /** Image reference. */
+    readonly image: pulumi.Input<string>;
+    /** Number of pods; 0 is allowed. */
+    readonly replicas: number;
+    /** Port that the engine listens on. */
+    readonly port: number;
+    /** Folder name below /run for sockets and rendered configuration, for example redis. */
+    readonly runDirectory: string;
+    /** Environment of every container of the pod. */
+    readonly env: Readonly<Record<string, string>>;
+    /** Name of the Secret that is mounted at /run/secrets/<system>. */
+    readonly credentials: pulumi.Input<string>;
+    /** Name of the ConfigMap, there only after the first start, that forbids a master to begin empty. */
+    readonly initialisedMarker?: string;
+    /** Command of an init container that fills an empty volume. Default: none. */
+    readonly seedCommand?: string;
+    /** Image pull secret. Default: none. */
+    readonly pullSecret?: pulumi.Input<string>;
+    /** true: the volumes cannot be deleted until they are unprotected. Default: false. */
+    readonly protect?: boolean;
+}
+
+/**
+ * Pods with a volume each: a StatefulSet, its volumes, a Service that leads to the ready pods and a headless one that
+ * names each pod. Every object is called after the component (`<name>`, `<name>-pods`, `data-<name>-<n>`).
+ */
+export class Dataset extends pulumi.ComponentResource {
+    /** `<name>.<namespace>.svc:<port>`, which leads to ready pods only. Plain text: nothing waits for endpoints. */
+    readonly address: pulumi.Output<string>;
+    /** Resolves when the pods are ready. */
+    readonly statefulSet: k8s.apps.v1.StatefulSet;
+
+    constructor(name: string, args: DatasetArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dabaweb:index:Dataset", name, {}, opts);
+        const meta = (suffix = "") => ({
+            name: `${name}${suffix}`,
+            namespace: args.namespace,
+            labels: labels(args.system, name),
+        });
+        const headless = new k8s.core.v1.Service(
+            `${name}-pods`,
+            {
+                metadata: meta("-pods"),
+                spec: {
+                    clusterIP: "None",
+                    publishNotReadyAddresses: true,
+                    selector: selector(name),
+                    ports: [{ name: args.system, port: args.port }],
+                },
+            },
+            { parent: this },
+        );
+        new k8s.core.v1.Service(
+            name,
+            {
+                metadata: meta(),
+                spec: { selector: selector(name), ports: [{ name: args.system, port: args.port }] },
+            },
+            { parent: this },
+        );
+        // Declared here and adopted by the StatefulSet, so that class, size and growth are ordinary changes that a
+        // preview shows; a claim template could not be changed after creation.
+        const claim = {
+            accessModes: ["ReadWriteOnce"],
+            resources: { requests: { storage: args.storage } },
+            ...(args.storageClass === undefined ? {} : { storageClassName: args.storageClass }),
+        };
+        const volumes = Array.from(
+            { length: args.replicas },
+            (_, ordinal) =>
+                new k8s.core.v1.PersistentVolumeClaim(
+                    `data-${name}-${ordinal}`,
+                    {
+                        metadata: {
+                            name: `data-${name}-${ordinal}`,
+                            namespace: args.namespace,
+                            labels: labels(args.system, name),
+                        },
+                        spec: claim,
+                    },
+                    { parent: this, protect: args.protect },
+                ),
+        );
+        this.statefulSet = new k8s.apps.v1.StatefulSet(
+            name,
+            {
+                metadata: meta(),
+                spec: {
+                    replicas: args.replicas,
+                    serviceName: headless.metadata.name,
+                    podManagementPolicy: "Parallel",
+                    revisionHistoryLimit: 10,
+                    selector: { matchLabels: selector(name) },
+                    template: {
+                        metadata: { labels: labels(args.system, name) },
+                        spec: podSpec(name, args),
+                    },
+                    volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],
+                },
+            },
+            {
+                parent: this,
+                dependsOn: volumes,
+                ignoreChanges: ["spec.volumeClaimTemplates"],
+                customTimeouts: awaitTimeouts(args.awaitMinutes),
+            },
+        );
+        disruptionBudget(name, args.system, args.namespace, args.replicas, { parent: this });
+        this.address = pulumi.interpolate`${name}.${args.namespace}.svc:${args.port}`;
+        this.registerOutputs({ address: this.address });
+    }
+}
+
+/** Pulumi's deadline for an object to become ready. */
+export function awaitTimeouts(minutes = 10): pulumi.CustomTimeouts {
+    return { create: `${minutes}m`, update: `${minutes}m` };
+}
+
+function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSpec {
+    const container = (containerName: string): k8s.types.input.core.v1.Container => ({
+        name: containerName,
+        image: args.image,
+        imagePullPolicy: "IfNotPresent",
+        env: [
+            { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+            { name: "POD_IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } },
+            ...Object.entries(args.env).map(([key, value]) => ({ name: key, value })),
+        ],
+        resources: args.resources,
+        securityContext: containerSecurity,
+        terminationMessagePolicy: "FallbackToLogsOnError",
+        volumeMounts: [
+            { name: "data", mountPath: "/data" },
+            { name: "run", mountPath: `/run/${args.runDirectory}` },
+            { name: "tmp", mountPath: "/tmp" },
+            { name: "credentials", mountPath: `/run/secrets/${args.system}`, readOnly: true },
+            ...(args.initialisedMarker === undefined
+                ? []
+                : [{ name: "initialised", mountPath: "/run/initialised", readOnly: true }]),
+        ],
+    });
+    return {
+        ...podDefaults(name, args, args.replicas, args.pullSecret),
+        ...(args.seedCommand === undefined
+            ? {}
+            : {
+                  initContainers: [
+                      { ...container("seed"), command: [`/opt/dabaweb/bin/${args.seedCommand}`] },
+                  ],
+              }),
+        containers: [
+            {
+                ...container(args.system),
+                ports: [{ name: args.system, containerPort: args.port }],
+                // 10 minutes: crash recovery of a large volume must not be interrupted, or it begins again.
+                startupProbe: execProbe("live", { periodSeconds: 2, failureThreshold: 300 }),
+                readinessProbe: execProbe("ready", { periodSeconds: 3, failureThreshold: 3 }),
+                livenessProbe: execProbe("live", { periodSeconds: 10, failureThreshold: 6 }),
+            },
+        ],
+        volumes: [
+            memoryVolume("run", "8Mi"),
+            memoryVolume("tmp", "32Mi"),
+            // 0440 rather than 0400: the files belong to root, the pod reads them through fsGroup.
+            { name: "credentials", secret: { secretName: args.credentials, defaultMode: 0o440 } },
+            ...(args.initialisedMarker === undefined
+                ? []
+                : [{ name: "initialised", configMap: { name: args.initialisedMarker, optional: true } }]),
+        ],
+    };
+}

@@ -1,0 +1,126 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+/** CPU (cores) and memory (bytes) as Kubernetes quantities. */
+export type Amounts = { readonly cpu: string; readonly memory: string };
+
+/** What a container asks for and what it may not exceed. */
+export interface Resources {
+    readonly requests: Amounts;
+    readonly limits: Amounts;
+}
+
+/** Where the pods of a workload may run. One type for every workload. */
+export interface Placement {
+    /** Node labels that a pod needs. Default: any node. */
+    readonly nodeSelector?: Record<string, string>;
+    /** Taints that a pod tolerates. Default: none. */
+    readonly tolerations?: k8s.types.input.core.v1.Toleration[];
+    /** An existing PriorityClass. Default: the cluster's. */
+    readonly priorityClassName?: string;
+}
+
+/** User and group of every container; none of the images relies on the number, above 10000 keeps clear of host users. */
+const UID = 10001;
+
+/** Seconds between SIGTERM and SIGKILL. Above Redis's shutdown-timeout (10 s) and gunicorn's graceful timeout (25 s). */
+export const GRACE_SECONDS = 60;
+
+/** The standard labels; `component` tells the workloads of one system apart and is what selectors use. */
+export function labels(system: string, component: string): Record<string, string> {
+    return {
+        "app.kubernetes.io/name": component,
+        "app.kubernetes.io/part-of": system,
+        "app.kubernetes.io/managed-by": "pulumi",
+    };
+}
+
+/** The one label of {@link labels} that never changes, for selectors, which are immutable. */
+export function selector(component: string): Record<string, string> {
+    return { "app.kubernetes.io/name": component };
+}
+
+/** The security context of every container, as Pod Security `restricted` wants it, with a read-only root. */
+export const containerSecurity: k8s.types.input.core.v1.SecurityContext = {
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ["ALL"] },
+    readOnlyRootFilesystem: true,
+    runAsNonRoot: true,
+};
+
+/** A readiness, liveness or startup probe that runs a command of the image. Times in seconds. */
+export function execProbe(
+    command: string,
+    times: { periodSeconds: number; failureThreshold: number; timeoutSeconds?: number },
+): k8s.types.input.core.v1.Probe {
+    return { exec: { command: [`/opt/dabaweb/bin/${command}`] }, timeoutSeconds: 5, ...times };
+}
+
+/** A writable directory in memory; its content counts against the memory limit of the container that writes it. */
+export function memoryVolume(name: string, sizeLimit: string): k8s.types.input.core.v1.Volume {
+    return { name, emptyDir: { medium: "Memory", sizeLimit } };
+}
+
+/** The parts of a pod's spec that are the same for every workload. */
+export function podDefaults(
+    component: string,
+    placement: Placement,
+    replicas: number,
+    pullSecret?: pulumi.Input<string>,
+): Omit<k8s.types.input.core.v1.PodSpec, "containers"> {
+    return {
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        terminationGracePeriodSeconds: GRACE_SECONDS,
+        securityContext: {
+            runAsNonRoot: true,
+            runAsUser: UID,
+            runAsGroup: UID,
+            fsGroup: UID,
+            fsGroupChangePolicy: "OnRootMismatch",
+            seccompProfile: { type: "RuntimeDefault" },
+        },
+        ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
+        ...(Object.keys(placement.nodeSelector ?? {}).length > 0
+            ? { nodeSelector: placement.nodeSelector }
+            : {}),
+        ...((placement.tolerations ?? []).length > 0 ? { tolerations: placement.tolerations } : {}),
+        ...(placement.priorityClassName === undefined
+            ? {}
+            : { priorityClassName: placement.priorityClassName }),
+        ...(replicas > 1
+            ? {
+                  topologySpreadConstraints: [
+                      {
+                          maxSkew: 1,
+                          topologyKey: "kubernetes.io/hostname",
+                          // Soft: on a one-node cluster the second pod must still run.
+                          whenUnsatisfiable: "ScheduleAnyway",
+                          labelSelector: { matchLabels: selector(component) },
+                      },
+                  ],
+              }
+            : {}),
+    };
+}
+
+/** A PodDisruptionBudget that lets a drain take one pod at a time; undefined for a single pod, which it would block. */
+export function disruptionBudget(
+    component: string,
+    system: string,
+    namespace: pulumi.Input<string>,
+    replicas: number,
+    opts: pulumi.CustomResourceOptions,
+): k8s.policy.v1.PodDisruptionBudget | undefined {
+    if (replicas < 2) {
+        return undefined;
+    }
+    return new k8s.policy.v1.PodDisruptionBudget(
+        component,
+        {
+            metadata: { name: component, namespace, labels: labels(system, component) },
+            spec: { maxUnavailable: 1, selector: { matchLabels: selector(component) } },
+        },
+        opts,
+    );
+}

@@ -1,0 +1,106 @@
+/**
+ * Writes docs/config.md from the schema in config.ts: `npm run docs`. The unit tests compare the two.
+ */
+import * as fs from "fs";
+import * as path from "path";
+
+import { z } from "zod";
+
+import { PROJECT, schema } from "../config";
+
+interface JsonSchema {
+    type?: string;
+    const?: unknown;
+    enum?: unknown[];
+    description?: string;
+    default?: unknown;
+    minimum?: number;
+    maximum?: number;
+    pattern?: string;
+    format?: string;
+    properties?: Record<string, JsonSchema>;
+    required?: string[];
+    items?: JsonSchema;
+    additionalProperties?: JsonSchema | boolean;
+    anyOf?: JsonSchema[];
+    oneOf?: JsonSchema[];
+}
+
+/** The page as text. */
+export function configPage(): string {
+    const root = z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
+    return [
+        "# Stack configuration",
+        "",
+        `Every key of \`Pulumi.<stack>.yaml\`, under the prefix \`${PROJECT}:\`. Made by \`npm run docs\` from the schema in`,
+        "[config.ts](../config.ts), which also refuses whatever is not listed here. A key in **bold** has to be set.",
+        "",
+        "| key | allowed | default | meaning |",
+        "| --- | --- | --- | --- |",
+        ...rows(root, ""),
+        "",
+    ].join("\n");
+}
+
+function rows(object: JsonSchema, prefix: string): string[] {
+    return Object.entries(object.properties ?? {}).flatMap(([key, value]) => {
+        const required = object.required?.includes(key) ?? false;
+        const name = `\`${prefix}${key}\``;
+        const forms = value.oneOf ?? value.anyOf;
+        const line = [
+            required ? `**${name}**` : name,
+            allowed(value),
+            value.default === undefined || isObject(value) ? "" : `\`${JSON.stringify(value.default)}\``,
+            value.description ?? "",
+        ];
+        const children = (forms ?? [value]).flatMap((form) =>
+            rows(withDefaults(form, value.default), `${prefix}${key}.`),
+        );
+        return [`| ${line.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`, ...new Set(children)];
+    });
+}
+
+function isObject(value: JsonSchema): boolean {
+    return value.properties !== undefined;
+}
+
+/** An object with a default as a whole shows that default at its keys. */
+function withDefaults(object: JsonSchema, value: unknown): JsonSchema {
+    if (object.properties === undefined || value === null || typeof value !== "object") {
+        return object;
+    }
+    const given = value as Record<string, unknown>;
+    const properties = Object.fromEntries(
+        Object.entries(object.properties).map(([key, property]) => [
+            key,
+            key in given ? { ...property, default: given[key] } : property,
+        ]),
+    );
+    return { ...object, properties, required: object.required?.filter((key) => !(key in given)) };
+}
+
+function allowed(value: JsonSchema): string {
+    const forms = value.oneOf ?? value.anyOf;
+    if (forms !== undefined) {
+        return [...new Set(forms.map(allowed))].join(" or ");
+    }
+    if (value.enum !== undefined || value.const !== undefined) {
+        return (value.enum ?? [value.const]).map((item) => `\`${String(item)}\``).join(" or ");
+    }
+    switch (value.type) {
+        case "integer":
+            return `${value.minimum ?? "any"} to ${(value.maximum ?? 0) > 1e15 ? "any" : value.maximum}`;
+        case "boolean":
+            return "`true` or `false`";
+        case "array":
+            return "list";
+        case "object":
+            return isObject(value) ? "" : "names and texts";
+        default:
+            return value.format === "uri" ? "URL" : "text";
+    }
+}
+
+if (require.main === module) {
+    fs.writeFileSync(path.join(__dirname, "config.md"), configPage());
+}

@@ -1,0 +1,25 @@
+import eslint from "@eslint/js";
+import tseslint from "typescript-eslint";
+
+export default tseslint.config(
+    { ignores: ["node_modules/", "artifacts/"] },
+    eslint.configs.recommended,
+    ...tseslint.configs.recommended,
+    {
+        files: ["**/*.js"],
+        languageOptions: { globals: { require: "readonly", module: "writable", process: "readonly" } },
+        rules: { "@typescript-eslint/no-require-imports": "off" },
+    },
+    {
+        files: ["**/*.ts"],
+        languageOptions: { parserOptions: { projectService: true } },
+        rules: {
+            curly: "error",
+            eqeqeq: "error",
+            "@typescript-eslint/no-floating-promises": "error",
+            "@typescript-eslint/switch-exhaustiveness-check": "off",
+            // The program and the test recorder are loaded by require, after the mocks are set.
+            "@typescript-eslint/no-require-imports": "off",
+        },
+    },
+);

@@ -1,0 +1,114 @@
+import * as docker from "@pulumi/docker";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import { Dabaweb } from "./components/dabaweb";
+import { Images, mapImages, References } from "./components/images";
+import { MySQL } from "./components/mysql";
+import { stackNamespace } from "./components/namespace";
+import { Redis } from "./components/redis";
+import { pullSecret, registryAuth } from "./components/registry";
+import { PROJECT, readConfig, StackConfig } from "./config";
+import { deployedCluster, preflight } from "./preflight";
+
+/** The program: configuration, preflight, images, systems, outputs. */
+async function main() {
+    const config = readConfig();
+    const cluster = await preflight(config, await deployedCluster());
+
+    const provider = new k8s.Provider("kubernetes", {
+        context: config.kubeContext,
+        // Fixed, so that another kubeconfig path or user makes no difference; the preflight knows clusters apart.
+        clusterIdentifier: `${PROJECT}-${pulumi.getStack()}`,
+        // A changed password is an update of the Secret in place, not a new Secret under another name.
+        enableSecretMutable: true,
+    });
+
+    const images = imageReferences(config);
+    const namespace = stackNamespace(config.namespace, { provider });
+    const shared = {
+        namespace,
+        pullSecret: pullSecret(config.registry, namespace, { provider }),
+        protect: config.protect,
+    };
+
+    const redis = new Redis(
+        "redis",
+        {
+            ...shared,
+            images: { master: images["redis-master"], slave: images["redis-slave"] },
+            master: withStorageClass(config, "redis-master"),
+            slave: withStorageClass(config, "redis-slave"),
+        },
+        { provider },
+    );
+
+    const mysql = new MySQL(
+        "mysql",
+        {
+            ...shared,
+            images: { master: images["mysql-master"], slave: images["mysql-slave"] },
+            master: withStorageClass(config, "mysql-master"),
+            slave: withStorageClass(config, "mysql-slave"),
+            database: "form",
+        },
+        { provider },
+    );
+
+    new Dabaweb(
+        "dabacluster",
+        {
+            ...shared,
+            ...config.dabacluster,
+            images: { dabaweb: images.dabaweb, nginx: images.nginx },
+            mysql: {
+                writer: mysql.writer,
+                readers: mysql.readers,
+                password: mysql.password,
+                database: "form",
+            },
+            redis: { writer: redis.writer, readers: redis.readers, password: redis.password },
+            publicUrl: config.publicUrl,
+            service: config.service,
+        },
+        { provider },
+    );
+
+    return {
+        url: config.publicUrl,
+        namespace,
+        ...(cluster.fingerprint === undefined ? {} : { cluster: cluster.fingerprint }),
+        redis: { writer: redis.writer, readers: redis.readers },
+        mysql: { writer: mysql.writer, readers: mysql.readers },
+        images,
+    };
+}
+
+function imageReferences(config: StackConfig): References {
+    const { images: pinned, registry } = config;
+    if (pinned !== undefined) {
+        return mapImages((image) => pulumi.output(pinned[image]));
+    }
+    const provider = new docker.Provider("docker", { registryAuth: registryAuth(registry) });
+    return new Images(
+        "images",
+        {
+            repositoryPrefix: `${registry.address}/${PROJECT}/${pulumi.getStack()}`,
+            platform: config.platform,
+            keepRemotely: registry.keepImages,
+            imageMirror: config.mirror.images,
+            pipMirror: config.mirror.pip,
+        },
+        { provider },
+    ).references;
+}
+
+/** The settings of a workload with the stack's storage class where it names none of its own. */
+function withStorageClass<T extends "redis-master" | "redis-slave" | "mysql-master" | "mysql-slave">(
+    config: StackConfig,
+    workload: T,
+): StackConfig[T] {
+    return { ...config[workload], storageClass: config[workload].storageClass ?? config.storageClass };
+}
+
+export = main;

@@ -1,0 +1,306 @@
+import { execFile } from "child_process";
+import { promisify } from "util";
+
+import { CoreV1Api, KubeConfig, StorageV1Api, V1PersistentVolumeClaim } from "@kubernetes/client-node";
+import * as pulumi from "@pulumi/pulumi";
+
+import { quantityValue } from "./components/quantity";
+import { registryUrl } from "./components/registry";
+import { StackConfig } from "./config";
+
+/** What the preflight found. */
+export interface Cluster {
+    /**
+     * UID of the kube-system namespace, the usual fingerprint of a cluster; undefined where none answered. It is kept
+     * as a stack output, so that the next run notices when the kubeconfig leads to another cluster.
+     */
+    readonly fingerprint: string | undefined;
+}
+
+/** What the cluster and the machine hold, as far as the checks need it. Everything undefined could not be read. */
+export interface Facts {
+    readonly fingerprint: string;
+    readonly storageClasses:
+        ReadonlyArray<{ name: string; isDefault: boolean; expandable: boolean }> | undefined;
+    readonly nodePlatforms: readonly string[] | undefined;
+    readonly namespace: { labels: Readonly<Record<string, string>> } | "absent" | undefined;
+    readonly nodePortOwner: string | undefined;
+    readonly volumes:
+        ReadonlyArray<{ name: string; storageClass: string | undefined; size: string }> | undefined;
+}
+
+/** Each question to the cluster may take that long, in milliseconds; kubectl's own default is to wait for ever. */
+const TIMEOUT_MS = 10_000;
+
+const DATASETS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave"] as const;
+
+/**
+ * Asks the live cluster, registry and Docker Engine everything that would otherwise fail half-way. It reads, never
+ * writes, and it is finished before the first resource is registered.
+ *
+ * In a preview an absent cluster, registry or Docker is one line of warning; in an update it is an error.
+ *
+ * @throws pulumi.RunError naming everything that does not fit.
+ */
+export async function preflight(config: StackConfig, known: string | undefined): Promise<Cluster> {
+    const [cluster, toolProblems] = await Promise.all([
+        askCluster(config).catch((error: Error) => error),
+        config.images === undefined ? toolsProblems(config) : [],
+    ]);
+    const problems: string[] = [];
+    const unreachable: string[] = [...toolProblems];
+    if (cluster instanceof Error) {
+        unreachable.push(
+            `the cluster of context ${config.kubeContext} (KUBECONFIG ${process.env.KUBECONFIG ?? "unset"}) does not ` +
+                `answer: ${cluster.message}; check the context and the kubeconfig, or run \`make local-up\``,
+        );
+    } else {
+        problems.push(...misfits(config, cluster, known));
+    }
+    if (unreachable.length > 0 && pulumi.runtime.isDryRun()) {
+        unreachable.forEach((problem) => void pulumi.log.warn(`not checked: ${problem}.`));
+    } else {
+        problems.push(...unreachable);
+    }
+    if (problems.length > 0) {
+        throw new pulumi.RunError(
+            `Preflight found what would fail, nothing was changed:\n${problems.map((p) => `  - ${p}.`).join("\n")}`,
+        );
+    }
+    return { fingerprint: cluster instanceof Error ? known : cluster.fingerprint };
+}
+
+/** The cluster that this stack was deployed to last, from its own outputs; undefined before the first update. */
+export async function deployedCluster(): Promise<string | undefined> {
+    const self = new pulumi.StackReference(
+        `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
+    );
+    const { value } = await self.getOutputDetails("cluster");
+    return typeof value === "string" ? value : undefined;
+}
+
+/**
+ * What of the configuration does not fit the cluster, one sentence each.
+ *
+ * @param known fingerprint of the cluster that the stack was deployed to; undefined before the first update.
+ */
+export function misfits(config: StackConfig, facts: Facts, known: string | undefined): string[] {
+    if (known !== undefined && known !== facts.fingerprint) {
+        return [
+            `context ${config.kubeContext} leads to cluster ${facts.fingerprint}, but this stack lives on cluster ` +
+                `${known}; point KUBECONFIG and kubeContext back, or destroy the stack there first`,
+        ];
+    }
+    return [
+        ...namespaceMisfits(config, facts),
+        ...platformMisfits(config, facts),
+        ...nodePortMisfits(config, facts),
+        ...storageMisfits(config, facts),
+    ];
+}
+
+function namespaceMisfits({ namespace }: StackConfig, facts: Facts): string[] {
+    if (namespace.create || facts.namespace === undefined) {
+        return [];
+    }
+    if (facts.namespace === "absent") {
+        return [
+            `namespace ${namespace.name} does not exist and namespace.create is false; make it with ` +
+                `\`kubectl create namespace ${namespace.name}\` and label it pod-security.kubernetes.io/enforce=restricted`,
+        ];
+    }
+    const enforced = facts.namespace.labels["pod-security.kubernetes.io/enforce"];
+    return enforced === "restricted"
+        ? []
+        : [
+              `namespace ${namespace.name} has pod-security.kubernetes.io/enforce=${enforced ?? "(unset)"}; it must be ` +
+                  `restricted: \`kubectl label namespace ${namespace.name} pod-security.kubernetes.io/enforce=restricted --overwrite\``,
+          ];
+}
+
+function platformMisfits({ platform }: StackConfig, { nodePlatforms }: Facts): string[] {
+    if (nodePlatforms === undefined || nodePlatforms.includes(platform)) {
+        return [];
+    }
+    return [
+        `platform is ${platform}, but the nodes are ${[...new Set(nodePlatforms)].join(", ") || "none"}; ` +
+            `set platform to one that a node has`,
+    ];
+}
+
+function nodePortMisfits({ service, namespace }: StackConfig, { nodePortOwner }: Facts): string[] {
+    if (service.type !== "NodePort" || nodePortOwner === undefined) {
+        return [];
+    }
+    return nodePortOwner === `${namespace.name}/dabacluster`
+        ? []
+        : [
+              `nodePort ${service.nodePort} is taken by Service ${nodePortOwner}; choose another one from 30000 to 32767`,
+          ];
+}
+
+function storageMisfits(config: StackConfig, { storageClasses, volumes }: Facts): string[] {
+    return DATASETS.flatMap((name) => {
+        const { storage, storageClass = config.storageClass } = config[name];
+        const wanted = storageClass ?? storageClasses?.find((c) => c.isDefault)?.name;
+        if (storageClasses !== undefined && wanted === undefined) {
+            return [
+                `${name} names no storageClass and the cluster has no default one; set storageClass to one of ` +
+                    listed(storageClasses.map((c) => c.name)),
+            ];
+        }
+        if (storageClasses !== undefined && wanted !== "" && !storageClasses.some((c) => c.name === wanted)) {
+            return [
+                `storageClass ${wanted} of ${name} does not exist; the cluster has ${listed(storageClasses.map((c) => c.name))}`,
+            ];
+        }
+        const existing = (volumes ?? []).filter((volume) =>
+            new RegExp(`^data-${name}-\\d+$`).test(volume.name),
+        );
+        return existing.flatMap((volume) => {
+            if (storageClass !== undefined && volume.storageClass !== storageClass) {
+                return [
+                    `volume ${volume.name} has storageClass ${volume.storageClass ?? "(none)"} and cannot become ` +
+                        `${storageClass || '""'}, as that would replace it and its data; set it back`,
+                ];
+            }
+            const [have, want] = [quantityValue(volume.size), quantityValue(storage)];
+            if (want < have) {
+                return [
+                    `volume ${volume.name} has ${volume.size} and cannot shrink to ${storage}; set it back`,
+                ];
+            }
+            const expandable = storageClasses?.find((c) => c.name === volume.storageClass)?.expandable;
+            return want > have && expandable === false
+                ? [
+                      `volume ${volume.name} cannot grow from ${volume.size} to ${storage}, because storageClass ` +
+                          `${volume.storageClass} does not allow expansion; set it back or use a class that does`,
+                  ]
+                : [];
+        });
+    });
+}
+
+function listed(names: readonly string[]): string {
+    return names.length > 0 ? names.join(", ") : "none";
+}
+
+async function askCluster(config: StackConfig): Promise<Facts> {
+    const kubeConfig = new KubeConfig();
+    kubeConfig.loadFromDefault();
+    if (kubeConfig.getContextObject(config.kubeContext) === null) {
+        throw new Error(
+            `the kubeconfig has no such context, but ${listed(kubeConfig.contexts.map((c) => c.name))}`,
+        );
+    }
+    kubeConfig.setCurrentContext(config.kubeContext);
+    const core = kubeConfig.makeApiClient(CoreV1Api);
+    const storage = kubeConfig.makeApiClient(StorageV1Api);
+    const namespace = config.namespace.name;
+    const system = await withTimeout(core.readNamespace({ name: "kube-system" }));
+    const [classes, nodes, own, services, claims] = await Promise.all([
+        readable(storage.listStorageClass(), "storage classes"),
+        readable(core.listNode(), "nodes"),
+        config.namespace.create
+            ? undefined
+            : readable<{ metadata?: { labels?: Record<string, string> } } | "absent">(
+                  core.readNamespace({ name: namespace }).catch((error: unknown) => absentOr(error)),
+                  `namespace ${namespace}`,
+              ),
+        config.service.type === "NodePort"
+            ? readable(core.listServiceForAllNamespaces(), "the Services of all namespaces (nodePort)")
+            : undefined,
+        readable(core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
+    ]);
+    const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
+    const owner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
+    return {
+        fingerprint: system.metadata?.uid ?? "",
+        storageClasses: classes?.items.map((c) => ({
+            name: c.metadata?.name ?? "",
+            isDefault: c.metadata?.annotations?.["storageclass.kubernetes.io/is-default-class"] === "true",
+            expandable: c.allowVolumeExpansion === true,
+        })),
+        nodePlatforms: nodes?.items.map(
+            (n) => `${n.status?.nodeInfo?.operatingSystem}/${n.status?.nodeInfo?.architecture}`,
+        ),
+        namespace: own === undefined || own === "absent" ? own : { labels: own.metadata?.labels ?? {} },
+        nodePortOwner: owner && `${owner.metadata?.namespace}/${owner.metadata?.name}`,
+        volumes: claims?.items.map(volumeFact),
+    };
+}
+
+function volumeFact(claim: V1PersistentVolumeClaim): {
+    name: string;
+    storageClass: string | undefined;
+    size: string;
+} {
+    return {
+        name: claim.metadata?.name ?? "",
+        storageClass: claim.spec?.storageClassName,
+        size: claim.spec?.resources?.requests?.storage ?? "0",
+    };
+}
+
+/** Where rights do not reach (a ServiceAccount of one namespace), the check is left out and that is said. */
+async function readable<T>(question: Promise<T>, what: string): Promise<T | undefined> {
+    try {
+        return await withTimeout(question);
+    } catch (error) {
+        if (statusOf(error) === 403) {
+            void pulumi.log.warn(`not checked: no right to read ${what}.`);
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+function absentOr(error: unknown): "absent" {
+    if (statusOf(error) === 404) {
+        return "absent";
+    }
+    throw error;
+}
+
+function statusOf(error: unknown): number | undefined {
+    return (error as { code?: number }).code;
+}
+
+async function withTimeout<T>(question: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
+    });
+    try {
+        return await Promise.race([question, deadline]);
+    } finally {
+        clearTimeout(timer);
+    }
+}
+
+/** Docker and the registry are needed only when images are built. */
+async function toolsProblems({ registry }: StackConfig): Promise<string[]> {
+    const docker = promisify(execFile)("docker", ["version", "--format", "{{.Server.Version}}"], {
+        timeout: TIMEOUT_MS,
+    }).then(
+        () => [],
+        () => [
+            `Docker Engine at ${process.env.DOCKER_HOST ?? "the active docker context"} does not answer; start it, ` +
+                `run \`make local-up\`, or pin every image by digest in \`images\``,
+        ],
+    );
+    const answer = fetch(`${registryUrl(registry.address)}/v2/`, {
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+    }).then(
+        // 401 is a registry that wants a login, which the push brings.
+        ({ status }) =>
+            status === 200 || status === 401
+                ? []
+                : [`registry ${registry.address} refuses with HTTP ${status}; allowed is 200 or 401 on /v2/`],
+        (error: Error & { cause?: { code?: string } }) => [
+            `registry ${registry.address} does not answer (${error.cause?.code ?? error.message}); start it, run ` +
+                `\`make local-up\`, or correct registry.address`,
+        ],
+    );
+    return (await Promise.all([docker, answer])).flat();
+}

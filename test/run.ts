@@ -1,0 +1,89 @@
+/**
+ * Runs the test suites one after the other and closes with `N passed, N failed`: `run.ts [suite...]`, default all.
+ * A suite that cannot run says why and counts as failed.
+ */
+import { spawnSync } from "child_process";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+interface Suite {
+    readonly name: string;
+    /** What it needs, for the one who reads the output. */
+    readonly needs: string;
+    readonly command: readonly [string, ...string[]];
+}
+
+const MOCHA = ["npx", "--no-install", "mocha", "--reporter", "test/support/reporter.js"] as const;
+
+const SUITES: readonly Suite[] = [
+    { name: "lint", needs: "Node alone", command: ["npm", "run", "--silent", "lint"] },
+    { name: "types", needs: "Node alone", command: ["npm", "run", "--silent", "types"] },
+    { name: "unit", needs: "Node alone", command: [...MOCHA, "--spec", "test/unit/**/*.test.ts"] },
+    { name: "images", needs: "Docker alone", command: [...MOCHA, "--spec", "test/images/**/*.test.ts"] },
+    { name: "e2e", needs: "the local cluster", command: [...MOCHA, "--spec", "test/e2e/**/*.test.ts"] },
+];
+
+interface Counts {
+    passed: number;
+    failed: number;
+    skipped: number;
+}
+
+function run(suite: Suite): Counts {
+    const counts = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "test-")), "counts.json");
+    const [file, ...args] = suite.command;
+    const { status, error } = spawnSync(file, args, {
+        cwd: path.resolve(__dirname, ".."),
+        stdio: ["ignore", "inherit", "inherit"],
+        env: { ...process.env, MOCHA_COUNTS: counts },
+    });
+    if (error !== undefined) {
+        process.stdout.write(`suite ${suite.name} (needs ${suite.needs}) cannot run: ${error.message}\n`);
+        return { passed: 0, failed: 1, skipped: 0 };
+    }
+    if (!fs.existsSync(counts)) {
+        // lint and types are one check each; a mocha that wrote nothing did not come to its tests.
+        const ok = status === 0 && !suite.command.includes("mocha");
+        if (!ok) {
+            process.stdout.write(
+                `suite ${suite.name} (needs ${suite.needs}) failed with exit code ${status}\n`,
+            );
+        }
+        return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+    }
+    const { passes, failures, pending } = JSON.parse(fs.readFileSync(counts, "utf8")) as Record<
+        string,
+        number
+    >;
+    const crashed = status !== 0 && failures === 0;
+    return { passed: passes ?? 0, failed: (failures ?? 0) + (crashed ? 1 : 0), skipped: pending ?? 0 };
+}
+
+function main(wanted: readonly string[]): void {
+    const unknown = wanted.filter((name) => !SUITES.some((suite) => suite.name === name));
+    if (unknown.length > 0) {
+        throw new Error(
+            `unknown suite ${unknown.join(", ")}; known are ${SUITES.map((s) => s.name).join(", ")}`,
+        );
+    }
+    const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+    const lines: string[] = [];
+    for (const suite of SUITES.filter((s) => wanted.length === 0 || wanted.includes(s.name))) {
+        process.stdout.write(`\n== ${suite.name}: needs ${suite.needs}\n`);
+        const start = Date.now();
+        const counts = run(suite);
+        const seconds = Math.round((Date.now() - start) / 1000);
+        lines.push(`${suite.name}: ${counts.passed} passed, ${counts.failed} failed in ${seconds} s`);
+        total.passed += counts.passed;
+        total.failed += counts.failed;
+        total.skipped += counts.skipped;
+    }
+    const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+    process.stdout.write(
+        `\n${lines.join("\n")}\n\n${total.passed} passed, ${total.failed} failed${skipped}\n`,
+    );
+    process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+main(process.argv.slice(2));

@@ -1,0 +1,162 @@
+import { readFileSync } from "fs";
+import * as path from "path";
+
+import { parse } from "yaml";
+
+import { command, CommandOptions, waitFor } from "./docker";
+
+/** Seconds that a pod, a slave or the page may take to come back after whatever a test did to it. */
+export const RECOVERY_SECONDS = 180;
+
+/** One pod as `kubectl get` tells it. */
+export interface Pod {
+    readonly name: string;
+    readonly uid: string;
+    readonly ready: boolean;
+    readonly restarts: number;
+}
+
+interface PodObject {
+    metadata: { name: string; uid: string; deletionTimestamp?: string };
+    status: {
+        conditions?: { type: string; status: string }[];
+        containerStatuses?: { restartCount: number }[];
+    };
+}
+
+type Scalable = "redis-slave" | "mysql-slave" | "dabacluster";
+
+/** What the tests read of a stack file; the program has validated it. */
+type StackFile = {
+    "dabaweb:kubeContext": string;
+    "dabaweb:namespace": { name: string };
+    "dabaweb:publicUrl": string;
+} & Partial<Record<`dabaweb:${Scalable}`, { replicas?: number }>>;
+
+/** A deployed stack, reached the way an operator reaches it: kubectl, and the page's address. */
+export class System {
+    readonly context: string;
+    readonly namespace: string;
+    readonly url: string;
+    /** Pods by workload that the stack file asks for. */
+    readonly counts: Readonly<Record<string, number>>;
+
+    constructor(readonly stack: string) {
+        const file = path.resolve(__dirname, `../../Pulumi.${stack}.yaml`);
+        const { config } = parse(readFileSync(file, "utf8")) as { config: StackFile };
+        this.context = config["dabaweb:kubeContext"];
+        this.namespace = config["dabaweb:namespace"].name;
+        this.url = config["dabaweb:publicUrl"];
+        const replicas = (workload: Scalable) => config[`dabaweb:${workload}`]?.replicas ?? 1;
+        this.counts = {
+            "redis-master": 1,
+            "redis-slave": replicas("redis-slave"),
+            "mysql-master": 1,
+            "mysql-slave": replicas("mysql-slave"),
+            dabacluster: replicas("dabacluster"),
+        };
+    }
+
+    /** Names of the pods of a StatefulSet. */
+    pods(workload: string): string[] {
+        return Array.from({ length: this.counts[workload] ?? 0 }, (_, ordinal) => `${workload}-${ordinal}`);
+    }
+
+    /** Runs kubectl in the stack's namespace; a failure throws with its message. */
+    async kubectl(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+        const result = await this.tryKubectl(args, options);
+        if (result.code !== 0) {
+            throw new Error(`kubectl ${args.join(" ")}: ${result.stderr.trim() || result.stdout.trim()}`);
+        }
+        return result.stdout.trim();
+    }
+
+    tryKubectl(args: readonly string[], options: CommandOptions = {}) {
+        return command(
+            "kubectl",
+            ["--context", this.context, "--namespace", this.namespace, ...args],
+            options,
+        );
+    }
+
+    /** Runs SQL in a pod as root, the way an operator would; rows by line, columns by tab. */
+    sql(pod: string, statement: string): Promise<string> {
+        return this.kubectl([
+            "exec",
+            pod,
+            "-c",
+            "mysql",
+            "--",
+            "mysql",
+            "--batch",
+            "--skip-column-names",
+            "-e",
+            statement,
+        ]);
+    }
+
+    trySql(pod: string, statement: string) {
+        return this.tryKubectl(["exec", pod, "-c", "mysql", "--", "mysql", "-e", statement]);
+    }
+
+    /** Runs a Redis command in a pod as the operator. */
+    redis(pod: string, ...args: string[]): Promise<string> {
+        return this.kubectl(["exec", pod, "-c", "redis", "--", "redis-cli", ...args]);
+    }
+
+    /** The pods of a workload that are not being deleted. */
+    async get(workload: string): Promise<Pod[]> {
+        const { items } = JSON.parse(
+            await this.kubectl(["get", "pods", "-l", `app.kubernetes.io/name=${workload}`, "-o", "json"]),
+        ) as { items: PodObject[] };
+        return items
+            .filter((pod) => pod.metadata.deletionTimestamp === undefined)
+            .map(({ metadata, status }) => ({
+                name: metadata.name,
+                uid: metadata.uid,
+                ready: status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
+                restarts: (status.containerStatuses ?? []).reduce((sum, c) => sum + c.restartCount, 0),
+            }));
+    }
+
+    /** Waits until every workload has exactly its pods and all of them are ready. */
+    async ready(): Promise<void> {
+        for (const [workload, count] of Object.entries(this.counts)) {
+            await waitFor(`${count} ready pods of ${workload}`, RECOVERY_SECONDS, async () => {
+                const pods = await this.get(workload);
+                return pods.length === count && pods.every((pod) => pod.ready);
+            });
+        }
+    }
+
+    /** Deletes a pod and waits until another one of that name is ready. */
+    async replacePod(name: string): Promise<void> {
+        const workload = name.replace(/-\d+$/, "");
+        const old = (await this.get(workload)).find((pod) => pod.name === name);
+        await this.kubectl(["delete", "pod", name, "--wait=false"]);
+        await waitFor(`a new ready pod ${name}`, RECOVERY_SECONDS, async () =>
+            (await this.get(workload)).some((pod) => pod.name === name && pod.uid !== old?.uid && pod.ready),
+        );
+    }
+
+    /** GETs a page of the web tier. */
+    async page(pathname: string): Promise<{ status: number; body: string; headers: Headers }> {
+        const response = await fetch(`${this.url}${pathname}`, { signal: AbortSignal.timeout(30_000) });
+        return { status: response.status, body: await response.text(), headers: response.headers };
+    }
+
+    /** The cells of the page's table, one array per row. */
+    async table(pathname: string): Promise<string[][]> {
+        const { status, body } = await this.page(pathname);
+        if (status !== 200) {
+            throw new Error(`${this.url}${pathname} answered ${status}`);
+        }
+        return [...body.matchAll(/<tr[^>]*>(.*?)<\/tr>/gs)]
+            .map(([, row]) =>
+                [...(row ?? "").matchAll(/<td[^>]*>(.*?)<\/td>/gs)].map(([, cell]) =>
+                    (cell ?? "").replace(/<[^>]*>/g, "").trim(),
+                ),
+            )
+            .filter((cells) => cells.length > 0);
+    }
+}

@@ -1,0 +1,121 @@
+import assert from "assert";
+
+import { parseConfig } from "../../config";
+import { Facts, misfits } from "../../preflight";
+
+const config = (changes: Record<string, unknown> = {}) =>
+    parseConfig(
+        {
+            kubeContext: "here",
+            namespace: { name: "team", create: true },
+            registry: { address: "localhost:5001" },
+            publicUrl: "http://localhost:32000",
+            service: { type: "NodePort", nodePort: 32000 },
+            storageClass: "standard",
+            ...changes,
+        },
+        "test",
+    );
+
+const facts: Facts = {
+    fingerprint: "aaaa",
+    storageClasses: [
+        { name: "standard", isDefault: true, expandable: false },
+        { name: "growing", isDefault: false, expandable: true },
+    ],
+    nodePlatforms: ["linux/amd64"],
+    namespace: undefined,
+    nodePortOwner: undefined,
+    volumes: [],
+};
+
+const volume = { name: "data-redis-master-0", storageClass: "standard", size: "1Gi" };
+
+describe("the preflight", () => {
+    it("finds nothing wrong with a cluster that fits", () => {
+        assert.deepStrictEqual(misfits(config(), facts, undefined), []);
+        assert.deepStrictEqual(misfits(config(), { ...facts, volumes: [volume] }, "aaaa"), []);
+    });
+
+    it("passes over what it had no right to read", () => {
+        const blind = { ...facts, storageClasses: undefined, nodePlatforms: undefined, volumes: undefined };
+        assert.deepStrictEqual(misfits(config({ storageClass: "unheard-of" }), blind, "aaaa"), []);
+    });
+
+    const refused: [string, Record<string, unknown>, Partial<Facts>, RegExp][] = [
+        [
+            "another cluster than the stack's",
+            {},
+            { fingerprint: "bbbb" },
+            /context here leads to cluster bbbb, but this stack lives on cluster aaaa/,
+        ],
+        [
+            "a missing namespace",
+            { namespace: { name: "team", create: false } },
+            { namespace: "absent" },
+            /namespace team does not exist/,
+        ],
+        [
+            "a namespace without Pod Security",
+            { namespace: { name: "team", create: false } },
+            { namespace: { labels: {} } },
+            /enforce=\(unset\); it must be restricted/,
+        ],
+        [
+            "a storage class that is not there",
+            { storageClass: "fast" },
+            {},
+            /storageClass fast of redis-master does not exist; the cluster has standard, growing/,
+        ],
+        [
+            "no storage class at all",
+            { storageClass: undefined },
+            { storageClasses: [] },
+            /names no storageClass and the cluster has no default one/,
+        ],
+        [
+            "a platform that no node has",
+            { platform: "linux/arm64" },
+            {},
+            /platform is linux\/arm64, but the nodes are linux\/amd64/,
+        ],
+        [
+            "a nodePort of somebody else",
+            {},
+            { nodePortOwner: "other/web" },
+            /nodePort 32000 is taken by Service other\/web/,
+        ],
+        [
+            "a smaller volume",
+            { "redis-master": { storage: "500Mi" } },
+            { volumes: [volume] },
+            /data-redis-master-0 has 1Gi and cannot shrink to 500Mi/,
+        ],
+        [
+            "another class for a volume",
+            { storageClass: "growing" },
+            { volumes: [volume] },
+            /data-redis-master-0 has storageClass standard and cannot become growing/,
+        ],
+        [
+            "growth where the class forbids it",
+            { "redis-master": { storage: "2Gi" } },
+            { volumes: [volume] },
+            /cannot grow from 1Gi to 2Gi, because storageClass standard does not allow expansion/,
+        ],
+    ];
+    for (const [what, changes, found, message] of refused) {
+        it(`refuses ${what}, with the remedy`, () => {
+            const problems = misfits(config(changes), { ...facts, ...found }, "aaaa");
+            assert.ok(problems.length > 0, "nothing was refused");
+            assert.match(problems.join("\n"), message);
+        });
+    }
+
+    it("lets the stack keep its own nodePort and grow where the class can expand", () => {
+        const own = { ...facts, nodePortOwner: "team/dabacluster" };
+        const volumes = [{ ...volume, storageClass: "growing" }];
+        const grown = config({ storageClass: "growing", "redis-master": { storage: "2Gi" } });
+        assert.deepStrictEqual(misfits(grown, { ...own, volumes }, "aaaa"), []);
+    });
+});

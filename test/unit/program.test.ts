@@ -1,0 +1,217 @@
+import assert from "assert";
+import * as fs from "fs";
+import * as path from "path";
+
+import { quantityValue } from "../../components/quantity";
+import { at, ofType, Recorded, recordedStack, SECRET, Stack, STACKS } from "../support/program";
+
+interface Container {
+    name: string;
+    image: string;
+    args?: string[];
+    env?: { name: string; value?: string }[];
+    resources?: { requests?: Record<string, string>; limits?: Record<string, string> };
+    securityContext?: Record<string, unknown>;
+    readinessProbe?: unknown;
+    livenessProbe?: unknown;
+    startupProbe?: unknown;
+}
+
+const STATEFUL_SET = "kubernetes:apps/v1:StatefulSet";
+const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
+const JOB = "kubernetes:batch/v1:Job";
+const SECRETS = "kubernetes:core/v1:Secret";
+const CLAIM = "kubernetes:core/v1:PersistentVolumeClaim";
+const PASSWORD = "random:index/randomPassword:RandomPassword";
+
+const COUNTS: Record<Stack, Record<string, number>> = {
+    dev: { "redis-master": 1, "redis-slave": 1, "mysql-master": 1, "mysql-slave": 1, dabacluster: 1 },
+    prod: { "redis-master": 1, "redis-slave": 2, "mysql-master": 1, "mysql-slave": 2, dabacluster: 3 },
+    e2e: { "redis-master": 1, "redis-slave": 2, "mysql-master": 1, "mysql-slave": 2, dabacluster: 3 },
+};
+
+/** What `make up` may cost a laptop. */
+const DEV_MEMORY = 2.5 * 2 ** 30;
+
+function workloads(recorded: Recorded[]): Map<string, Recorded> {
+    return new Map([...ofType(recorded, STATEFUL_SET), ...ofType(recorded, DEPLOYMENT)]);
+}
+
+function containers(workload: Recorded): Container[] {
+    const spec = "spec.template.spec";
+    return [...(at<Container[]>(workload, `${spec}.initContainers`) ?? []), ...mainContainers(workload)];
+}
+
+function mainContainers(workload: Recorded): Container[] {
+    return at<Container[]>(workload, "spec.template.spec.containers");
+}
+
+for (const stack of STACKS) {
+    describe(`the program of stack ${stack}`, function () {
+        this.timeout(60_000);
+        let recorded: Recorded[];
+        before(() => {
+            recorded = recordedStack(stack);
+        });
+
+        it("runs as many pods of each workload as the source did", () => {
+            const counts = [...workloads(recorded)].map(([name, w]) => [
+                name,
+                at<number>(w, "spec.replicas"),
+            ]);
+            assert.deepStrictEqual(Object.fromEntries(counts), COUNTS[stack]);
+        });
+
+        it("declares one volume for each data pod, with the stack's storage class", () => {
+            const expected = Object.entries(COUNTS[stack])
+                .filter(([name]) => name !== "dabacluster")
+                .flatMap(([name, count]) => Array.from({ length: count }, (_, n) => `data-${name}-${n}`));
+            const claims = ofType(recorded, CLAIM);
+            assert.deepStrictEqual([...claims.keys()].sort(), expected.sort());
+            for (const claim of claims.values()) {
+                assert.strictEqual(
+                    at(claim, "spec.storageClassName"),
+                    stack === "prod" ? "retained" : "standard",
+                );
+            }
+        });
+
+        it("protects volumes and passwords only where the stack says so", () => {
+            const guarded = [
+                ...ofType(recorded, CLAIM).values(),
+                ...[...ofType(recorded, PASSWORD).values()].filter((p) => /^(mysql|redis)-/.test(p.name)),
+            ];
+            assert.ok(guarded.length > 6);
+            for (const resource of guarded) {
+                assert.strictEqual(resource.protect, stack === "prod", resource.name);
+            }
+        });
+
+        it("marks every value of every Secret as secret", () => {
+            const secrets = [...ofType(recorded, SECRETS).values()];
+            assert.strictEqual(secrets.length, 3);
+            for (const secret of secrets) {
+                assert.strictEqual(at(secret, "stringData"), SECRET, secret.name);
+            }
+        });
+
+        it("puts no password into any other input", () => {
+            const others = recorded.filter((r) => r.type !== PASSWORD && r.type !== SECRETS);
+            assert.doesNotMatch(JSON.stringify(others), /xxxxxxxx/);
+        });
+
+        it("gives every container requests, limits and a restricted security context", () => {
+            const pods = [...workloads(recorded).values(), ...ofType(recorded, JOB).values()];
+            assert.strictEqual(pods.length, 6);
+            for (const container of pods.flatMap(containers)) {
+                for (const kind of ["requests", "limits"] as const) {
+                    for (const key of ["cpu", "memory"]) {
+                        assert.ok(container.resources?.[kind]?.[key], `${container.name} ${kind} ${key}`);
+                    }
+                }
+                assert.deepStrictEqual(
+                    container.securityContext,
+                    {
+                        allowPrivilegeEscalation: false,
+                        capabilities: { drop: ["ALL"] },
+                        readOnlyRootFilesystem: true,
+                        runAsNonRoot: true,
+                    },
+                    container.name,
+                );
+            }
+        });
+
+        it("probes every container that serves", () => {
+            for (const workload of workloads(recorded).values()) {
+                for (const container of mainContainers(workload)) {
+                    for (const probe of ["readinessProbe", "livenessProbe", "startupProbe"] as const) {
+                        assert.ok(container[probe], `${workload.name} ${container.name} ${probe}`);
+                    }
+                }
+            }
+        });
+
+        it("takes every image from the stack's own repositories, by content tag", () => {
+            const images = [...workloads(recorded).values(), ...ofType(recorded, JOB).values()]
+                .flatMap(containers)
+                .map((container) => container.image);
+            const pattern = new RegExp(`^localhost:5001/dabaweb/${stack}/[a-z-]+:[0-9a-f]{20}$`);
+            images.forEach((image) => assert.match(image, pattern));
+            assert.strictEqual(new Set(images).size, 6);
+        });
+
+        it("hands passwords over as files, never as environment or arguments", () => {
+            for (const container of [...workloads(recorded).values()].flatMap(containers)) {
+                for (const { name, value } of container.env ?? []) {
+                    assert.ok(!/PASSWORD$|SECRET$|TOKEN$/.test(name), `${container.name} has ${name}`);
+                    assert.notStrictEqual(value, SECRET);
+                }
+            }
+        });
+
+        it("sends every Kubernetes object through the stack's explicit provider", () => {
+            for (const resource of recorded.filter((r) => r.type.startsWith("kubernetes:"))) {
+                assert.match(resource.provider, /pulumi:providers:kubernetes::kubernetes$/, resource.name);
+            }
+        });
+
+        it("lets the migration finish before the web pods are changed", () => {
+            const deployment = ofType(recorded, DEPLOYMENT).get("dabacluster");
+            assert.ok(deployment?.dependsOn.some((urn) => urn.endsWith("::dabacluster-migrate")));
+        });
+
+        it("makes the markers after the masters", () => {
+            for (const system of ["redis", "mysql"]) {
+                const marker = ofType(recorded, "kubernetes:core/v1:ConfigMap").get(`${system}-initialised`);
+                assert.ok(marker?.dependsOn.some((urn) => urn.endsWith(`StatefulSet::${system}-master`)));
+            }
+        });
+
+        it("puts nothing that the number of slaves decides into a master's template", () => {
+            for (const system of ["redis", "mysql"]) {
+                const master = ofType(recorded, STATEFUL_SET).get(`${system}-master`);
+                assert.doesNotMatch(JSON.stringify(at(master, "spec.template")), /slave|replica/i);
+            }
+        });
+
+        it("keeps the names and the places of everything that holds data", () => {
+            const frozen = recorded
+                .filter((r) =>
+                    [STATEFUL_SET, CLAIM, SECRETS, PASSWORD, "kubernetes:core/v1:Namespace"].includes(r.type),
+                )
+                .map((r) => `${r.urn} ${at<string>(r, "metadata.name") ?? ""}`.trim());
+            const file = path.join(__dirname, `frozen-urns.${stack}.txt`);
+            assert.deepStrictEqual(frozen, fs.readFileSync(file, "utf8").trim().split("\n"));
+        });
+    });
+}
+
+describe("the dev stack", function () {
+    this.timeout(60_000);
+    it("has memory limits of at most 2.5 GiB in total", () => {
+        const total = [...workloads(recordedStack("dev")).values()]
+            .flatMap((w) =>
+                mainContainers(w).map(
+                    (c) => quantityValue(c.resources?.limits?.memory ?? "") * at<number>(w, "spec.replicas"),
+                ),
+            )
+            .reduce((sum, bytes) => sum + bytes, 0);
+        assert.ok(total > 0 && total <= DEV_MEMORY, `${total / 2 ** 20} MiB`);
+    });
+
+    it("makes its namespace, which enforces Pod Security restricted", () => {
+        const namespace = ofType(recordedStack("dev"), "kubernetes:core/v1:Namespace").get("namespace");
+        assert.strictEqual(at(namespace, "metadata.name"), "dabaweb-dev");
+        assert.deepStrictEqual(at(namespace, "metadata.labels"), {
+            "pod-security.kubernetes.io/enforce": "restricted",
+        });
+    });
+});
+
+describe("the prod stack", function () {
+    this.timeout(60_000);
+    it("does not own its namespace", () => {
+        assert.strictEqual(ofType(recordedStack("prod"), "kubernetes:core/v1:Namespace").size, 0);
+    });
+});
