@@ -1,0 +1,241 @@
+# shellcheck shell=bash
+# Shared by the start scripts of redis-master and redis-slave.
+# shellcheck source-path=SCRIPTDIR source=decide.sh
+. /opt/dabaweb/lib/decide.sh
+
+readonly data=/data/redis
+readonly identity_file=/data/identity
+readonly secrets=/run/secrets/redis
+readonly run=/run/redis
+# Exists, with one line why, exactly as long as redis-server does not run for clients: see `live` and `ready`.
+readonly state=$run/state
+
+private_pid=
+said=
+said_at=0
+
+say() {
+    printf 'start: %s\n' "$*"
+}
+
+fail() {
+    say "$*" >&2
+    exit 1
+}
+
+# One second of waiting, alive and unready; says why at once and then every ten seconds.
+wait_saying() {
+    printf '%s\n' "$*" >"$state"
+    if [[ $said != "$*" ]] || ((SECONDS - said_at >= 10)); then
+        said=$*
+        said_at=$SECONDS
+        say "$*"
+    fi
+    sleep 1
+}
+
+# SIGTERM before redis-server is PID 1: bash as PID 1 would ignore it.
+stopped() {
+    trap - TERM INT
+    say "stopped before redis-server was open"
+    if [[ -n $private_pid ]]; then private_stop; fi
+    exit 143
+}
+
+# Checks a variable of the environment: name, pattern, what is allowed.
+check_env() {
+    local value=${!1-}
+    [[ $value =~ ^($2)$ ]] || fail "$1 is '$value'; it must be $3: set it in the container's environment"
+}
+
+# Prints the password of a role.
+password() {
+    local text=
+    if [[ -r $secrets/$1 ]]; then text=$(<"$secrets/$1"); fi
+    [[ $text =~ ^[[:alnum:]]+$ ]] ||
+        fail "$secrets/$1 has no password of letters and digits: mount the Secret with the key $1"
+    printf %s "$text"
+}
+
+# To be called first: checks the environment, forgets what an earlier run of this container left.
+prepare() {
+    trap stopped TERM INT
+    umask 0022
+    printf 'starting\n' >"$state"
+    check_env POD_IP '[0-9a-fA-F.:]+' "the pod's address"
+    check_env REDIS_MAXMEMORY '[1-9][0-9]{6,}' "a number of bytes, at least 1000000"
+    # The copy is what this server was started with, whatever the Secret becomes: see `redis-cli`.
+    local admin
+    admin=$(password admin)
+    (umask 0077 && printf %s "$admin" >"$run/admin")
+    if [[ -e $data.new ]]; then
+        say "an initialisation was cut off before it was complete: removing $data.new"
+        rm -rf "$data.new"
+    fi
+}
+
+# none | partial | whole
+data_state() {
+    if [[ -s $data/appendonlydir/appendonly.aof.manifest ]]; then
+        echo whole
+    elif [[ -e $data ]]; then
+        echo partial
+    else
+        echo none
+    fi
+}
+
+# The identity beside the data, or nothing.
+known_identity() {
+    if [[ -r $identity_file ]]; then identity_in "$(<"$identity_file")"; fi
+}
+
+write_identity() {
+    printf '%s\n' "$1" >"$identity_file.new"
+    sync "$identity_file.new"
+    mv -f "$identity_file.new" "$identity_file"
+    sync -f "$identity_file"
+}
+
+# The engine's own client: the wrapper in /opt/dabaweb/bin would log in, which a private server does not know.
+private_cli() {
+    REDIS_CLI_PLAIN=yes redis-cli -s "$run/private.sock" "$@"
+}
+
+# Starts a server on the given directory that only this script reaches, and waits until it has loaded.
+private_start() {
+    cat >"$run/private.conf" <<CONF
+include /opt/dabaweb/etc/redis.conf
+port 0
+unixsocket $run/private.sock
+unixsocketperm 700
+dir $1
+loglevel warning
+auto-aof-rewrite-percentage 0
+CONF
+    redis-server "$run/private.conf" >"$run/private.log" 2>&1 &
+    private_pid=$!
+    until [[ $(private_cli PING 2>/dev/null) == PONG ]]; do
+        kill -0 "$private_pid" 2>/dev/null || fail "redis-server cannot load $1, in its own words: $(<"$run/private.log")"
+        printf 'loading %s to check its identity\n' "$1" >"$state"
+        sleep 0.05
+    done
+}
+
+# Stops it; whatever it wrote is on disk then.
+private_stop() {
+    kill -TERM "$private_pid" 2>/dev/null || true
+    wait "$private_pid" || true
+    private_pid=
+}
+
+# The identity in the data of the private server, or nothing.
+private_identity() {
+    local hex
+    hex=$(private_cli FUNCTION LIST LIBRARYNAME 'identity_*' | grep -oE '^identity_[0-9a-f]{32}$') || return 0
+    hex=${hex#identity_}
+    echo "${hex:0:8}-${hex:8:4}-${hex:12:4}-${hex:16:4}-${hex:20:12}"
+}
+
+# Puts an identity into the data of the private server. A function library survives FLUSHALL and is copied to
+# slaves; as the function's name is always the same, data cannot carry two identities.
+private_identify() {
+    local answer
+    answer=$(private_cli FUNCTION LOAD "#!lua name=identity_${1//-/}
+redis.register_function{function_name='identity', callback=function() return '$1' end, flags={'no-writes'}}")
+    [[ $answer == "identity_${1//-/}" ]] || fail "redis-server did not take the identity $1: $answer"
+}
+
+# Makes empty data of the given identity; the rename is the moment from which it exists.
+initialise() {
+    say "initialising $data with the identity $1"
+    mkdir "$data.new"
+    private_start "$data.new"
+    private_identify "$1"
+    private_stop
+    sync -f "$data.new"
+    mv -T "$data.new" "$data"
+    write_identity "$1"
+}
+
+# Returns when the data and the file beside it have the same identity; waits for ever where they contradict.
+verify_identity() {
+    local library
+    private_start "$data"
+    library=$(private_identity)
+    private_stop
+    while :; do
+        case $(decide_identity "$(known_identity)" "$library") in
+        agree) return ;;
+        restore-file)
+            say "$identity_file was lost: restored from the data, $library"
+            write_identity "$library"
+            ;;
+        restore-library)
+            say "the data has lost its identity: restored from $identity_file, $(known_identity)"
+            private_start "$data"
+            private_identify "$(known_identity)"
+            library=$(private_identity)
+            private_stop
+            ;;
+        differ)
+            wait_saying "$data has the identity $library, but $identity_file says $(known_identity): two" \
+                "histories are mixed on this volume, so it is not opened. Put the right data back, or, if" \
+                "this data is right, delete $identity_file"
+            ;;
+        unknown)
+            wait_saying "$data has no identity, neither inside nor in $identity_file, so it is not opened." \
+                "If this data is right, write the identity of its system (a slave's $identity_file) there"
+            ;;
+        esac
+    done
+}
+
+wait_partial() {
+    wait_saying "$data exists but has no append-only file, so nothing is made there." \
+        "Put the data back, or move $data away"
+}
+
+sha256() {
+    local sum
+    sum=$(printf %s "$1" | sha256sum)
+    echo "${sum%% *}"
+}
+
+# Writes users and configuration to memory; the caller appends its own lines to $run/redis.conf. Users are made
+# from the mounted passwords at every start, so that kept data never needs an old one.
+render() {
+    local identity admin dabaweb replication backlog=$((REDIS_MAXMEMORY / 8))
+    identity=$(known_identity)
+    admin=$(<"$run/admin")
+    dabaweb=$(password dabaweb)
+    replication=$(password replication)
+    # The backlog counts as memory: one that is larger than the data it repeats would evict that data.
+    ((backlog >= 1 << 20)) || backlog=$((1 << 20))
+    ((backlog <= 64 << 20)) || backlog=$((64 << 20))
+    umask 0077
+    cat >"$run/users.acl" <<ACL
+user default on #$(sha256 "$admin") ~* &* +@all
+user dabaweb on #$(sha256 "$dabaweb") resetchannels ~* +@read +@write +@connection +@transaction +@scripting -@admin -@dangerous -function -script +script|load +script|exists +info
+user repl_${identity:0:8} on #$(sha256 "$replication") resetchannels +psync +replconf +ping
+ACL
+    cat >"$run/redis.conf" <<CONF
+include /opt/dabaweb/etc/redis.conf
+dir $data
+aclfile $run/users.acl
+maxmemory $REDIS_MAXMEMORY
+repl-backlog-size $backlog
+client-output-buffer-limit replica $((REDIS_MAXMEMORY / 2)) $((REDIS_MAXMEMORY / 4)) 60
+replica-announce-ip $POD_IP
+masteruser repl_${identity:0:8}
+masterauth $replication
+CONF
+    umask 0022
+}
+
+# Becomes redis-server: from here on it gets the signals.
+open_for_clients() {
+    say "opening $data of identity $(known_identity)"
+    rm -f "$state"
+    exec redis-server "$run/redis.conf"
+}

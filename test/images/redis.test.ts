@@ -1,0 +1,773 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { createInterface } from "node:readline";
+import { join } from "node:path";
+import { build, docker, exec, logs, mount, Result, Scope, waitFor } from "../support/docker";
+
+const images = join(__dirname, "../../images");
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const passwords = {
+    admin: randomBytes(16).toString("hex"),
+    replication: randomBytes(16).toString("hex"),
+    dabaweb: randomBytes(16).toString("hex"),
+};
+/** As in the dev stack: the limit of a pod and, below it, Redis's own. */
+const memory = "128m";
+const maxmemory = 40 * 1024 * 1024;
+
+const scope = new Scope("redis-test");
+let masterImage = "";
+let slaveImage = "";
+let network = "";
+let secrets = "";
+let marked = "";
+
+/** A volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
+async function dataVolume(name: string): Promise<string> {
+    const volume = await scope.filledVolume(name, masterImage);
+    await inVolume(volume, "mkdir lost+found");
+    return volume;
+}
+
+/** Runs a script as root in a volume that no pod has open. */
+async function inVolume(volume: string, script: string): Promise<string> {
+    const options = ["-v", mount(volume, "/data"), "-w", "/data", "--entrypoint", "bash"];
+    return docker(["run", "--rm", "--user", "0:0", ...options, masterImage, "-euc", script]);
+}
+
+interface Pod {
+    readonly volume: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Whether the ConfigMap that says "was initialised" is there. */
+    readonly marker?: boolean;
+    /** Default: the real name; the network name that other pods use for it. */
+    readonly alias?: string;
+    readonly image?: string;
+    /** Default 192.0.2.1, an address of documentation. */
+    readonly ip?: string;
+}
+
+async function start(name: string, pod: Pod & { readonly image: string }): Promise<string> {
+    return scope.run({
+        image: pod.image,
+        name,
+        network,
+        env: {
+            POD_NAME: name,
+            POD_IP: pod.ip ?? "192.0.2.1",
+            REDIS_MAXMEMORY: String(maxmemory),
+            ...pod.env,
+        },
+        mounts: {
+            [pod.volume]: "/data",
+            [secrets]: "/run/secrets/redis:ro",
+            ...(pod.marker === true ? { [marked]: "/run/initialised:ro" } : {}),
+        },
+        tmpfs: ["/run/redis", "/tmp"],
+        memory,
+        options: pod.alias === undefined ? [] : ["--network-alias", pod.alias],
+    });
+}
+
+const startMaster = (name: string, pod: Pod): Promise<string> => start(name, { image: masterImage, ...pod });
+
+const startSlave = (name: string, masterHost: string, pod: Pod): Promise<string> =>
+    start(name, {
+        image: slaveImage,
+        ...pod,
+        env: { MASTER_HOST: masterHost, MASTER_PORT: "6379", ...pod.env },
+    });
+
+/** Asks a pod's own server as the operator does. */
+async function redis(pod: string, ...args: string[]): Promise<string> {
+    const result = await exec(pod, ["redis-cli", ...args]);
+    return (result.stdout + result.stderr).trim();
+}
+
+const ready = (pod: string): Promise<Result> => exec(pod, ["ready"]);
+const live = (pod: string): Promise<Result> => exec(pod, ["live"]);
+
+async function untilReady(...pods: string[]): Promise<void> {
+    for (const pod of pods) {
+        await waitFor(`${pod} is ready`, 60, async () => {
+            const result = await ready(pod);
+            if (result.code !== 0) {
+                throw new Error(`${result.stdout}${result.stderr}\n${await logs(pod)}`);
+            }
+            return true;
+        });
+    }
+}
+
+/** Waits until a pod waits alive and unready, for a reason that is in its log and in what `ready` prints. */
+async function untilWaits(pod: string, reason: RegExp): Promise<void> {
+    const text = await waitFor(`${pod} waits because ${reason}`, 20, async () => {
+        const result = await ready(pod);
+        return result.code !== 0 && reason.test(result.stdout) && result.stdout;
+    });
+    strictEqual(text.trim().split("\n").length, 1, "one line says why");
+    match(await logs(pod), reason);
+    const alive = await live(pod);
+    deepStrictEqual({ code: alive.code, text: alive.stdout + alive.stderr }, { code: 0, text: "" });
+}
+
+/** Stops a pod as the kubelet does and returns the seconds and the exit code. */
+async function stop(pod: string): Promise<{ seconds: number; code: number }> {
+    const begin = Date.now();
+    await docker(["stop", "-t", "30", pod], { timeoutSeconds: 45 });
+    const code = Number(await docker(["inspect", "-f", "{{.State.ExitCode}}", pod]));
+    return { seconds: (Date.now() - begin) / 1000, code };
+}
+
+const identity = (pod: string): Promise<string> => redis(pod, "FCALL_RO", "identity", "0");
+const identityFile = async (pod: string): Promise<string> =>
+    (await exec(pod, ["cat", "/data/identity"])).stdout.trim();
+
+async function untilValue(pod: string, key: string, value: string): Promise<void> {
+    await waitFor(
+        `${key} is ${value} on ${pod}`,
+        10,
+        async () => (await redis(pod, "GET", key)) === value,
+        50,
+    );
+}
+
+/** Log lines of the engine and of `start` are the only report of a failed wait: show them. */
+async function dump(...pods: string[]): Promise<void> {
+    for (const pod of pods) {
+        console.log(`--- ${pod}\n${await logs(pod)}`);
+    }
+}
+
+describe("images/redis-master and images/redis-slave with Docker alone", function () {
+    this.timeout(180_000);
+
+    before(async () => {
+        const base = process.env["REDIS_IMAGE"];
+        const make = (name: string): Promise<string> =>
+            build({
+                context: images,
+                dockerfile: join(images, name, "Dockerfile"),
+                tag: `${scope.prefix}-${name}`,
+                buildArgs: base === undefined ? {} : { REDIS_IMAGE: base },
+            });
+        masterImage = await make("redis-master");
+        slaveImage = await make("redis-slave");
+        network = await scope.network("net");
+        secrets = await scope.filledVolume("secrets", masterImage, passwords);
+        marked = await scope.filledVolume("marked", masterImage, { initialised: "yes" });
+    });
+
+    after(async () => {
+        await scope.close();
+        for (const image of [masterImage, slaveImage]) {
+            if (image !== "") {
+                await docker(["rmi", "--no-prune", image]);
+            }
+        }
+    });
+
+    describe("a master and two slaves", () => {
+        let master = "";
+        let slaves: string[] = [];
+        const volumes: string[] = [];
+
+        before(async () => {
+            for (const name of ["data-master", "data-slave-0", "data-slave-1"]) {
+                volumes.push(await dataVolume(name));
+            }
+            master = await startMaster("redis-master", { volume: volumes[0] as string });
+            slaves = [
+                await startSlave("slave-0", "redis-master", {
+                    volume: volumes[1] as string,
+                    ip: "192.0.2.10",
+                }),
+                await startSlave("slave-1", "redis-master", {
+                    volume: volumes[2] as string,
+                    ip: "192.0.2.11",
+                }),
+            ];
+        });
+
+        after(() => scope.remove(master, ...slaves));
+
+        afterEach(async function () {
+            if (this.currentTest?.state === "failed") {
+                await dump(master, ...slaves);
+            }
+        });
+
+        it("start from empty volumes, the slaves with the master's identity, all with one process 1", async () => {
+            await untilReady(master, ...slaves);
+            const born = await identity(master);
+            match(born, uuid);
+            for (const pod of [master, ...slaves]) {
+                strictEqual(await identity(pod), born, `identity in the data of ${pod}`);
+                strictEqual(await identityFile(pod), born, `identity beside the data of ${pod}`);
+                match((await exec(pod, ["cat", "/proc/1/comm"])).stdout, /^redis-server/);
+                strictEqual((await live(pod)).code, 0);
+            }
+            const replication = await redis(master, "INFO", "replication");
+            match(replication, /connected_slaves:2/);
+            match(replication, /ip=192\.0\.2\.10,port=6379,state=online/);
+            match(replication, /ip=192\.0\.2\.11,port=6379,state=online/);
+        });
+
+        it("copy a write to every slave and refuse writes to slaves", async () => {
+            strictEqual(await redis(master, "SET", "greeting", "hello"), "OK");
+            for (const slave of slaves) {
+                await untilValue(slave, "greeting", "hello");
+                match(await redis(slave, "SET", "greeting", "bye"), /^READONLY/);
+                match(await redis(slave, "DEL", "greeting"), /^READONLY/);
+            }
+            strictEqual(await redis(master, "GET", "greeting"), "hello");
+        });
+
+        it("run the engine as uid 10001 with the memory rules of the environment", async () => {
+            for (const pod of [master, ...slaves]) {
+                match((await exec(pod, ["id", "-u"])).stdout, /^10001$/m);
+                strictEqual(await redis(pod, "CONFIG", "GET", "maxmemory"), `maxmemory\n${maxmemory}`);
+                const backlog = String(maxmemory / 8);
+                strictEqual(
+                    await redis(pod, "CONFIG", "GET", "repl-backlog-size"),
+                    `repl-backlog-size\n${backlog}`,
+                );
+                strictEqual(await redis(pod, "CONFIG", "GET", "appendonly"), "appendonly\nyes");
+            }
+        });
+
+        it("let the operator in without a password, and a caller who brings a login as that one", async () => {
+            strictEqual(await redis(master, "ACL", "WHOAMI"), "default");
+            strictEqual(await redis(slaves[0] as string, "-h", "redis-master", "ACL", "WHOAMI"), "default");
+            strictEqual(await redis(master, "-n", "3", "-p", "6379", "ACL", "WHOAMI"), "default");
+            strictEqual(await redis(master, "SET", "flag", "-a", "EX", "60"), "OK");
+            strictEqual(await redis(master, "ECHO", "--user"), "--user");
+            const own = ["--no-auth-warning", "--user", "dabaweb", "-a", passwords.dabaweb];
+            strictEqual(await redis(master, ...own, "PING"), "PONG");
+            strictEqual(await redis(master, "--user", "dabaweb", "PING"), "NOAUTH Authentication required.");
+            strictEqual(
+                await redis(master, "-h", "127.0.0.1", "--user", "dabaweb", "PING"),
+                "NOAUTH Authentication required.",
+            );
+            match(await redis(master, "-a", "wrong", "--no-auth-warning", "PING"), /WRONGPASS/);
+            match(await redis(master, "-u", "redis://dabaweb:wrong@127.0.0.1", "PING"), /WRONGPASS/);
+        });
+
+        it("refuse a client without a password", async () => {
+            const result = await exec(slaves[0] as string, [
+                "bash",
+                "-c",
+                "exec 3<>/dev/tcp/redis-master/6379; printf 'GET greeting\\r\\n' >&3; read -r -t 5 line <&3; echo $line",
+            ]);
+            match(result.stdout, /^-NOAUTH/);
+        });
+
+        it("give the application what django-redis needs and nothing that harms the others", async () => {
+            const allowed: [string, RegExp][] = [
+                ["PING", /^PONG/],
+                ["CLIENT SETNAME web", /^OK/],
+                ["CLIENT SETINFO LIB-NAME redis-py", /^OK/],
+                ["SELECT 1", /^OK/],
+                ["SET k 1", /^OK/],
+                ["SETEX k 60 1", /^OK/],
+                ["SET lock owner NX PX 1000", /^OK/],
+                ["MSET k2 2 k3 3", /^OK/],
+                ["MGET k k2", /^1/],
+                ["GET k", /^1/],
+                ["INCRBY k 2", /^3/],
+                ["EXPIRE k 60", /^1/],
+                ["PEXPIRE k 60000", /^1/],
+                ["TTL k", /^60/],
+                ["PTTL k", /^\d+/],
+                ["PERSIST k", /^1/],
+                ["EXISTS k", /^1/],
+                ["SCAN 0 MATCH k* COUNT 100", /^\d+/],
+                ["EVAL \"return redis.call('GET', KEYS[1])\" 1 k", /^3/],
+                ['SCRIPT LOAD "return 7"', /^[0-9a-f]{40}/],
+                ["WAIT 0 10", /^\d+/],
+                ["INFO server", /^# Server/],
+                ["MULTI", /^OK/],
+                ["DEL k k2", /^QUEUED/],
+                ["UNLINK k3", /^QUEUED/],
+                ["EXEC", /^2\n1/],
+            ];
+            const refused = [
+                "CONFIG GET maxmemory",
+                "CONFIG SET maxmemory 0",
+                "FLUSHALL",
+                "FLUSHDB",
+                "SHUTDOWN NOSAVE",
+                "FUNCTION FLUSH",
+                "FUNCTION LIST",
+                "FUNCTION DELETE identity",
+                "ACL LIST",
+                "ACL SETUSER dabaweb +@all",
+                "KEYS *",
+                "DEBUG SLEEP 0",
+                "REPLICAOF NO ONE",
+                "SLAVEOF NO ONE",
+                "CLIENT KILL TYPE normal",
+                "CLIENT LIST",
+                "MONITOR",
+                "SWAPDB 0 1",
+                "MIGRATE h 1 k 0 1",
+                "BGREWRITEAOF",
+                "SAVE",
+                "FAILOVER",
+                "MODULE LIST",
+                "SCRIPT FLUSH",
+                "EVAL \"return redis.call('FLUSHALL')\" 0",
+                "EVAL \"return redis.call('KEYS', '*')\" 0",
+            ];
+            const lines = [...allowed.map(([line]) => line), ...refused];
+            const text = lines.map((line) => `ECHO "<${line.replaceAll('"', "'")}>"\n${line}\n`).join("");
+            const login = ["-e", `REDISCLI_AUTH=${passwords.dabaweb}`];
+            const answer = await docker(["exec", "-i", ...login, master, "redis-cli", "--user", "dabaweb"], {
+                input: text,
+            });
+            // Inside MULTI the ECHO is queued as well: its line is missing there, its answer comes with EXEC.
+            for (const [line, expected] of allowed.filter(([l]) => !/^(DEL|UNLINK|EXEC)/.test(l))) {
+                const marker = `<${line.replaceAll('"', "'")}>\n`;
+                ok(answer.includes(marker), `${line} in\n${answer}`);
+                match(answer.slice(answer.indexOf(marker) + marker.length), expected, line);
+            }
+            match(answer, /QUEUED\nQUEUED\nQUEUED\nQUEUED\nQUEUED/);
+            for (const line of refused) {
+                const marker = `<${line.replaceAll('"', "'")}>\n`;
+                ok(answer.includes(marker), line);
+                const after = answer.slice(answer.indexOf(marker) + marker.length).split("\n")[0] as string;
+                match(after, /^(NOPERM|ERR .*ACL failure|ERR DEBUG command not allowed)/, line);
+            }
+            strictEqual(await redis(master, "GET", "greeting"), "hello", "nothing was flushed");
+        });
+
+        it("keep the replication account to replication", async () => {
+            const user = `repl_${(await identityFile(master)).slice(0, 8)}`;
+            for (const words of [
+                ["GET", "greeting"],
+                ["SET", "x", "1"],
+                ["INFO"],
+                ["ACL", "WHOAMI"],
+                ["CONFIG", "GET", "*"],
+            ]) {
+                match(
+                    await redis(master, "ACL", "DRYRUN", user, ...words),
+                    /has no permissions/,
+                    words.join(" "),
+                );
+            }
+            strictEqual(await redis(master, "ACL", "DRYRUN", user, "PING"), "OK");
+        });
+
+        it("keep passwords out of inspect, logs, process lists and the engine's environment", async () => {
+            for (const pod of [master, ...slaves]) {
+                const seen = [
+                    await docker(["inspect", pod]),
+                    await logs(pod),
+                    await docker(["top", pod, "-eo", "pid,args"]),
+                    (await exec(pod, ["bash", "-c", "tr '\\0' '\\n' </proc/1/environ"])).stdout,
+                    (await exec(pod, ["bash", "-c", "tr '\\0' ' ' </proc/1/cmdline"])).stdout,
+                    (await exec(pod, ["cat", "/run/redis/users.acl"])).stdout,
+                ];
+                for (const text of seen) {
+                    ok(text.length > 0, "looked at something");
+                    for (const password of Object.values(passwords)) {
+                        ok(!text.includes(password), text);
+                    }
+                }
+                const modes = await exec(pod, [
+                    "bash",
+                    "-c",
+                    "stat -c %a /run/redis/{admin,users.acl,redis.conf}",
+                ]);
+                strictEqual(modes.stdout, "600\n600\n600\n");
+            }
+        });
+
+        it("leave no dead processes behind when probes and operators come often", async () => {
+            for (const pod of [master, ...slaves]) {
+                for (let round = 0; round < 5; round++) {
+                    strictEqual((await ready(pod)).code, 0);
+                    strictEqual((await live(pod)).code, 0);
+                }
+                // `docker top` does not list the dead.
+                const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
+                strictEqual((await exec(pod, ["bash", "-c", dead])).stdout, "");
+            }
+        });
+
+        it("keep data and identity over a restart of the master, and of everything", async () => {
+            const born = await identity(master);
+            strictEqual((await stop(master)).code, 0);
+            await docker(["start", master]);
+            await untilReady(master, ...slaves);
+            strictEqual(await redis(master, "GET", "greeting"), "hello");
+            for (const pod of [...slaves, master]) {
+                strictEqual((await stop(pod)).code, 0, pod);
+            }
+            await docker(["start", ...slaves, master]);
+            await untilReady(master, ...slaves);
+            for (const pod of [master, ...slaves]) {
+                strictEqual(await identity(pod), born);
+                strictEqual(await identityFile(pod), born);
+                strictEqual(await redis(pod, "GET", "greeting"), "hello");
+            }
+        });
+
+        it("keep the identity over FLUSHALL, on slaves too", async () => {
+            const born = await identityFile(master);
+            await redis(master, "SET", "doomed", "1");
+            for (const slave of slaves) {
+                await untilValue(slave, "doomed", "1");
+            }
+            strictEqual(await redis(master, "FLUSHALL"), "OK");
+            for (const slave of slaves) {
+                await untilValue(slave, "doomed", "");
+            }
+            for (const pod of [master, ...slaves]) {
+                strictEqual(await identity(pod), born);
+            }
+            strictEqual(await redis(master, "SET", "greeting", "hello"), "OK");
+            for (const slave of slaves) {
+                await untilValue(slave, "greeting", "hello");
+            }
+        });
+
+        it("apply changed passwords to kept data at the next start", async () => {
+            const old = passwords.dabaweb;
+            passwords.dabaweb = randomBytes(16).toString("hex");
+            passwords.admin = randomBytes(16).toString("hex");
+            await scope.fillVolume(secrets, masterImage, passwords);
+            // Until then probes and the operator go by what the server was started with.
+            strictEqual((await ready(master)).code, 0);
+            strictEqual(await redis(master, "GET", "greeting"), "hello");
+            for (const pod of [master, ...slaves]) {
+                await stop(pod);
+            }
+            await docker(["start", master, ...slaves]);
+            await untilReady(master, ...slaves);
+            strictEqual(await redis(master, "GET", "greeting"), "hello");
+            const login = ["--no-auth-warning", "--user", "dabaweb", "-a"];
+            strictEqual(await redis(master, ...login, passwords.dabaweb, "GET", "greeting"), "hello");
+            match(await redis(master, ...login, old, "GET", "greeting"), /WRONGPASS/);
+        });
+
+        it("lose no acknowledged write when the master is killed with writes in flight", async () => {
+            const client = spawn("docker", [
+                "exec",
+                "-i",
+                slaves[0] as string,
+                "redis-cli",
+                "-h",
+                "redis-master",
+            ]);
+            let acknowledged = 0;
+            const closed = new Promise((resolve) => client.on("close", resolve));
+            client.stdin.on("error", () => undefined);
+            const more = (): boolean => client.stdin.write("INCR counter\n".repeat(20));
+            let killed = false;
+            createInterface(client.stdout).on("line", (line) => {
+                if (!/^\d+$/.test(line)) {
+                    return;
+                }
+                acknowledged = Number(line);
+                if (acknowledged % 20 === 10 && !killed) {
+                    more();
+                }
+            });
+            more();
+            await waitFor("500 writes are acknowledged", 60, async () => acknowledged >= 500, 5);
+            await docker(["kill", "-s", "KILL", master]);
+            killed = true;
+            client.stdin.end();
+            await docker(["start", master]);
+            await untilReady(master, ...slaves);
+            const kept = Number(await redis(master, "GET", "counter"));
+            ok(kept >= acknowledged, `${acknowledged} acknowledged, ${kept} kept`);
+            console.log(`      ${acknowledged} writes acknowledged before SIGKILL, ${kept} kept`);
+            for (const slave of slaves) {
+                await untilValue(slave, "counter", String(await redis(master, "GET", "counter")));
+            }
+            await docker(["exec", slaves[0] as string, "true"]);
+            await Promise.race([
+                closed,
+                waitFor("the writer ends", 20, async () => client.exitCode !== null),
+            ]);
+        });
+
+        it("stop within the grace period although a slave hangs, and lose nothing by it", async () => {
+            const [hanging, other] = slaves as [string, string];
+            await docker(["pause", hanging]);
+            try {
+                strictEqual(await redis(master, "SET", "last", "words"), "OK");
+                const { seconds, code } = await stop(master);
+                console.log(`      master stopped in ${seconds.toFixed(1)} s with one slave hanging`);
+                strictEqual(code, 0);
+                ok(seconds < 28, `${seconds} s`);
+                strictEqual(await redis(other, "GET", "last"), "words");
+            } finally {
+                await docker(["unpause", hanging]);
+            }
+            await docker(["start", master]);
+            await untilReady(master, ...slaves);
+            for (const slave of slaves) {
+                await untilValue(slave, "last", "words");
+            }
+        });
+
+        it("stop at once although the first append-only file after a full copy is being written", async () => {
+            const slave = slaves[0] as string;
+            const many = "for i = 1, 1000 do redis.call('SET', 'many:' .. i, i) end";
+            await redis(master, "EVAL", many, "0");
+            await untilValue(slave, "many:1000", "1000");
+            // 10 ms per key, 10 s in all; the same state of the engine as after a full copy.
+            await redis(slave, "CONFIG", "SET", "rdb-key-save-delay", "10000");
+            await redis(slave, "CONFIG", "SET", "appendonly", "no");
+            await redis(slave, "CONFIG", "SET", "appendonly", "yes");
+            match(await redis(slave, "INFO", "persistence"), /aof_rewrite_in_progress:1/);
+            const { seconds, code } = await stop(slave);
+            strictEqual(code, 0);
+            ok(seconds < 5, `${seconds} s`);
+            await docker(["start", slave]);
+            await untilReady(slave);
+            strictEqual(await redis(slave, "GET", "many:1000"), "1000");
+            strictEqual(await identityFile(slave), await identity(slave));
+        });
+
+        it("serve what slaves have while the master is away, also from a slave that is started meanwhile", async () => {
+            const slave = slaves[1] as string;
+            await stop(master);
+            await stop(slave);
+            await docker(["start", slave]);
+            await waitFor(
+                "the slave serves",
+                20,
+                async () => (await redis(slave, "GET", "greeting")) === "hello",
+            );
+            strictEqual((await live(slave)).code, 0);
+            const result = await ready(slave);
+            strictEqual(result.code, 1);
+            match(result.stdout, /no link to the master redis-master:6379, which answers: /);
+            await docker(["start", master]);
+            await untilReady(master, ...slaves);
+        });
+
+        it("take nothing from a master of another history", async () => {
+            const born = await identityFile(master);
+            await stop(master);
+            const other = await startMaster("other", {
+                volume: await dataVolume("data-other"),
+                alias: "redis-master",
+            });
+            await untilReady(other);
+            const foreign = await identity(other);
+            ok(foreign !== born);
+            strictEqual(await redis(other, "SET", "greeting", "foreign"), "OK");
+            const says = new RegExp(
+                `redis-master:6379 is of another history: its identity is ${foreign}.* ${born}`,
+            );
+            for (const slave of slaves) {
+                await waitFor(`${slave} says why`, 20, async () => {
+                    const result = await ready(slave);
+                    return result.code !== 0 && says.test(result.stdout);
+                });
+                // It was asked and refused, not merely not reached yet.
+                await waitFor(`${slave} tried to log in`, 20, async () =>
+                    /WRONGPASS/.test(await logs(slave)),
+                );
+                strictEqual(await redis(slave, "GET", "greeting"), "hello");
+                strictEqual((await live(slave)).code, 0);
+            }
+            const again = slaves[0] as string;
+            await stop(again);
+            await docker(["start", again]);
+            await waitFor("the slave says why", 20, async () => says.test((await ready(again)).stdout));
+            strictEqual(await redis(again, "GET", "greeting"), "hello");
+            strictEqual(
+                await redis(other, "INFO", "replication").then((t) => /connected_slaves:0/.test(t)),
+                true,
+            );
+            await scope.remove(other);
+            await docker(["start", master]);
+            await untilReady(master, ...slaves);
+            for (const slave of slaves) {
+                strictEqual(await redis(slave, "GET", "greeting"), "hello");
+            }
+        });
+
+        it("stay within their memory limit with full data, rewrites, full copies and evictions at once", async () => {
+            const fill =
+                "for i = 1, 1000 do redis.call('SET', ARGV[1] .. i, string.rep(ARGV[2], 4096), 'EX', 3600) end";
+            const write = (round: number, letter: string): Promise<string> =>
+                redis(master, "EVAL", fill, "0", `fill${round}:`, letter);
+            for (let round = 0; round < 12; round++) {
+                await write(round, "a");
+            }
+            match(await redis(master, "INFO", "stats"), /evicted_keys:[1-9]/);
+            match(await redis(master, "BGREWRITEAOF"), /started|scheduled/);
+            const restarts = slaves.map((slave) =>
+                docker(["restart", "-t", "30", slave], { timeoutSeconds: 45 }),
+            );
+            for (let round = 0; round < 24; round++) {
+                strictEqual(await write(round % 12, "b"), "");
+            }
+            await Promise.all(restarts);
+            await untilReady(master, ...slaves);
+            for (const slave of slaves) {
+                await waitFor("the slaves have every key", 20, async () => {
+                    return (await redis(slave, "DBSIZE")) === (await redis(master, "DBSIZE"));
+                });
+            }
+            for (const pod of [master, ...slaves]) {
+                const state = await docker(["inspect", "-f", "{{.State.OOMKilled}} {{.RestartCount}}", pod]);
+                strictEqual(state, "false 0", pod);
+                await printMemory(`full, ${pod}`, pod);
+            }
+        });
+    });
+
+    describe("one pod", () => {
+        const pods: string[] = [];
+
+        async function tracked(started: Promise<string>): Promise<string> {
+            const pod = await started;
+            pods.push(pod);
+            return pod;
+        }
+
+        afterEach(async function () {
+            if (this.currentTest?.state === "failed") {
+                await dump(...pods);
+            }
+            await scope.remove(...pods.splice(0));
+        });
+
+        it("is small when it is empty", async () => {
+            const pod = await tracked(startMaster("small", { volume: await dataVolume("small") }));
+            await untilReady(pod);
+            ok((await printMemory("empty", pod)) < 32);
+        });
+
+        it("of a master without data waits when the system was initialised before, for ever, and ends at once", async () => {
+            const volume = await dataVolume("lost");
+            const pod = await tracked(startMaster("lost", { volume, marker: true }));
+            await untilWaits(pod, /no data in \/data\/redis, but this system was initialised before/);
+            const count = async (): Promise<number> =>
+                (await logs(pod)).split("initialised before").length - 1;
+            await waitFor("it says so again after ten seconds", 20, async () => (await count()) === 2);
+            const { seconds } = await stop(pod);
+            ok(seconds < 5, `${seconds} s`);
+            strictEqual(await inVolume(volume, "ls"), "lost+found", "nothing was made");
+        });
+
+        it("of a master goes on by itself when what it waited for is there", async () => {
+            const volume = await dataVolume("override");
+            await inVolume(volume, "echo unreadable >identity; chown 10001 . identity");
+            const pod = await tracked(startMaster("override", { volume }));
+            await untilWaits(pod, /initialised before/);
+            await exec(pod, ["rm", "/data/identity"]);
+            await untilReady(pod);
+        });
+
+        it("of a slave without data waits for its master and says why", async () => {
+            const pod = await tracked(startSlave("alone", "nowhere", { volume: await dataVolume("alone") }));
+            await untilWaits(pod, /no data yet, and the master nowhere:6379 does not tell its identity: .*/);
+            ok((await stop(pod)).seconds < 5);
+        });
+
+        it("removes what an interrupted initialisation left", async () => {
+            const volume = await dataVolume("half");
+            await inVolume(
+                volume,
+                "mkdir -p redis.new/appendonlydir; echo x >redis.new/appendonlydir/a; chown -R 10001 redis.new",
+            );
+            const pod = await tracked(startMaster("half", { volume }));
+            await untilReady(pod);
+            match(await logs(pod), /cut off before it was complete: removing \/data\/redis\.new/);
+            strictEqual((await exec(pod, ["ls", "/data"])).stdout, "identity\nlost+found\nredis\n");
+        });
+
+        it("makes nothing in a data directory that has lost its content", async () => {
+            const volume = await dataVolume("emptied");
+            await inVolume(volume, "mkdir redis; chown 10001 redis");
+            const pod = await tracked(startMaster("emptied", { volume }));
+            await untilWaits(pod, /\/data\/redis exists but has no append-only file/);
+        });
+
+        it("restores the identity beside the data, or in it, from the other", async () => {
+            const pod = await tracked(startMaster("restores", { volume: await dataVolume("restores") }));
+            await untilReady(pod);
+            const born = await identity(pod);
+            await redis(pod, "SET", "k", "v");
+            await exec(pod, ["rm", "/data/identity"]);
+            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await untilReady(pod);
+            strictEqual(await identityFile(pod), born);
+            match(await logs(pod), /\/data\/identity was lost: restored from the data/);
+
+            strictEqual(await redis(pod, "FUNCTION", "FLUSH"), "OK");
+            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await untilReady(pod);
+            strictEqual(await identity(pod), born);
+            match(await logs(pod), /the data has lost its identity: restored from \/data\/identity/);
+            strictEqual(await redis(pod, "GET", "k"), "v");
+        });
+
+        it("does not open data of one history on a volume of another, until the operator has decided", async () => {
+            const pod = await tracked(startMaster("mixed", { volume: await dataVolume("mixed") }));
+            await untilReady(pod);
+            const born = await identity(pod);
+            await redis(pod, "SET", "k", "v");
+            const other = "22222222-2222-4222-8222-222222222222";
+            await exec(pod, ["bash", "-c", `echo ${other} >/data/identity`]);
+            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await untilWaits(pod, new RegExp(`has the identity ${born}, but /data/identity says ${other}`));
+            match((await exec(pod, ["redis-cli", "PING"])).stderr, /Could not connect/);
+            await exec(pod, ["rm", "/data/identity"]);
+            await untilReady(pod);
+            strictEqual(await redis(pod, "GET", "k"), "v");
+
+            strictEqual(await redis(pod, "FUNCTION", "FLUSH"), "OK");
+            await exec(pod, ["rm", "/data/identity"]);
+            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await untilWaits(pod, /has no identity, neither inside nor in \/data\/identity/);
+            await exec(pod, ["bash", "-c", `echo ${born} >/data/identity`]);
+            await untilReady(pod);
+            strictEqual(await identity(pod), born);
+        });
+
+        it("names what is wrong with its environment and ends", async () => {
+            const volume = await dataVolume("wrong");
+            const wrong: [string, Record<string, string>, RegExp][] = [
+                [
+                    "memory",
+                    { REDIS_MAXMEMORY: "64mb" },
+                    /REDIS_MAXMEMORY is '64mb'; it must be a number of bytes/,
+                ],
+                ["ip", { POD_IP: "" }, /POD_IP is ''; it must be the pod's address/],
+                ["port", { MASTER_PORT: "" }, /MASTER_PORT is ''; it must be the master's port/],
+            ];
+            for (const [name, env, message] of wrong) {
+                const pod = await tracked(startSlave(`wrong-${name}`, "m", { volume, env }));
+                strictEqual(await docker(["wait", pod]), "1");
+                match(await logs(pod), message);
+            }
+            const empty = await scope.filledVolume("no-secrets", masterImage);
+            const real = secrets;
+            secrets = empty;
+            const pod = await tracked(startMaster("no-password", { volume })).finally(() => (secrets = real));
+            strictEqual(await docker(["wait", pod]), "1");
+            match(await logs(pod), /\/run\/secrets\/redis\/admin has no password of letters and digits/);
+        });
+    });
+});
+
+/** Prints what a pod uses, and prints and returns the MiB that its engine has used at most. */
+async function printMemory(title: string, pod: string): Promise<number> {
+    const now = await docker(["stats", "--no-stream", "--format", "{{.MemUsage}}", pod]);
+    const status = (await exec(pod, ["cat", "/proc/1/status"])).stdout;
+    const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+    console.log(`      memory, ${title}: ${now}, peak of process 1 ${peak.toFixed(0)} MiB`);
+    return peak;
+}

@@ -1,0 +1,289 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+
+/** What a command left behind. */
+export interface Result {
+    readonly code: number;
+    readonly stdout: string;
+    readonly stderr: string;
+}
+
+/** How one command is run. */
+export interface CommandOptions {
+    /** Text for its standard input. */
+    readonly input?: string;
+    /** Killed after this many seconds, default 60. */
+    readonly timeoutSeconds?: number;
+}
+
+/** Runs a program without a shell and returns its result, whatever the exit code. */
+export function command(
+    file: string,
+    args: readonly string[],
+    options: CommandOptions = {},
+): Promise<Result> {
+    const seconds = options.timeoutSeconds ?? 60;
+    return new Promise((resolve, reject) => {
+        const child = spawn(file, args, { stdio: "pipe", timeout: seconds * 1000, killSignal: "SIGKILL" });
+        let stdout = "";
+        let stderr = "";
+        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+        child.on("error", reject);
+        child.on("close", (code, signal) => {
+            const killed = signal === null ? "" : `\nended by ${signal}; its limit was ${seconds} s`;
+            resolve({ code: code ?? 128, stdout, stderr: stderr + killed });
+        });
+        // A program that ends without reading its input closes the pipe: its exit code says what happened.
+        child.stdin.on("error", () => undefined).end(options.input ?? "");
+    });
+}
+
+/** Runs the docker CLI against whatever daemon the environment or the active context names. */
+export function tryDocker(args: readonly string[], options: CommandOptions = {}): Promise<Result> {
+    return command("docker", args, options);
+}
+
+/** The same, but a failure throws; returns standard output without surrounding white space. */
+export async function docker(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    const result = await tryDocker(args, options);
+    if (result.code !== 0) {
+        throw new Error(
+            `docker ${args.join(" ")}: exit code ${result.code}\n${result.stdout}${result.stderr}`,
+        );
+    }
+    return result.stdout.trim();
+}
+
+/** Builds an image and returns its tag. */
+export async function build(options: {
+    /** Build context. */
+    readonly context: string;
+    /** Path of the Dockerfile. */
+    readonly dockerfile: string;
+    readonly tag: string;
+    readonly buildArgs?: Readonly<Record<string, string>>;
+    /** Default 600. */
+    readonly timeoutSeconds?: number;
+}): Promise<string> {
+    const buildArgs = Object.entries(options.buildArgs ?? {}).flatMap(([k, v]) => [
+        "--build-arg",
+        `${k}=${v}`,
+    ]);
+    await docker(["build", "-t", options.tag, "-f", options.dockerfile, ...buildArgs, options.context], {
+        timeoutSeconds: options.timeoutSeconds ?? 600,
+    });
+    return options.tag;
+}
+
+/** Runs a command in a running container; returns its result, whatever the exit code. */
+export function exec(
+    container: string,
+    args: readonly string[],
+    options: CommandOptions = {},
+): Promise<Result> {
+    const stdin = options.input === undefined ? [] : ["-i"];
+    return tryDocker(["exec", ...stdin, container, ...args], options);
+}
+
+/** Standard output and standard error of a container so far. */
+export async function logs(container: string): Promise<string> {
+    const result = await tryDocker(["logs", container]);
+    return result.stdout + result.stderr;
+}
+
+/**
+ * Asks `probe` until it gives something other than undefined or false; throws when the deadline has passed,
+ * with the description and the last failure.
+ */
+export async function waitFor<T>(
+    description: string,
+    deadlineSeconds: number,
+    probe: () => Promise<T | undefined | false>,
+    pauseMilliseconds = 200,
+): Promise<T> {
+    const end = Date.now() + deadlineSeconds * 1000;
+    let last: string;
+    for (;;) {
+        try {
+            const value = await probe();
+            if (value !== undefined && value !== false) {
+                return value;
+            }
+            last = "";
+        } catch (error) {
+            last = `: ${error instanceof Error ? error.message : String(error)}`;
+        }
+        if (Date.now() > end) {
+            throw new Error(`not within ${deadlineSeconds} s: ${description}${last}`);
+        }
+        await pause(pauseMilliseconds);
+    }
+}
+
+/**
+ * The value of `-v`. An empty volume would take over content and owner of the image's folder at that path, which
+ * no Kubernetes volume does; host paths know no such thing.
+ */
+export function mount(source: string, target: string): string {
+    if (source.startsWith("/")) {
+        return `${source}:${target}`;
+    }
+    return target.endsWith(":ro") ? `${source}:${target},nocopy` : `${source}:${target}:nocopy`;
+}
+
+/** How a container is started. */
+export interface RunOptions {
+    readonly image: string;
+    /** Name within the scope; the container also answers to it on its network. */
+    readonly name: string;
+    /** A network made by the same scope. */
+    readonly network?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Volume name or host path -> mount point, with ":ro" behind it where it is read only. */
+    readonly mounts?: Readonly<Record<string, string>>;
+    /** Directories in memory that uid 10001 may write. */
+    readonly tmpfs?: readonly string[];
+    /** Memory limit as docker writes it, e.g. "128m". */
+    readonly memory?: string;
+    /** Further options of `docker run`, before the image. */
+    readonly options?: readonly string[];
+    /** Arguments of the entrypoint. */
+    readonly args?: readonly string[];
+}
+
+/**
+ * Containers, networks and volumes of one test file. Every real name carries a random prefix, so that runs beside
+ * each other and leftovers of a killed run do no harm; `close` removes all of it.
+ */
+export class Scope {
+    readonly prefix: string;
+    private readonly containers = new Set<string>();
+    private readonly networks = new Set<string>();
+    private readonly volumes = new Set<string>();
+
+    constructor(purpose: string) {
+        this.prefix = `${purpose}-${randomBytes(4).toString("hex")}`;
+    }
+
+    /** The real name of what this scope calls `name`. */
+    named(name: string): string {
+        return `${this.prefix}-${name}`;
+    }
+
+    /** Makes a network and returns its real name. */
+    async network(name: string): Promise<string> {
+        const real = this.named(name);
+        this.networks.add(real);
+        await docker(["network", "create", real]);
+        return real;
+    }
+
+    /** Makes an empty volume and returns its real name. */
+    async volume(name: string): Promise<string> {
+        const real = this.named(name);
+        this.volumes.add(real);
+        await docker(["volume", "create", real]);
+        return real;
+    }
+
+    /**
+     * Makes a volume whose root belongs to 10001:10001 and that holds the given files of one line each, owned by
+     * root, group 10001, mode 0440, as Kubernetes mounts them. `image` needs bash and coreutils.
+     */
+    async filledVolume(
+        name: string,
+        image: string,
+        files: Readonly<Record<string, string>> = {},
+    ): Promise<string> {
+        const real = await this.volume(name);
+        await this.fillVolume(real, image, files);
+        return real;
+    }
+
+    /** Writes further files of one line into a volume, as `filledVolume` does. */
+    async fillVolume(volume: string, image: string, files: Readonly<Record<string, string>>): Promise<void> {
+        const script =
+            'chown 10001:10001 . && while read -r file text; do printf %s "$text" >"$file" && ' +
+            'chown 0:10001 "$file" && chmod 0440 "$file" || exit 1; done';
+        const input = Object.entries(files)
+            .map(([file, text]) => `${file} ${text}\n`)
+            .join("");
+        const options = ["-v", mount(volume, "/volume"), "-w", "/volume", "--entrypoint", "bash"];
+        await docker(["run", "--rm", "-i", "--user", "0:0", ...options, image, "-c", script], { input });
+    }
+
+    /** Removes volumes of this scope. */
+    async removeVolumes(...volumes: string[]): Promise<void> {
+        for (const volume of volumes) {
+            await docker(["volume", "rm", volume]);
+            this.volumes.delete(volume);
+        }
+    }
+
+    /** Starts a container as restricted as a pod of this project (any uid, no capability, read-only root). */
+    async run(options: RunOptions): Promise<string> {
+        const real = this.named(options.name);
+        const args = [
+            "run",
+            "-d",
+            "--name",
+            real,
+            "--user",
+            "10001:10001",
+            "--cap-drop",
+            "ALL",
+            "--read-only",
+        ];
+        args.push("--security-opt", "no-new-privileges");
+        if (options.network !== undefined) {
+            args.push("--network", options.network, "--network-alias", options.name);
+        }
+        for (const [key, value] of Object.entries(options.env ?? {})) {
+            args.push("-e", `${key}=${value}`);
+        }
+        for (const [source, target] of Object.entries(options.mounts ?? {})) {
+            args.push("-v", mount(source, target));
+        }
+        for (const path of options.tmpfs ?? []) {
+            args.push("--tmpfs", `${path}:uid=10001,gid=10001,mode=0770`);
+        }
+        // Swap of the same size as the limit is no swap, as in a pod.
+        if (options.memory !== undefined) {
+            args.push("-m", options.memory, "--memory-swap", options.memory);
+        }
+        args.push(...(options.options ?? []), options.image, ...(options.args ?? []));
+        this.containers.add(real);
+        await docker(args);
+        return real;
+    }
+
+    /** Removes containers of this scope at once, running or not. */
+    async remove(...containers: string[]): Promise<void> {
+        for (const container of containers) {
+            await docker(["rm", "-f", "-v", container]);
+            this.containers.delete(container);
+        }
+    }
+
+    /** Removes everything this scope made; throws if something is left. */
+    async close(): Promise<void> {
+        const failures: string[] = [];
+        const remove = async (names: Set<string>, ...args: string[]): Promise<void> => {
+            for (const name of names) {
+                const result = await tryDocker([...args, name]);
+                if (result.code !== 0 && !/no such/i.test(result.stderr)) {
+                    failures.push(result.stderr.trim());
+                }
+            }
+            names.clear();
+        };
+        await remove(this.containers, "rm", "-f", "-v");
+        await remove(this.networks, "network", "rm");
+        await remove(this.volumes, "volume", "rm");
+        if (failures.length > 0) {
+            throw new Error(`${this.prefix}: could not remove all\n${failures.join("\n")}`);
+        }
+    }
+}
