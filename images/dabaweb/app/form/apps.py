@@ -1,0 +1,29 @@
+"""The application of the employee directory."""
+
+from functools import partial
+
+from django.apps import AppConfig
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+
+
+class FormConfig(AppConfig):
+    """Invalidates the pages after every committed change that is made through a model."""
+
+    name = "form"
+    verbose_name = "Employee directory"
+
+    def ready(self):
+        for model in self.get_models():
+            for signal in (post_save, post_delete):
+                signal.connect(_changed, sender=model, dispatch_uid=f"pages of {model.__name__} {id(signal)}")
+
+
+def _changed(using, **_):
+    """
+    Before the commit an invalidation would be useless: whoever fills the page again would still see the old row.
+    QuerySet.update() and bulk_create() send no signals: who uses them calls pages.invalidate himself.
+    """
+    from form import pages
+
+    transaction.on_commit(partial(pages.invalidate), using=using)

@@ -1,0 +1,74 @@
+"""What the migration Job runs."""
+
+import signal
+import sys
+import time
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import Error, connections
+
+from form import pages
+from form.database import separate_connection
+
+# Changing a table may take long; what hangs longer than that is given up.
+STEP_SECONDS = 3600
+SAY_SECONDS = 10
+
+
+class Command(BaseCommand):
+    """Waits for the writer, then migrates it under a lock. The first rows are a migration, so they load once."""
+
+    help = "Waits for the master, applies migrations (the last of which loads the first rows), as often as one likes."
+
+    def handle(self, *args, **options):
+        """Ends when the database is as this image needs it; the caller sets the limit."""
+        # As process 1 Python would ignore the signal.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+        # The lock has a connection of its own, so that nothing Django does to "default" can lose it.
+        lock = separate_connection("default", STEP_SECONDS)
+        lock.settings_dict["OPTIONS"]["connect_timeout"] = 2
+        connections["default"].settings_dict["OPTIONS"] |= {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS}
+        try:
+            self._wait_for_writer(lock)
+            self._take_lock(lock)
+            call_command("migrate", interactive=False, stdout=self.stdout, stderr=self.stderr)
+        finally:
+            # Ends the lock as well.
+            lock.close()
+        # The load went past the signals of the models.
+        pages.invalidate()
+
+    def _wait_for_writer(self, connection):
+        where = "{HOST}:{PORT}".format(**connection.settings_dict)
+        said = float("-inf")
+        while problem := _problem(connection):
+            if time.monotonic() - said >= SAY_SECONDS:
+                said = time.monotonic()
+                self.stdout.write(f"waiting for MySQL at {where}: {problem}")
+                self.stdout.flush()
+            time.sleep(0.5)
+
+    def _take_lock(self, connection):
+        # Locks are the server's, not the database's.
+        name = "dabaweb migrations of {NAME}".format(**connection.settings_dict)
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT GET_LOCK(%s, %s)", [name, SAY_SECONDS])
+                if cursor.fetchone()[0] == 1:
+                    return
+                cursor.execute("SELECT IS_USED_LOCK(%s)", [name])
+                holder = cursor.fetchone()[0]
+                self.stdout.write(f'waiting for the lock "{name}", which connection {holder} holds')
+                self.stdout.flush()
+
+
+def _problem(connection):
+    """Why the writer cannot be written yet, or None."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@GLOBAL.read_only")
+            return "it is read-only" if cursor.fetchone()[0] else None
+    except Error as error:
+        connection.close()
+        return " ".join(str(part) for part in error.args)

@@ -1,0 +1,47 @@
+"""A Redis master and its slave in memory, as far as form.pages uses them."""
+
+from types import SimpleNamespace
+from unittest import mock
+
+from django_redis.exceptions import ConnectionInterrupted
+
+from form import pages
+
+
+class FakeRedis:
+    """Writes go to one dictionary and, unless `lagging`, to the other, which is read first."""
+
+    def __init__(self):
+        self.writer, self.readers = {}, {}
+        self.lagging = self.writer_away = self.readers_away = False
+        self.client = SimpleNamespace(get_client=self._get_client, get_many=self._get_many, set=self._set)
+
+    def use(self, test):
+        """Stands in for Redis until the test ends."""
+        pages._owed.clear()
+        for name, value in (("cache", self), ("_away_until", 0.0), ("PAUSE_SECONDS", 0)):
+            patch = mock.patch.object(pages, name, value)
+            patch.start()
+            test.addCleanup(patch.stop)
+        return self
+
+    def catch_up(self):
+        """The slave receives what it lacks."""
+        self.lagging = False
+        self.readers = dict(self.writer)
+
+    def _get_client(self, write):
+        return "writer" if write else "readers"
+
+    def _get_many(self, keys, client):
+        if getattr(self, f"{client}_away"):
+            raise ConnectionInterrupted(connection=client)
+        store = getattr(self, client)
+        return {key: store[key] for key in keys if key in store}
+
+    def _set(self, key, value, timeout=None):
+        if self.writer_away:
+            raise ConnectionInterrupted(connection="writer")
+        self.writer[key] = value
+        if not self.lagging:
+            self.readers[key] = value

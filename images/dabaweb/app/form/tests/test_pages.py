@@ -1,0 +1,198 @@
+"""Which row a page shows, whatever is behind, away or happening at the same time."""
+
+from unittest import mock
+
+from django.db import OperationalError
+from django.test import SimpleTestCase
+
+from form import database, pages
+from form.tests.fakes import FakeRedis
+
+
+class Pages(SimpleTestCase):
+    """A master and a slave that hold one number each; positions are that number as text."""
+
+    def setUp(self):
+        self.redis = FakeRedis().use(self)
+        self.master = self.slave = 1
+        self.away = set()
+        self.loads = []
+        self.during_load = lambda: None
+        self.connections = {"default": mock.Mock(), "replica": mock.Mock()}
+        self.enterContext(mock.patch.object(pages, "connections", self.connections))
+        self.enterContext(mock.patch.object(pages.log, "warning"))
+        self.enterContext(mock.patch.multiple(database, position=self._position, reader_has=self._reader_has))
+
+    def _answer(self, alias):
+        if alias in self.away:
+            raise OperationalError(2002, f"{alias} is away")
+        return self.master if alias == "default" else self.slave
+
+    def _position(self):
+        return str(self._answer("default"))
+
+    def _reader_has(self, position):
+        return self._answer("replica") >= int(position)
+
+    def load(self):
+        """The query of a page: what is read stays what it is, even if something happens before it is stored."""
+        alias = "replica" if database._from_readers.get() else "default"
+        rows = [(self._answer(alias),)]
+        self.loads.append(alias)
+        self.during_load()
+        return rows
+
+    def show(self):
+        """The number that the page shows, and where from."""
+        rows, origin = pages.read("page", self.load)
+        return rows[0][0], origin
+
+    def write(self, replicated=True):
+        """A write through Django."""
+        self.master += 1
+        if replicated:
+            self.slave = self.master
+        pages.invalidate()
+
+    def test_a_second_request_reads_no_database(self):
+        self.assertEqual(self.show(), (1, "replica"))
+        self.assertEqual(self.show(), (1, "cache"))
+        self.assertEqual(self.loads, ["replica"])
+
+    def test_a_write_shows_at_once(self):
+        self.show()
+        self.write()
+        self.assertEqual(self.show(), (2, "replica"))
+
+    def test_a_fill_that_began_before_a_write_is_not_seen_after_it(self):
+        self.show()
+        self.write()
+
+        def once():
+            self.during_load = lambda: None
+            self.write()
+
+        self.during_load = once
+        self.assertEqual(self.show()[0], 2)
+        self.assertEqual(self.show(), (3, "replica"))
+        self.assertEqual(self.show(), (3, "cache"))
+
+    def test_a_slave_that_lacks_the_write_is_not_read(self):
+        self.show()
+        self.write(replicated=False)
+        self.assertEqual(self.show(), (2, "default"))
+        self.assertEqual(self.show(), (2, "cache"))
+
+    def test_with_the_writer_away_an_old_page_is_shown_but_not_kept(self):
+        self.write(replicated=False)
+        self.away = {"default"}
+        self.assertEqual(self.show(), (1, "replica"))
+        self.away = set()
+        self.assertEqual(self.show(), (2, "default"))
+
+    def test_readers_away(self):
+        self.away = {"replica"}
+        self.assertEqual(self.show(), (1, "default"))
+
+    def test_both_databases_away_is_an_error_until_one_is_back(self):
+        self.away = {"default", "replica"}
+        with self.assertRaises(OperationalError):
+            self.show()
+        self.away = {"default"}
+        self.assertEqual(self.show(), (1, "replica"))
+
+    def test_no_readers_configured(self):
+        del self.connections["replica"]
+        self.assertEqual(self.show(), (1, "default"))
+        self.assertEqual(self.show(), (1, "cache"))
+
+    def test_two_writers_whose_invalidations_overtake_each_other(self):
+        # The first has committed and set its version; before it reads the position, the second does all of its own.
+        def overtaken():
+            with mock.patch.object(database, "position", self._position):
+                self.write(replicated=False)
+            return "1"
+
+        with mock.patch.object(database, "position", overtaken):
+            pages.invalidate()
+        self.assertEqual(self.show(), (2, "default"))
+
+    def test_the_position_is_read_after_the_version_is_set(self):
+        versions = []
+        with mock.patch.object(database, "position", lambda: versions.append(self.redis.writer[pages.VERSION]) or "1"):
+            self.assertEqual([pages.invalidate()], versions)
+
+    def test_the_writer_dies_before_it_says_its_position(self):
+        self.show()
+        self.master = 2
+        self.away = {"default"}
+        pages.invalidate()
+        self.assertEqual(self.show(), (1, "replica"))
+        self.away = set()
+        self.assertEqual(self.show(), (2, "default"))
+        # Found out by now: slaves fill again.
+        del self.redis.writer["pages:1:page"], self.redis.readers["pages:1:page"]
+        self.slave = 2
+        self.assertEqual(self.show(), (2, "replica"))
+
+    def test_an_invalidation_that_another_thread_owes_stays_owed(self):
+        def set_version(key, *_, **__):
+            if key == pages.VERSION:
+                pages._owed.set()
+
+        with mock.patch.object(self.redis.client, "set", set_version):
+            pages.invalidate()
+        self.assertTrue(pages._owed.is_set())
+
+    def test_redis_readers_away(self):
+        self.redis.readers_away = True
+        self.show()
+        self.assertEqual(self.show(), (1, "cache"))
+
+    def test_redis_away(self):
+        self.redis.readers_away = self.redis.writer_away = True
+        self.assertEqual([self.show(), self.show()], [(1, "replica")] * 2)
+
+    def test_a_write_while_redis_is_away_is_made_up_for(self):
+        self.show()
+        self.redis.readers_away = self.redis.writer_away = True
+        self.write()
+        self.redis.readers_away = self.redis.writer_away = False
+        self.assertEqual(self.show(), (2, "replica"))
+
+    def test_redis_is_left_alone_for_a_moment_after_a_failure(self):
+        self.redis.readers_away = self.redis.writer_away = True
+        with mock.patch.object(pages, "PAUSE_SECONDS", 60):
+            self.show()
+            self.redis.catch_up()
+            self.redis.readers_away = self.redis.writer_away = False
+            self.assertEqual([self.show(), self.show()], [(1, "replica")] * 2)
+
+    def test_a_lagging_redis_slave_throws_no_page_away(self):
+        self.show()
+        version = self.redis.writer[pages.VERSION]
+        self.redis.readers, self.redis.lagging = {}, True
+        self.show()
+        self.assertEqual(self.redis.writer[pages.VERSION], version)
+        self.redis.catch_up()
+        self.assertEqual(self.show(), (1, "cache"))
+
+    def test_a_lagging_redis_slave_cannot_bring_a_row_back(self):
+        self.show()
+        self.redis.lagging = True
+        self.write()
+        del self.redis.readers["pages:1:page"]
+        self.master = self.slave = 3
+        # Filled under the old version, which is all that this slave knows.
+        self.show()
+        self.redis.catch_up()
+        self.master = self.slave = 4
+        self.assertEqual(self.show(), (4, "replica"))
+
+    def test_any_lag(self):
+        self.show()
+        self.master = 2
+        pages.invalidate(any_lag=True)
+        self.assertEqual(self.show(), (1, "replica"))
+        pages.invalidate()
+        self.assertEqual(self.show(), (2, "default"))

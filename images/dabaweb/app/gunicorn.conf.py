@@ -1,0 +1,21 @@
+"""gunicorn's settings, read from the working directory."""
+
+from dabaweb import env, logs
+
+bind = "0.0.0.0:8000"
+worker_class = "gthread"
+workers = env.number("WEB_WORKERS", 2, 1, 64)
+threads = 4
+# Workers share what was loaded before the fork.
+preload_app = True
+# Heartbeat files lie in memory: on a slow disk a worker would look dead.
+worker_tmp_dir = "/dev/shm"
+timeout = 30
+# Below the pod's grace period of 30 s.
+graceful_timeout = 25
+# Longer than nginx keeps an idle connection, so that it is never nginx that meets a closed one.
+keepalive = 75
+# nginx has the access log. The control socket would want a home directory.
+accesslog = None
+control_socket_disable = True
+logconfig_dict = logs.CONFIG

@@ -1,0 +1,431 @@
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert";
+import { randomBytes } from "node:crypto";
+import { IncomingHttpHeaders, request } from "node:http";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { build, docker, exec, logs, Scope, tryDocker, waitFor } from "../support/docker";
+
+const context = join(__dirname, "../../images");
+const hex = (): string => randomBytes(16).toString("hex");
+const passwords = { mysql: hex(), redis: hex(), key: hex() };
+/** The account that signs in to the admin. */
+const root = { name: "root", password: hex() };
+const tables = [
+    "auth_group",
+    "auth_group_permissions",
+    "auth_permission",
+    "auth_user",
+    "auth_user_groups",
+    "auth_user_user_permissions",
+    "django_admin_log",
+    "django_content_type",
+    "django_migrations",
+    "django_session",
+    "form_code_data",
+    "form_user",
+    "form_user_data",
+];
+
+interface Answer {
+    readonly status: number;
+    readonly headers: IncomingHttpHeaders;
+    readonly body: Buffer;
+}
+
+describe("dabaweb and nginx images", function () {
+    this.timeout(120_000);
+
+    const scope = new Scope("web-test");
+    const image = (name: string): string => `${scope.prefix}:${name}`;
+    const names = ["redis-master", "mysql-master", "dabaweb", "nginx"];
+    let network = "";
+    let volumes: Record<"mysqlSecrets" | "redisSecrets" | "secrets" | "mysqlData" | "redisData", string>;
+    let mysql = "";
+    let redis = "";
+    let app = "";
+    let nginx = "";
+    let port = 0;
+
+    before("Docker answers, images are built, the first start is under way", async function () {
+        this.timeout(900_000);
+        await docker(["version"]);
+        const mirror = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"].flatMap((key) => {
+            const value = process.env[key];
+            return value === undefined ? [] : [[key, value] as const];
+        });
+        for (const name of names) {
+            await build({
+                context,
+                dockerfile: join(context, name, "Dockerfile"),
+                tag: image(name),
+                buildArgs: {
+                    CONTENT: scope.prefix,
+                    ...(name === "nginx" ? { DABAWEB_IMAGE: image("dabaweb") } : {}),
+                    ...(name === "dabaweb" ? Object.fromEntries(mirror) : {}),
+                },
+            });
+        }
+        network = await scope.network("net");
+        const volume = (name: string, files = {}): Promise<string> =>
+            scope.filledVolume(name, image("redis-master"), files);
+        volumes = {
+            mysqlSecrets: await volume("mysql-secrets", {
+                root: hex(),
+                replication: hex(),
+                seed: hex(),
+                dabaweb: passwords.mysql,
+            }),
+            redisSecrets: await volume("redis-secrets", {
+                admin: hex(),
+                replication: hex(),
+                dabaweb: passwords.redis,
+            }),
+            secrets: await volume("secrets", {
+                "mysql-password": passwords.mysql,
+                "redis-password": passwords.redis,
+                "secret-key": passwords.key,
+            }),
+            mysqlData: await volume("mysql-data"),
+            redisData: await volume("redis-data"),
+        };
+        redis = await scope.run({
+            name: "redis-master",
+            image: image("redis-master"),
+            network,
+            memory: "128m",
+            mounts: { [volumes.redisData]: "/data", [volumes.redisSecrets]: "/run/secrets/redis:ro" },
+            tmpfs: ["/run/redis", "/tmp"],
+            env: { POD_NAME: "redis-master-0", POD_IP: "192.0.2.1", REDIS_MAXMEMORY: "67108864" },
+        });
+    });
+
+    after("everything is removed", async () => {
+        await scope.close();
+        for (const name of names) {
+            await tryDocker(["image", "rm", image(name)]);
+        }
+    });
+
+    /** A container of the image dabaweb with the environment, mounts and limits of its pod spec. */
+    function dabaweb(name: string, args: string[], options: string[] = []): Promise<string> {
+        return scope.run({
+            name,
+            image: image("dabaweb"),
+            network,
+            memory: "256m",
+            mounts: { [volumes.secrets]: "/run/secrets/dabaweb:ro" },
+            tmpfs: ["/run/dabaweb", "/tmp"],
+            env: {
+                MYSQL_WRITER: "mysql-master:3306",
+                // The reader is the same server here: a slave's lag is the matter of the application's own tests.
+                MYSQL_READERS: "mysql-master:3306",
+                MYSQL_DATABASE: "form",
+                MYSQL_USER: "dabaweb",
+                MYSQL_PASSWORD_FILE: "/run/secrets/dabaweb/mysql-password",
+                REDIS_WRITER: "redis-master:6379",
+                REDIS_READERS: "redis-master:6379",
+                REDIS_USER: "dabaweb",
+                REDIS_PASSWORD_FILE: "/run/secrets/dabaweb/redis-password",
+                SECRET_KEY_FILE: "/run/secrets/dabaweb/secret-key",
+                PUBLIC_URL: "http://localhost:32000",
+                WEB_WORKERS: "2",
+            },
+            options,
+            args,
+        });
+    }
+
+    /** SQL as root; rows by line, columns by tab. */
+    async function sql(statement: string): Promise<string> {
+        const result = await exec(mysql, ["mysql", "--batch", "--skip-column-names", "-e", statement]);
+        strictEqual(result.code, 0, result.stderr);
+        return result.stdout.trim();
+    }
+
+    async function manage(...args: string[]): Promise<string> {
+        const result = await exec(app, ["python", "manage.py", ...args], { timeoutSeconds: 100 });
+        strictEqual(result.code, 0, result.stdout + result.stderr);
+        return result.stdout + result.stderr;
+    }
+
+    /** One request to nginx; redirects are not followed. */
+    function http(path: string, headers: Record<string, string> = {}, form?: string): Promise<Answer> {
+        return new Promise((resolve, reject) => {
+            const method = form === undefined ? "GET" : "POST";
+            const defaults = { Host: "localhost:32000" };
+            const type = form === undefined ? {} : { "Content-Type": "application/x-www-form-urlencoded" };
+            const sent = request(
+                { host: "127.0.0.1", port, path, method, headers: { ...defaults, ...type, ...headers } },
+                (received) => {
+                    const parts: Buffer[] = [];
+                    received.on("data", (part: Buffer) => parts.push(part));
+                    received.on("error", reject);
+                    received.on("end", () =>
+                        resolve({
+                            status: received.statusCode ?? 0,
+                            headers: received.headers,
+                            body: Buffer.concat(parts),
+                        }),
+                    );
+                },
+            );
+            sent.setTimeout(20_000, () => sent.destroy(new Error(`${path}: no answer within 20 s`)));
+            sent.on("error", reject);
+            sent.end(form);
+        });
+    }
+
+    /** A page's text; throws unless the status is 200. */
+    async function page(path: string): Promise<string> {
+        const answer = await http(path);
+        strictEqual(answer.status, 200, `${path}: ${answer.body.toString()}`);
+        return answer.body.toString();
+    }
+
+    const row = (...cells: (string | number)[]): RegExp =>
+        new RegExp(`<tr>${cells.map((cell) => `<td[^>]*>${cell}</td>`).join("")}`);
+
+    it("migrates once however many ask, and says what it waits for", async () => {
+        const jobs = [await dabaweb("migrate-a", ["migrate"]), await dabaweb("migrate-b", ["migrate"])];
+        for (const job of jobs) {
+            await waitFor("the migration says what it waits for", 30, async () =>
+                (await logs(job)).includes("waiting for MySQL at mysql-master:3306"),
+            );
+        }
+        mysql = await scope.run({
+            name: "mysql-master",
+            image: image("mysql-master"),
+            network,
+            memory: "512m",
+            mounts: { [volumes.mysqlData]: "/data", [volumes.mysqlSecrets]: "/run/secrets/mysql:ro" },
+            tmpfs: ["/run/mysqld", "/tmp"],
+            env: {
+                POD_NAME: "mysql-master-0",
+                MYSQL_BUFFER_POOL_SIZE: String(64 << 20),
+                MYSQL_SERVER_ID_BASE: "100",
+                MYSQL_DATABASE: "form",
+            },
+        });
+        const output = [];
+        for (const job of jobs) {
+            strictEqual(await docker(["wait", job], { timeoutSeconds: 110 }), "0", await logs(job));
+            output.push(await logs(job));
+        }
+        const made = output.filter((text) => /Applying form.0004_first_rows\.\.\.\s+OK/.test(text));
+        strictEqual(made.length, 1, output.join("\n--\n"));
+        deepStrictEqual((await sql("SHOW TABLES FROM form")).split("\n"), tables);
+    });
+
+    it("changes nothing when it runs again", async () => {
+        const before = await sql("SELECT @@GLOBAL.gtid_executed");
+        const job = await dabaweb("migrate-again", ["migrate"]);
+        strictEqual(await docker(["wait", job]), "0", await logs(job));
+        strictEqual(await sql("SELECT @@GLOBAL.gtid_executed"), before);
+    });
+
+    it("refuses a command and a setting that it does not know", async () => {
+        const wrong = await dabaweb("wrong", ["sevre"]);
+        strictEqual(await docker(["wait", wrong]), "64");
+        match(await logs(wrong), /"sevre" is not something this image does/);
+        const url = await dabaweb("wrong-url", ["serve"], ["-e", "PUBLIC_URL=localhost:32000"]);
+        notStrictEqual(await docker(["wait", url]), "0");
+        match(await logs(url), /PUBLIC_URL is "localhost:32000": http\(s\):\/\/host/);
+    });
+
+    it("serves within its memory limit", async () => {
+        app = await dabaweb("app", ["serve"], ["-p", "127.0.0.1::8080"]);
+        nginx = await scope.run({
+            name: "nginx",
+            image: image("nginx"),
+            memory: "64m",
+            tmpfs: ["/run/nginx", "/tmp"],
+            options: ["--network", `container:${app}`],
+        });
+        port = Number((await docker(["port", app, "8080"])).split(":").pop());
+        await waitFor("/readyz", 30, async () => (await http("/readyz")).status === 200);
+        strictEqual((await http("/livez", { Host: "10.1.2.3:8000" })).status, 200);
+        strictEqual((await http("/nginx-health", { Host: "10.1.2.3:8080" })).status, 200);
+    });
+
+    it("passes the application's own tests", async () => {
+        await sql("GRANT ALL ON `test\\_form`.* TO dabaweb@'%'");
+        match(await manage("test", "--no-input"), /Ran \d\d+ tests in .*\n\nOK/s);
+    });
+
+    it("shows the rows of the source", async () => {
+        for (const path of ["/", "/home"]) {
+            match(await page(path), /Employee directory/);
+        }
+        const users = await page("/User_data");
+        match(users, row("sam", 10000, 1, "manage"));
+        match(users, row("james", 20000, 2, "tech"));
+        const codes = await page("/Code_data");
+        match(codes, row(1, "manage"));
+        match(codes, row(2, "tech"));
+    });
+
+    it("answers a second request without a SELECT", async () => {
+        await manage("clear_page_cache");
+        const selects = async (): Promise<number> =>
+            Number((await sql("SHOW GLOBAL STATUS LIKE 'Com_select'")).split("\t")[1]);
+        // What asking itself adds: some clients greet the server with a SELECT.
+        const asking = -(await selects()) + (await selects());
+        const before = await selects();
+        strictEqual((await http("/User_data")).headers["x-page-from"], "replica");
+        const after = await selects();
+        ok(after > before + asking, `${before} ${after}`);
+        for (let i = 0; i < 10; i++) {
+            strictEqual((await http("/User_data")).headers["x-page-from"], "cache");
+        }
+        strictEqual(await selects(), after + asking);
+    });
+
+    it("keeps nothing in Redis without an end, and nothing under another prefix", async () => {
+        const keys = (await exec(redis, ["redis-cli", "--scan"])).stdout.trim().split("\n");
+        ok(keys.length >= 3, keys.join());
+        for (const key of keys) {
+            match(key, /^dabaweb:1:pages:/);
+            ok(Number((await exec(redis, ["redis-cli", "TTL", key])).stdout) > 0, key);
+        }
+    });
+
+    it("shows a row written by SQL once the page cache is cleared, not before", async () => {
+        const name = `row-${randomBytes(4).toString("hex")}`;
+        await page("/User_data");
+        await sql(`INSERT INTO form.form_user_data (name, money) VALUES ('${name}', 4711)`);
+        ok(!(await page("/User_data")).includes(name));
+        await manage("clear_page_cache");
+        match(await page("/User_data"), row(name, 4711, "–", "–"));
+    });
+
+    it("serves static files for a year where the name has a hash", async () => {
+        const login = await page("/admin/login/");
+        const css = /href="(\/static\/admin\/css\/base\.[0-9a-f]{12}\.css)"/.exec(login)?.[1] ?? "";
+        const hashed = await http(css, { "Accept-Encoding": "gzip" });
+        strictEqual(hashed.status, 200, css);
+        match(hashed.headers["cache-control"] ?? "", /max-age=31536000, immutable/);
+        match(hashed.headers["content-type"] ?? "", /^text\/css/);
+        strictEqual(hashed.headers["content-encoding"], "gzip");
+        match(gunzipSync(hashed.body).toString(), /django/i);
+        const plain = await http("/static/admin/css/base.css");
+        strictEqual(plain.headers["cache-control"], "public, max-age=300");
+        strictEqual((await http("/static/admin/css/none.css")).status, 404);
+        for (const answer of [hashed, await http("/home")]) {
+            strictEqual(answer.headers["x-content-type-options"], "nosniff");
+            match(String(answer.headers["content-security-policy"]), /^default-src 'self'/);
+        }
+    });
+
+    it("knows its hosts", async () => {
+        strictEqual((await http("/home", { Host: "evil.example" })).status, 400);
+        strictEqual((await http("/home", { Host: "127.0.0.1:1" })).status, 200);
+    });
+
+    it("gives one request one id in every log", async () => {
+        const answer = await http("/no-such-page");
+        strictEqual(answer.status, 404);
+        const id = String(answer.headers["x-request-id"]);
+        match(id, /^[0-9a-f]{32}$/);
+        for (const container of [nginx, app]) {
+            const line = await waitFor(`a line of ${container} with ${id}`, 10, async () =>
+                (await logs(container)).split("\n").find((text) => text.includes(id)),
+            );
+            strictEqual((JSON.parse(line) as { request_id: string }).request_id, id);
+        }
+    });
+
+    /** Signs in as a browser does and returns the cookies. */
+    async function signIn(): Promise<Record<string, string>> {
+        const login = await http("/admin/login/");
+        const csrf = cookie(login, "csrftoken");
+        const form = new URLSearchParams({
+            username: root.name,
+            password: root.password,
+            csrfmiddlewaretoken: token(login),
+            next: "/admin/",
+        });
+        const headers = { Cookie: csrf, Origin: "http://localhost:32000" };
+        const answer = await http("/admin/login/", headers, form.toString());
+        strictEqual(answer.status, 302, answer.body.toString());
+        return { Cookie: `${cookie(answer, "csrftoken")}; ${cookie(answer, "sessionid")}` };
+    }
+
+    const cookie = (answer: Answer, name: string): string =>
+        (answer.headers["set-cookie"] ?? []).find((text) => text.startsWith(`${name}=`))?.split(";")[0] ?? "";
+
+    const token = (answer: Answer): string =>
+        /name="csrfmiddlewaretoken" value="([^"]+)"/.exec(answer.body.toString())?.[1] ?? "";
+
+    /** Adds an employee in the admin. */
+    async function add(session: Record<string, string>, name: string): Promise<void> {
+        const path = "/admin/form/userdata/add/";
+        const csrfmiddlewaretoken = token(await http(path, session));
+        const form = new URLSearchParams({ name, money: "1", csrfmiddlewaretoken });
+        const headers = { ...session, Origin: "http://localhost:32000" };
+        strictEqual((await http(path, headers, form.toString())).status, 302);
+    }
+
+    it("shows what was written in the admin at once", async () => {
+        const created = await exec(app, [
+            "env",
+            `DJANGO_SUPERUSER_PASSWORD=${root.password}`,
+            ..."python manage.py createsuperuser --no-input --email root@example.org --username".split(" "),
+            root.name,
+        ]);
+        strictEqual(created.code, 0, created.stderr);
+        await page("/User_data");
+        await add(await signIn(), "in-the-admin");
+        match(await page("/User_data"), row("in-the-admin", 1, "–", "–"));
+    });
+
+    it("serves without Redis, and makes up for what was written meanwhile", async () => {
+        await page("/User_data");
+        const session = await signIn();
+        await docker(["stop", "-t", "20", redis]);
+        for (const path of ["/User_data", "/Code_data", "/readyz"]) {
+            await page(path);
+        }
+        await add(session, "without-redis");
+        match(await page("/User_data"), row("without-redis", 1));
+        await docker(["start", redis]);
+        await waitFor("the page comes from Redis again", 30, async () => {
+            const answer = await http("/User_data");
+            match(answer.body.toString(), row("without-redis", 1));
+            return answer.headers["x-page-from"] === "cache";
+        });
+    });
+
+    it("is not ready without MySQL, but serves what Redis has, and finds MySQL again", async () => {
+        await page("/User_data");
+        await docker(["kill", mysql]);
+        strictEqual((await http("/readyz")).status, 503);
+        strictEqual((await http("/livez")).status, 200);
+        match(await page("/User_data"), row("sam", 10000));
+        await exec(redis, ["redis-cli", "FLUSHALL"]);
+        const away = await http("/User_data");
+        strictEqual(away.status, 503);
+        strictEqual(away.headers["retry-after"], "5");
+        await docker(["start", mysql]);
+        await waitFor("/readyz", 60, async () => (await http("/readyz")).status === 200);
+        match(await page("/User_data"), row("sam", 10000));
+    });
+
+    it("names no password, and stops when told", async () => {
+        const words = [...Object.values(passwords), root.password];
+        for (const container of [nginx, app]) {
+            const begin = Date.now();
+            await docker(["stop", "-t", "25", container]);
+            ok(Date.now() - begin < 10_000, `${container} took ${Date.now() - begin} ms`);
+            const state = await docker([
+                "inspect",
+                "-f",
+                "{{.State.ExitCode}} {{.State.OOMKilled}}",
+                container,
+            ]);
+            strictEqual(state, "0 false", await logs(container));
+            const text = (await logs(container)) + (await docker(["inspect", container]));
+            ok(!words.some((word) => text.includes(word)));
+            ok(!/Read-only file system|Permission denied/i.test(text), text);
+        }
+    });
+});
