@@ -1,0 +1,41 @@
+# Every target is one line that calls a tool; `make help` lists them. STACK names the stack, NODES the size of a new cluster.
+STACK ?= dev
+
+.DEFAULT_GOAL := help
+.PHONY: help up preview down local-up local-down local-purge env test test-images test-e2e bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+up: ## bring up whatever is missing, deploy STACK (dev) and check that it works
+	@local/run local/stack.ts up $(STACK)
+
+preview: ## show what `make up` would change in STACK
+	@local/run local/stack.ts preview $(STACK)
+
+down: ## destroy STACK with its data, and wait until nothing is left of it
+	@local/run local/stack.ts down $(STACK)
+
+local-up: ## the local environment alone: Docker, registry, cluster, tools (NODES=3 for three nodes)
+	@local/run local/main.ts up
+
+local-down: ## stop what local-up started; everything is kept
+	@local/run local/main.ts down
+
+local-purge: ## remove the local environment with all its data, give its disk back
+	@local/run local/main.ts purge
+
+env: ## print the exports for plain pulumi, kubectl and docker: eval "$(make -s env)"
+	@local/run local/main.ts env
+
+test: ## everything: unit, images, end to end
+	@local/run test/run.ts
+
+test-images: ## the images' tests, with Docker alone
+	@local/run test/run.ts images
+
+test-e2e: ## the end-to-end tests, in a stack of their own
+	@local/run test/run.ts e2e
+
+bench: ## measure, and write docs/benchmarks.md
+	@local/run bench/bench.ts

@@ -1,0 +1,65 @@
+/** Debian's packages, for what nothing else brings. */
+import * as fs from "node:fs";
+
+import { say } from "./progress";
+import { attempt, Refusal, run } from "./shell";
+
+export const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** Why nothing can be installed or built into images here; none where it can. */
+export function noDebianRoot(
+    facts = { root: isRoot(), debian: fs.existsSync("/etc/debian_version") },
+): string | undefined {
+    if (!facts.debian) {
+        return "that needs Debian's packages, and this is not Debian";
+    }
+    return facts.root ? undefined : "that installs Debian packages, and this user is not root";
+}
+
+/** Those of these packages that are not installed. */
+export async function missing(packages: readonly string[]): Promise<string[]> {
+    const { output } = await attempt("dpkg-query", [
+        "--show",
+        "--showformat=${Package} ${db:Status-Status}\\n",
+        ...packages,
+    ]);
+    const installed = new Set(
+        output
+            .split("\n")
+            .filter((line) => line.endsWith(" installed"))
+            .map((line) => line.split(" ")[0]),
+    );
+    return packages.filter((each) => !installed.has(each));
+}
+
+/** Installs what is missing of these packages. */
+export async function install(packages: readonly string[]): Promise<void> {
+    const wanted = await missing(packages);
+    if (wanted.length === 0) {
+        return;
+    }
+    const obstacle = noDebianRoot();
+    if (obstacle !== undefined) {
+        throw new Refusal(
+            `${wanted.join(", ")} must be installed: ${obstacle}. Install it, then run this again.`,
+        );
+    }
+    const env = { DEBIAN_FRONTEND: "noninteractive" };
+    const args = ["install", "--yes", "--no-install-recommends", ...wanted];
+    say(`apt-get install ${wanted.join(" ")}`);
+    // The lists are refreshed only where they do not do: that takes longer than most packages.
+    if ((await attempt("apt-get", args, { env })).code !== 0) {
+        await run("apt-get", ["update"], { env });
+        await run("apt-get", args, { env });
+    }
+}
+
+/** Where this machine's own Debian packages come from: the archive, and the security archive where there is one. */
+export async function debianMirrors(): Promise<{ readonly main?: string; readonly security?: string }> {
+    const format = ["--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"];
+    const { output } = await attempt("apt-get", ["indextargets", ...format]);
+    const lines = output.split("\n").map((line) => line.split("|"));
+    const of = (label: string): string | undefined =>
+        lines.find(([origin, name]) => origin === "Debian" && name === label)?.[2];
+    return { main: of("Debian"), security: of("Debian-Security") };
+}

@@ -1,0 +1,49 @@
+/** What has to hold before anything is changed: room on the disk, and free ports. */
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as path from "node:path";
+
+import { Refusal } from "./shell";
+
+/** What a run with nothing but package registries takes at its peak. */
+export const gigabytesNeeded = 25;
+
+/** Free room where a directory lies or will lie. */
+export function freeGigabytes(directory: string): number {
+    let existing = directory;
+    while (!fs.existsSync(existing)) {
+        existing = path.dirname(existing);
+    }
+    const { bavail, bsize } = fs.statfsSync(existing);
+    return (Number(bavail) * Number(bsize)) / 1e9;
+}
+
+export function checkDisk(directory: string, free = freeGigabytes(directory)): void {
+    if (free < gigabytesNeeded) {
+        throw new Refusal(
+            `${directory} has ${free.toFixed(1)} GB free, and ${gigabytesNeeded} GB are needed to make the local ` +
+                `environment; free some, or let XDG_CACHE_HOME and XDG_STATE_HOME name directories on a larger disk.`,
+        );
+    }
+}
+
+/** Refuses if one of these ports of 127.0.0.1 is in somebody else's hands. */
+export async function checkPorts(wanted: readonly number[], what: string): Promise<void> {
+    for (const port of wanted) {
+        if (!(await isFree(port))) {
+            throw new Refusal(
+                `Port ${port} of 127.0.0.1 is taken by another program, and ${what} needs it; find it with ` +
+                    `\`ss -ltnp 'sport = :${port}'\` (macOS: \`lsof -nP -iTCP:${port} -sTCP:LISTEN\`), stop it, ` +
+                    `then run this again.`,
+            );
+        }
+    }
+}
+
+export function isFree(port: number): Promise<boolean> {
+    return new Promise((resolve) => {
+        const server = net.createServer();
+        server.once("error", () => resolve(false));
+        server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
+    });
+}

@@ -1,0 +1,285 @@
+/** The kind cluster: made once, started again when it was stopped, recognised when its state or itself was lost. */
+import * as fs from "node:fs";
+
+import { checkPorts } from "./checks";
+import { exported, names, places, ports, readJson, writeWhole } from "./environment";
+import { nodeImage } from "./images";
+import { say } from "./progress";
+import { joinNetwork, registryAddress } from "./registry";
+import { attempt, Refusal, run, until } from "./shell";
+import type { Plan, Step } from "./step";
+
+/** What the state remembers of its cluster. */
+export interface ClusterState {
+    /** UID of kube-system: another cluster has another one. */
+    readonly id: string;
+    readonly nodes: number;
+}
+
+export interface Node {
+    readonly name: string;
+    readonly running: boolean;
+}
+
+export interface Facts {
+    readonly nodes: readonly Node[];
+    readonly state?: ClusterState;
+    readonly kubeconfig: boolean;
+    /** The number of nodes that the user asks for, if he does. */
+    readonly wanted?: number;
+}
+
+export type Action = "nothing" | "create" | "start" | "export" | "replace";
+
+/** What to do with what is there. `start` and `export` look after everything that is less than a new cluster. */
+export function decide({ nodes, state, kubeconfig, wanted }: Facts): {
+    readonly action: Action;
+    readonly why: string;
+} {
+    if (nodes.length === 0) {
+        const why = state === undefined ? "there is none" : "the one that this state belongs to is gone";
+        return { action: "create", why };
+    }
+    if (state === undefined) {
+        // Whatever runs in it, no stack of this environment can say so any more: nothing could update or remove it.
+        return { action: "replace", why: "it was left without its state, or unfinished" };
+    }
+    if (wanted !== undefined && wanted !== nodes.length) {
+        throw new Refusal(
+            `NODES=${wanted}, but the local cluster has ${nodes.length} and its data with them; go on without NODES, or ` +
+                `take \`make local-purge\` first.`,
+        );
+    }
+    if (!kubeconfig) {
+        return { action: "export", why: "its kubeconfig is lost" };
+    }
+    return nodes.every((node) => node.running)
+        ? { action: "nothing", why: "" }
+        : { action: "start", why: "its nodes are stopped" };
+}
+
+/** Reads NODES. */
+export function wantedNodes(text = process.env.NODES): number | undefined {
+    if (text === undefined || text === "") {
+        return undefined;
+    }
+    const count = Number(text);
+    if (!Number.isInteger(count) || count < 1 || count > 9) {
+        throw new Refusal(`NODES is "${text}"; it must be a number from 1 to 9.`);
+    }
+    return count;
+}
+
+/** kind's configuration: every node takes pods, and the nodePorts are opened on this machine's loopback alone. */
+export function kindConfig(nodes: number): string {
+    const mapping = (port: number): object => ({
+        containerPort: port,
+        hostPort: port,
+        listenAddress: "127.0.0.1",
+        protocol: "TCP",
+    });
+    const schedulable = "kind: InitConfiguration\nnodeRegistration:\n  taints: []\n";
+    // JSON is YAML.
+    return JSON.stringify(
+        {
+            kind: "Cluster",
+            apiVersion: "kind.x-k8s.io/v1alpha4",
+            name: names.cluster,
+            networking: { apiServerAddress: "127.0.0.1", apiServerPort: ports.api },
+            nodes: [
+                {
+                    role: "control-plane",
+                    extraPortMappings: ports.node.map(mapping),
+                    // kind does so itself where it is the only node, and fails if it has been done.
+                    ...(nodes > 1 ? { kubeadmConfigPatches: [schedulable] } : {}),
+                },
+                ...Array.from({ length: nodes - 1 }, () => ({ role: "worker" })),
+            ],
+        },
+        undefined,
+        2,
+    );
+}
+
+export class ClusterStep implements Step {
+    readonly name = "cluster";
+
+    async plan(): Promise<Plan> {
+        const { action, why } = await this.decide();
+        const size = action === "create" || action === "replace" ? (wantedNodes() ?? 1) : 0;
+        if (action === "nothing" && (await isReady()) && (await hasClasses())) {
+            return { way: "stands", detail: names.context, minutes: 0, gigabytes: 0 };
+        }
+        const detail =
+            size > 0 ? `${size === 1 ? "one node" : `${size} nodes`}: ${why}` : why || "it is not ready";
+        return { way: "start", detail, minutes: size > 0 ? 1 : 0.5, gigabytes: size };
+    }
+
+    async run(): Promise<void> {
+        const { action, why } = await this.decide();
+        if (action === "replace") {
+            say(`cluster: ${why}; it is removed and made again`);
+            await removeCluster();
+        }
+        if (action === "create" || action === "replace") {
+            setBackendAside(why);
+            await create(wantedNodes() ?? 1);
+        } else {
+            say(`cluster: ${why || "it is not ready"}; bringing it back`);
+            await restart();
+        }
+        await joinNetwork(names.network);
+        await configure();
+    }
+
+    private async decide() {
+        const place = places();
+        return decide({
+            nodes: await clusterNodes(),
+            state: readJson<ClusterState>(place.cluster),
+            kubeconfig: fs.existsSync(place.kubeconfig),
+            wanted: wantedNodes(),
+        });
+    }
+}
+
+/** The containers that are the cluster's nodes, the control plane first: its address is asked for by the others. */
+export async function clusterNodes(): Promise<Node[]> {
+    const filter = `label=io.x-k8s.kind.cluster=${names.cluster}`;
+    const output = await run("docker", [
+        "ps",
+        "--all",
+        "--filter",
+        filter,
+        "--format",
+        "{{.Names}} {{.State}}",
+    ]);
+    return output
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => line.split(" "))
+        .map(([name, state]) => ({ name: name!, running: state === "running" }))
+        .sort((a, b) => a.name.localeCompare(b.name));
+}
+
+/** Stops the nodes, in such a way that they come back with their data. */
+export async function stopCluster(): Promise<void> {
+    const running = (await clusterNodes()).filter((node) => node.running).map((node) => node.name);
+    if (running.length > 0) {
+        await run("docker", ["stop", "--time", "30", ...running]);
+    }
+}
+
+export async function removeCluster(): Promise<void> {
+    const all = (await clusterNodes()).map((node) => node.name);
+    if (all.length > 0) {
+        await run("docker", ["rm", "--force", "--volumes", ...all]);
+    }
+    fs.rmSync(places().cluster, { force: true });
+    fs.rmSync(places().kubeconfig, { force: true });
+}
+
+async function create(nodes: number): Promise<void> {
+    await checkPorts([ports.api], "the cluster's API");
+    await checkPorts(ports.node, "the cluster's nodePorts");
+    const image = await nodeImage();
+    const args = [
+        "create",
+        "cluster",
+        "--config",
+        "-",
+        "--image",
+        image!,
+        "--kubeconfig",
+        places().kubeconfig,
+    ];
+    await run("kind", [...args, "--wait", "180s"], {
+        env: exported(undefined),
+        input: kindConfig(nodes),
+        onLine: (line) =>
+            /[✓✗]|ERROR/.test(line) && say(`cluster: ${line.replace(/[^\x20-\x7e]/g, "").trim()}`),
+    });
+}
+
+async function restart(): Promise<void> {
+    for (const node of await clusterNodes()) {
+        if (!node.running) {
+            await run("docker", ["start", node.name]);
+        }
+    }
+    const args = ["export", "kubeconfig", "--name", names.cluster, "--kubeconfig", places().kubeconfig];
+    await until("kind to give the kubeconfig", 60, async () => {
+        return (await attempt("kind", args, { env: exported(undefined) })).code === 0;
+    });
+}
+
+/** What makes kind's cluster ours; every part can be done again. The file of the state comes last. */
+async function configure(): Promise<void> {
+    const nodes = await clusterNodes();
+    await until("the cluster's nodes to be ready", 180, isReady, "`kubectl describe nodes` tells more.");
+    for (const { name } of nodes) {
+        await useRegistry(name);
+    }
+    await kubectl(["apply", "--filename", "-"], storageClass("retained", "Retain"));
+    // kubectl cannot be told to wait for an object that is not there yet.
+    await until("the storage class `standard`", 60, hasClasses);
+    const id = await kubectl(["get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}"]);
+    const state: ClusterState = { id, nodes: nodes.length };
+    writeWhole(places().cluster, `${JSON.stringify(state)}\n`);
+}
+
+/** Sends a node's pulls from the loopback registry to the registry's container. */
+async function useRegistry(node: string): Promise<void> {
+    const directory = `/etc/containerd/certs.d/${registryAddress}`;
+    const script = `mkdir -p ${directory} && cat >${directory}/hosts.toml`;
+    const input = `[host."http://${names.registry}:5000"]\n`;
+    await run("docker", ["exec", "--interactive", node, "sh", "-c", script], { input });
+}
+
+/** Beside kind's own `standard`, which gives volumes back with their claims. */
+function storageClass(name: string, reclaimPolicy: "Delete" | "Retain"): string {
+    return JSON.stringify({
+        apiVersion: "storage.k8s.io/v1",
+        kind: "StorageClass",
+        metadata: { name },
+        provisioner: "rancher.io/local-path",
+        reclaimPolicy,
+        volumeBindingMode: "WaitForFirstConsumer",
+    });
+}
+
+export async function isReady(): Promise<boolean> {
+    const path = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{" "}{end}';
+    const { code, output } = await attempt(
+        "kubectl",
+        ["get", "nodes", "--request-timeout=5s", "--output", `jsonpath=${path}`],
+        { env: { ...exported(undefined) } },
+    );
+    const states = output.trim().split(" ");
+    return (
+        code === 0 &&
+        states.length === (await clusterNodes()).length &&
+        states.every((each) => each === "True")
+    );
+}
+
+async function hasClasses(): Promise<boolean> {
+    const { code } = await attempt("kubectl", ["get", "storageclass", "standard", "retained"], {
+        env: exported(undefined),
+    });
+    return code === 0;
+}
+
+async function kubectl(args: readonly string[], input?: string): Promise<string> {
+    return run("kubectl", args, { env: exported(undefined), input });
+}
+
+/** Stacks that describe a lost cluster can neither be updated nor destroyed; they are kept, but out of the way. */
+function setBackendAside(why: string): void {
+    const { backend } = places();
+    if (fs.existsSync(`${backend}/.pulumi/stacks`)) {
+        const aside = `${backend}.lost-${new Date().toISOString().replace(/[:.]/g, "-")}`;
+        fs.renameSync(backend, aside);
+        say(`cluster: ${why}; the stacks that were in it are kept in ${aside}`);
+    }
+}

@@ -1,0 +1,131 @@
+/** Starting and stopping a Docker Engine of our own, with systemd where that runs the machine, by hand where not. */
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { install, isRoot, noDebianRoot } from "../apt";
+import { places, writeWhole, type DockerChoice } from "../environment";
+import { say } from "../progress";
+import { attempt, Refusal, run, until } from "../shell";
+import { ask } from "./find";
+
+const execRoot = "/run/dabaweb-pulumi/docker";
+const narrowRuntime = path.join(__dirname, "runc-without-sys-resource");
+
+export const systemdRuns = (): boolean => fs.existsSync("/run/systemd/system");
+
+/** Installs the engine where it is absent, starts it, and says how it is reached. */
+export async function startEngine(): Promise<DockerChoice> {
+    const absent = (await attempt("dockerd", ["--version"])).code !== 0;
+    if (!isRoot() || (absent && noDebianRoot() !== undefined)) {
+        throw new Refusal(
+            "No Docker Engine answers, and only root can install or start one; start Docker (or Docker Desktop) and " +
+                "see that `docker info` works as this user, then run this again.",
+        );
+    }
+    if (absent) {
+        await install(["docker.io", ...(await clientPackage())]);
+    }
+    // Its own package brings the firewall program; one that somebody unpacked may not.
+    await install(["iptables"]);
+    if (systemdRuns()) {
+        await run("systemctl", ["start", "docker"]);
+        await until("the Docker Engine to answer", 60, async () => (await ask(undefined)) !== undefined);
+        return { startedBy: "systemd" };
+    }
+    return startByHand();
+}
+
+/** Stops what startEngine started. */
+export async function stopEngine({ startedBy }: DockerChoice): Promise<void> {
+    if (startedBy === "systemd") {
+        await run("systemctl", ["stop", "docker.socket", "docker.service"]);
+    }
+    const pid = startedBy === "hand" ? livingDaemon() : undefined;
+    if (pid !== undefined) {
+        process.kill(pid, "SIGTERM");
+        await until(`dockerd (process ${pid}) to stop`, 60, async () => livingDaemon() === undefined);
+    }
+}
+
+async function startByHand(): Promise<DockerChoice> {
+    const place = places();
+    const host = `unix://${place.dockerSocket}`;
+    if (fs.existsSync(place.dockerPid) && livingDaemon() === undefined) {
+        say("docker: an earlier daemon died and left its pid file, which is removed");
+        fs.rmSync(place.dockerPid);
+    }
+    if (livingDaemon() === undefined) {
+        writeWhole(place.dockerConfig, `${JSON.stringify(configuration(), undefined, 4)}\n`);
+        fs.mkdirSync(place.dockerData, { recursive: true });
+        const log = fs.openSync(place.dockerLog, "a");
+        const daemon = spawn("dockerd", ["--config-file", place.dockerConfig], {
+            // Of its own session: it outlives this run and its terminal.
+            detached: true,
+            stdio: ["ignore", log, log],
+        });
+        daemon.on("error", () => undefined);
+        daemon.unref();
+        fs.closeSync(log);
+    }
+    const remedy = `What it said stands at the end of ${place.dockerLog}.`;
+    await until("the Docker Engine to answer", 60, async () => (await ask(host)) !== undefined, remedy);
+    return { host, startedBy: "hand" };
+}
+
+function configuration(): Record<string, unknown> {
+    const place = places();
+    const mtu = mtuOfDefaultRoute();
+    return {
+        "data-root": place.dockerData,
+        "exec-root": execRoot,
+        pidfile: place.dockerPid,
+        hosts: [`unix://${place.dockerSocket}`],
+        ...(mtu === undefined || mtu >= 1500 ? {} : { mtu }),
+        ...(hasSysResource() ? {} : narrowed()),
+    };
+}
+
+/** The runtime is copied: a checkout may go away, the daemon stays. */
+function narrowed(): Record<string, unknown> {
+    say("docker: this machine lacks CAP_SYS_RESOURCE, so containers are started without it");
+    const file = path.join(places().bin, path.basename(narrowRuntime));
+    writeWhole(file, fs.readFileSync(narrowRuntime, "utf8"), 0o755);
+    return { "default-runtime": "narrowed", runtimes: { narrowed: { path: file } } };
+}
+
+/** Whether privileged containers can have all capabilities: without this one, runc refuses them. */
+export function hasSysResource(status = fs.readFileSync("/proc/self/status", "utf8")): boolean {
+    const set = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+    const bit = 24n;
+    return set === undefined || ((BigInt(`0x${set}`) >> bit) & 1n) === 1n;
+}
+
+/** Containers must not send larger packets than the machine can pass on. */
+function mtuOfDefaultRoute(): number | undefined {
+    try {
+        const routes = fs.readFileSync("/proc/net/route", "utf8").split("\n");
+        const device = routes
+            .map((line) => line.split("\t"))
+            .find(([, destination]) => destination === "00000000")?.[0];
+        return Number(fs.readFileSync(`/sys/class/net/${device}/mtu`, "utf8"));
+    } catch {
+        return undefined;
+    }
+}
+
+/** The process that our pid file names, if it is a dockerd: pids come again. */
+function livingDaemon(): number | undefined {
+    try {
+        const pid = Number(fs.readFileSync(places().dockerPid, "utf8"));
+        return fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd" ? pid : undefined;
+    } catch {
+        return undefined;
+    }
+}
+
+/** Debian 13 has the command in a package of its own. */
+async function clientPackage(): Promise<string[]> {
+    const known = await attempt("apt-cache", ["show", "docker-cli"]);
+    return known.code === 0 && known.output !== "" ? ["docker-cli"] : [];
+}

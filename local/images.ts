@@ -1,0 +1,306 @@
+/** Images that come from a public registry where that answers, and are built from Debian's packages where not. */
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { debianMirrors, install, noDebianRoot } from "./apt";
+import { places } from "./environment";
+import { ensureGo } from "./from-source/go-tools";
+import { readOrigins, remember } from "./origins";
+import { images, kubernetes } from "./pins";
+import { say } from "./progress";
+import { attempt, run } from "./shell";
+import { choose, type Plan, type Step } from "./step";
+import { build, costOf } from "./tools";
+
+const source = path.join(__dirname, "from-source");
+/** Marks what is built here, with a hash of what it was built from. */
+const label = "dabaweb.recipe";
+
+interface Recipe {
+    readonly name: string;
+    /** What it is called when it is pulled. */
+    readonly image: string;
+    /** What it is called when it is built; the same as above where others look for it by that name. */
+    readonly built: string;
+    readonly version: string;
+    readonly origin: "built" | "stand-in";
+    /** Files and folders whose content decides whether a built image still stands. */
+    readonly inputs: readonly string[];
+    readonly tools: readonly string[];
+    readonly minutes: number;
+    readonly gigabytes: number;
+    readonly packages: readonly string[];
+    /** Leaves the image under the name `built`; gets the label that it has to carry. */
+    readonly make: (label: string) => Promise<void>;
+}
+
+/** What the product's images are built on. */
+export const baseImageSteps = (): Step[] => images.bases.map((base) => new ImageStep(baseRecipe(base)));
+
+/** The registry, the node of the cluster, and the bases. */
+export const imageSteps = (): Step[] => [
+    new ImageStep(registryRecipe()),
+    new ImageStep(nodeRecipe()),
+    ...baseImageSteps(),
+];
+
+/** The node image that is here, if one is: built or pulled. */
+export async function nodeImage(): Promise<string | undefined> {
+    for (const each of [images.builtNode, images.node, images.node.split("@")[0]!]) {
+        if (await inspect(each)) {
+            return each;
+        }
+    }
+    return undefined;
+}
+
+class ImageStep implements Step {
+    readonly name: string;
+
+    constructor(private readonly recipe: Recipe) {
+        this.name = recipe.name;
+    }
+
+    async plan(): Promise<Plan> {
+        const { image, built, tools, minutes, gigabytes, packages, version } = this.recipe;
+        const mine = await inspect(built);
+        if (mine === this.hash()) {
+            return { way: "stands", detail: "built", minutes: 0, gigabytes: 0 };
+        }
+        if (mine === "" || (image !== built && (await inspect(image)) !== undefined)) {
+            const known = readOrigins().some((each) => each.part === this.name);
+            return { way: known ? "stands" : "found", detail: image, minutes: 0, gigabytes: 0 };
+        }
+        const way = await choose(
+            { name: image, atLeast: version, release: () => answers(image), cannotBuild: noDebianRoot() },
+            () => false,
+        );
+        if (way === "download") {
+            return { way, detail: image, minutes: 1, gigabytes };
+        }
+        const cost = costOf(tools);
+        return {
+            way: "build",
+            detail: mine === undefined ? this.recipe.origin : "its recipe has changed",
+            minutes: minutes + cost.minutes,
+            gigabytes: gigabytes + cost.gigabytes,
+            asRoot: packages.length > 0 ? [`apt-get install ${packages.join(" ")}`] : [],
+        };
+    }
+
+    async run({ way }: Plan): Promise<void> {
+        const { image, version, origin, packages, make } = this.recipe;
+        if (way === "found") {
+            return remember(this.name, version, "found");
+        }
+        if (way === "download") {
+            say(`${this.name}: docker pull ${image}`);
+            await pull(image);
+            return remember(this.name, version, "release");
+        }
+        await install(packages);
+        await make(`${label}=${this.hash()}`);
+        return remember(this.name, version, origin);
+    }
+
+    private hash(): string {
+        const hash = createHash("sha256").update(this.recipe.built);
+        for (const file of this.recipe.inputs.flatMap(filesOf)) {
+            hash.update(JSON.stringify([path.relative(source, file), fs.readFileSync(file, "utf8")]));
+        }
+        return hash.digest("hex").slice(0, 12);
+    }
+}
+
+function filesOf(input: string): string[] {
+    if (fs.statSync(input).isFile()) {
+        return [input];
+    }
+    const names = fs.readdirSync(input, { recursive: true, encoding: "utf8" }).sort();
+    return names.map((each) => path.join(input, each)).filter((each) => fs.statSync(each).isFile());
+}
+
+function baseRecipe({ image, recipe }: (typeof images.bases)[number]): Recipe {
+    const folder = path.join(source, "base-images");
+    const dockerfile = path.join(folder, `${recipe}.Dockerfile`);
+    return {
+        name: image,
+        image,
+        built: image,
+        version: image.split(":")[1]!,
+        origin: "stand-in",
+        inputs: [dockerfile, path.join(folder, "debian")],
+        tools: [],
+        minutes: 0.7,
+        gigabytes: 0.4,
+        packages: ["debootstrap"],
+        make: async (mark) => {
+            const slim = images.bases.find((each) => each.recipe === "python-slim")!.image;
+            await dockerBuild(image, "-", mark, {
+                input: fs.readFileSync(dockerfile, "utf8"),
+                arguments: { DEBIAN_IMAGE: await debian("trixie"), PYTHON_SLIM_IMAGE: slim },
+            });
+        },
+    };
+}
+
+function registryRecipe(): Recipe {
+    const folder = path.join(source, "registry-image");
+    return {
+        name: "registry image",
+        image: images.registry,
+        built: images.registry,
+        version: images.registry.split(":")[1]!,
+        origin: "built",
+        inputs: [folder, path.join(source, "registry")],
+        tools: ["registry"],
+        minutes: 0.1,
+        gigabytes: 0.1,
+        packages: [],
+        make: async (mark) => {
+            const programs = await build(["registry"]);
+            await inWorkDirectory("registry", async (work) => {
+                fs.cpSync(folder, work, { recursive: true });
+                fs.copyFileSync(programs.registry!, path.join(work, "registry"));
+                await dockerBuild(images.registry, work, mark);
+            });
+        },
+    };
+}
+
+function nodeRecipe(): Recipe {
+    const folder = path.join(source, "node-image");
+    const tools = ["kubernetes", "pause", "etcd", "coredns", "local-path-provisioner", "cni-plugins"];
+    return {
+        name: "node image",
+        image: images.node,
+        built: images.builtNode,
+        version: kubernetes.built,
+        origin: "built",
+        folders: [
+            folder,
+            ...tools.map((each) => path.join(source, each)).filter((each) => fs.existsSync(each)),
+        ],
+        tools,
+        minutes: 3,
+        gigabytes: 3,
+        // pause is C.
+        packages: ["debootstrap", "gcc", "libc6-dev"],
+        make: async (mark) => {
+            const programs = await build(tools);
+            const kindFiles = path.join(
+                await moduleOf("kind", "sigs.k8s.io/kind"),
+                "images",
+                "base",
+                "files",
+            );
+            await inWorkDirectory("node", async (work) => {
+                for (const [name, file] of Object.entries(programs)) {
+                    fs.symlinkSync(file, path.join(work, name));
+                }
+                say("node image: assembling");
+                await run(
+                    path.join(folder, "build"),
+                    [
+                        images.builtNode,
+                        `v${kubernetes.built}`,
+                        work,
+                        kindFiles,
+                        await debian("bookworm"),
+                        mark,
+                    ],
+                    { env: buildEnvironment(), onLine: (line) => say(`node image: ${line}`) },
+                );
+            });
+        },
+    };
+}
+
+/** A minimal Debian, made once per suite and taken again. */
+async function debian(suite: string): Promise<string> {
+    const image = `dabaweb/debian:${suite}`;
+    if ((await inspect(image)) === undefined) {
+        const { main, security } = await debianMirrors();
+        say(`${image}: debootstrap`);
+        const script = path.join(source, "base-images", "debian");
+        await run(script, [suite, image, main ?? "", security ?? ""]);
+    }
+    return image;
+}
+
+/** Where the source of a module lies that one of the builds uses: fetched and checked like for the build itself. */
+async function moduleOf(tool: string, module: string): Promise<string> {
+    const cacheDir = places().cache;
+    const go = await ensureGo({ cacheDir, onProgress: say });
+    const env = {
+        GOMODCACHE: path.join(cacheDir, "build", "go-mod"),
+        GOFLAGS: "-mod=readonly",
+        GOTOOLCHAIN: "local",
+        GOWORK: "off",
+    };
+    const answer = await run(go, ["mod", "download", "-json", module], { cwd: path.join(source, tool), env });
+    return (JSON.parse(answer) as { Dir: string }).Dir;
+}
+
+async function dockerBuild(
+    image: string,
+    context: string,
+    mark: string,
+    options: { input?: string; arguments?: Record<string, string> } = {},
+): Promise<void> {
+    say(`${image}: docker build`);
+    const given = { ...proxies(), ...options.arguments };
+    const used = Object.entries(given).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
+    const args = ["build", "--tag", image, "--label", mark, ...used, context];
+    await run("docker", args, { env: buildEnvironment(), input: options.input });
+}
+
+/** A user's own builder may not see local images; Docker's own always does. */
+function buildEnvironment(): Record<string, string> {
+    return { BUILDX_BUILDER: "default" };
+}
+
+/** Docker takes these as build arguments without a word in a Dockerfile, and keeps them out of the image. */
+function proxies(): Record<string, string> {
+    const names = ["http_proxy", "https_proxy", "no_proxy"].flatMap((each) => [each, each.toUpperCase()]);
+    return Object.fromEntries(
+        names.flatMap((each) => (process.env[each] ? [[each, process.env[each]!]] : [])),
+    );
+}
+
+/** The recipe's hash that an image was built from; empty for one that was pulled, none where it is absent. */
+async function inspect(image: string): Promise<string | undefined> {
+    const format = `{{with .Config.Labels}}{{index . "${label}"}}{{end}}`;
+    const { code, output } = await attempt("docker", ["image", "inspect", "--format", format, image]);
+    return code === 0 ? output.trim() : undefined;
+}
+
+/** Another registry with the same images, as a prefix of their names. */
+const mirrored = (image: string): string => {
+    const mirror = process.env.DABAWEB_IMAGES?.replace(/\/$/, "");
+    return mirror === undefined ? image : `${mirror}/${image.includes("/") ? image : `library/${image}`}`;
+};
+
+async function answers(image: string): Promise<boolean> {
+    const { code } = await attempt("docker", ["manifest", "inspect", mirrored(image)], { timeout: 6000 });
+    return code === 0;
+}
+
+async function pull(image: string): Promise<void> {
+    await run("docker", ["pull", "--quiet", mirrored(image)]);
+    // By digest, an image has no tag to give on: kind is asked for it by its full name then.
+    if (mirrored(image) !== image) {
+        await run("docker", ["tag", mirrored(image), image.split("@")[0]!]);
+    }
+}
+
+async function inWorkDirectory(name: string, work: (directory: string) => Promise<void>): Promise<void> {
+    fs.mkdirSync(places().cache, { recursive: true });
+    const directory = fs.mkdtempSync(path.join(places().cache, `${name}-`));
+    try {
+        await work(directory);
+    } finally {
+        fs.rmSync(directory, { recursive: true, force: true });
+    }
+}

@@ -1,0 +1,82 @@
+/** One run at a time: a lock that names its holder, and that a dead holder does not keep. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { spawnSync } from "node:child_process";
+
+import { places, readJson } from "./environment";
+import { Refusal } from "./shell";
+
+interface Holder {
+    readonly pid: number;
+    /** Together with the pid it names one process: pids come again. */
+    readonly born: string;
+    readonly what: string;
+    readonly since: string;
+}
+
+/**
+ * Takes a lock, or refuses with the name of the run that holds it.
+ *
+ * @param name - file name of the lock
+ * @param what - the command, as its user knows it
+ * @returns what gives it back
+ */
+export function takeLock(
+    name: string,
+    what: string,
+    directory = places().locks,
+    say = console.log,
+): () => void {
+    const file = path.join(directory, name);
+    fs.mkdirSync(directory, { recursive: true });
+    for (;;) {
+        const mine: Holder = {
+            pid: process.pid,
+            born: birthOf(process.pid) ?? "",
+            what,
+            since: new Date().toISOString(),
+        };
+        try {
+            // Linked when it is complete, so that nobody reads half a holder.
+            const draft = `${file}.${process.pid}`;
+            fs.writeFileSync(draft, JSON.stringify(mine));
+            try {
+                fs.linkSync(draft, file);
+            } finally {
+                fs.rmSync(draft);
+            }
+            return () => fs.rmSync(file, { force: true });
+        } catch (error) {
+            if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
+                throw error;
+            }
+        }
+        const holder = readJson<Holder>(file);
+        if (holder !== undefined && birthOf(holder.pid) === holder.born) {
+            throw new Refusal(
+                `\`${holder.what}\` (process ${holder.pid}, since ${holder.since}) is at work, and \`${what}\` would ` +
+                    `come between; wait until it has ended, or end it with \`kill ${holder.pid}\`.`,
+            );
+        }
+        if (holder !== undefined) {
+            say(`\`${holder.what}\` (process ${holder.pid}) died at its work: its lock is removed.`);
+        }
+        fs.rmSync(file, { force: true });
+    }
+}
+
+/** When a process was started, in whatever way this system tells it; none for one that does not live. */
+export function birthOf(pid: number): string | undefined {
+    if (process.platform === "linux") {
+        try {
+            // The name in parentheses may hold spaces; the start time is the 20th field after it.
+            const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+            const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+            return fields[0] === "Z" ? undefined : fields[19];
+        } catch {
+            return undefined;
+        }
+    }
+    const answer = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" });
+    return answer.status === 0 ? answer.stdout.trim() : undefined;
+}

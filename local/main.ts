@@ -1,0 +1,83 @@
+/**
+ * The local environment's commands: up, down, purge, env, plan, status; and for other scripts `with COMMAND...` and
+ * `with-docker COMMAND...`, which bring what is missing and run the command in the environment.
+ */
+import { spawnSync } from "node:child_process";
+
+import { down, purge } from "./down";
+import { ask } from "./docker-daemon/find";
+import { clusterNodes, isReady } from "./cluster";
+import { dockerChoice, exported, exportLines, names } from "./environment";
+import { takeLock } from "./lock";
+import { table } from "./progress";
+import { containerState } from "./registry";
+import { Refusal } from "./shell";
+import { announcement, dockerUp, planAll, up } from "./up";
+
+const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
+    up,
+    down: locked("make local-down", down),
+    purge: locked("make local-purge", purge),
+    env: async () => {
+        process.stdout.write(exportLines(exported(dockerChoice()?.host)));
+    },
+    plan: async () => {
+        console.log(announcement(await planAll()));
+    },
+    status,
+    with: (args) => inside(up, args),
+    "with-docker": (args) => inside(dockerUp, args),
+};
+
+async function inside(bring: () => Promise<void>, [command, ...args]: readonly string[]): Promise<void> {
+    if (command === undefined) {
+        throw new Refusal("There is no command to run in the local environment; name one.");
+    }
+    await bring();
+    const env = { ...process.env, ...exported(dockerChoice()?.host) };
+    const { status, error } = spawnSync(command, args, { stdio: "inherit", env });
+    if (error !== undefined) {
+        throw new Refusal(`\`${command}\` cannot be run: ${error.message}.`);
+    }
+    process.exitCode = status ?? 1;
+}
+
+function locked(what: string, work: () => Promise<void>): () => Promise<void> {
+    return async () => {
+        const release = takeLock("environment", what);
+        try {
+            await work();
+        } finally {
+            release();
+        }
+    };
+}
+
+async function status(): Promise<void> {
+    const choice = dockerChoice();
+    const engine = choice && (await ask(choice.host));
+    const nodes = engine ? await clusterNodes() : [];
+    const rows = [
+        ["Docker Engine", engine ? engine.version : "does not run"],
+        ["registry", (engine && (await containerState(names.registry))) ?? "absent"],
+        ["cluster", nodes.length === 0 ? "absent" : (await isReady()) ? "ready" : "not ready"],
+        ...nodes.map((node) => [node.name, node.running ? "running" : "stopped"]),
+    ];
+    console.log(table(["part", "state"], rows));
+}
+
+async function main(name = "", ...args: string[]): Promise<void> {
+    const command = commands[name];
+    if (command === undefined) {
+        throw new Refusal(`"${name}" is no command; there are ${Object.keys(commands).join(", ")}.`);
+    }
+    // Everything talks to the engine of the environment and to its own tools, whatever the caller's shell has set.
+    Object.assign(process.env, exported(dockerChoice()?.host));
+    await command(args);
+}
+
+/** The sentence is what a user needs; a stack trace only where the fault is ours. */
+main(...process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof Refusal ? error.message : error);
+    process.exitCode = 1;
+});

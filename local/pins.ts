@@ -1,0 +1,123 @@
+/**
+ * Every version that the local environment takes, in one table. `release` is what is downloaded where it can be reached;
+ * what is built instead is pinned in from-source/ and named by `built`.
+ */
+
+/** A tool that comes as one file or archive with a published checksum. */
+export interface ReleasedTool {
+    readonly version: string;
+    /** The oldest that is taken from PATH. */
+    readonly atLeast: string;
+    /** The variable that replaces `base`, for a mirror. */
+    readonly mirror: string;
+    readonly base: string;
+    /** Path of the file below the base. */
+    readonly file: (platform: Platform) => string;
+    /** Path of the checksums below the base, as published with the release. */
+    readonly checksums: (platform: Platform) => string;
+    readonly gigabytes: number;
+}
+
+/** Names of this machine, as the Go world gives them. */
+export interface Platform {
+    readonly os: "linux" | "darwin";
+    readonly arch: "amd64" | "arm64";
+}
+
+export const tools = {
+    pulumi: {
+        version: "3.259.0",
+        atLeast: "3.230.0",
+        mirror: "DABAWEB_PULUMI_RELEASES",
+        base: "https://get.pulumi.com/releases/sdk",
+        file: ({ os, arch }) => `pulumi-v3.259.0-${os}-${arch === "amd64" ? "x64" : arch}.tar.gz`,
+        checksums: () => "pulumi-3.259.0-checksums.txt",
+        gigabytes: 0.5,
+    },
+    kind: {
+        version: "0.30.0",
+        atLeast: "0.30.0",
+        mirror: "DABAWEB_KIND_RELEASES",
+        base: "https://github.com/kubernetes-sigs/kind/releases/download",
+        file: ({ os, arch }) => `v0.30.0/kind-${os}-${arch}`,
+        checksums: ({ os, arch }) => `v0.30.0/kind-${os}-${arch}.sha256sum`,
+        gigabytes: 0.1,
+    },
+    kubectl: {
+        version: "1.34.2",
+        // One minor version older than the cluster is what Kubernetes allows.
+        atLeast: "1.33.0",
+        mirror: "DABAWEB_KUBECTL_RELEASES",
+        base: "https://dl.k8s.io/release",
+        file: ({ os, arch }) => `v1.34.2/bin/${os}/${arch}/kubectl`,
+        checksums: ({ os, arch }) => `v1.34.2/bin/${os}/${arch}/kubectl.sha256`,
+        gigabytes: 0.1,
+    },
+} as const satisfies Record<string, ReleasedTool>;
+
+/** Pulumi's providers: `version` as released, `built` as the plugin from from-source/ calls itself. */
+export const plugins = {
+    kubernetes: provider("kubernetes", "4.25.0"),
+    random: provider("random", "4.21.2"),
+    docker: provider("docker", "5.2.0"),
+} as const;
+
+/** The oldest Docker Engine that all of this was tried with. */
+export const dockerAtLeast = "20.10.0";
+
+/** Kubernetes of the node image that is built; the released one has the same minor version. */
+export const kubernetes = { built: "1.34.2" } as const;
+
+export const images = {
+    /** As kind 0.30 names its default: the digest is what its release notes publish. */
+    node: "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a",
+    builtNode: "dabaweb/node:v1.34.2",
+    registry: "registry:3.1.2",
+    /** Bases of the product's images: official, or a stand-in of the same name from the recipe. */
+    bases: [
+        { image: "redis:8.0.4", recipe: "redis" },
+        { image: "nginx:1.26.3", recipe: "nginx" },
+        { image: "mysql:9.7.4", recipe: "mysql" },
+        { image: "python:3.13.9-slim-trixie", recipe: "python-slim" },
+        { image: "python:3.13.9-trixie", recipe: "python" },
+    ],
+} as const;
+
+/** Compares versions by their numbers; what follows a plus sign does not count. */
+export function isAtLeast(version: string, wanted: string): boolean {
+    const numbers = (text: string): number[] => text.split("+")[0]!.split(/[.-]/).slice(0, 3).map(Number);
+    const [have, want] = [numbers(version), numbers(wanted)];
+    for (const [index, number] of want.entries()) {
+        const mine = have[index] ?? 0;
+        if (mine !== number) {
+            return mine > number;
+        }
+    }
+    return true;
+}
+
+/** The machine that this runs on; others are refused by name. */
+export function thisPlatform(
+    os: string = process.platform,
+    arch: string = process.arch,
+): Platform | undefined {
+    const known = { x64: "amd64", arm64: "arm64" } as const;
+    return (os === "linux" || os === "darwin") && (arch === "x64" || arch === "arm64")
+        ? { os, arch: known[arch] }
+        : undefined;
+}
+
+function provider(name: string, version: string): ReleasedTool & { readonly built: string } {
+    const release = `pulumi-${name}/releases/download/v${version}`;
+    return {
+        version,
+        built: `${version}+built`,
+        // What is tested is what users get: no other version will do.
+        atLeast: version,
+        mirror: "DABAWEB_PLUGIN_RELEASES",
+        base: "https://github.com/pulumi",
+        file: ({ os, arch }) => `${release}/pulumi-resource-${name}-v${version}-${os}-${arch}.tar.gz`,
+        checksums: () => `${release}/pulumi-${name}_${version}_checksums.txt`,
+        gigabytes: 0.2,
+    };
+}

@@ -1,0 +1,57 @@
+/** The one shape of everything that `local-up` does, and the decision which of three ways a part comes. */
+import { Refusal } from "./shell";
+
+/** How a part comes: it is there already, it is on the machine, a release is fetched, it is built, or it is started. */
+export type Way = "stands" | "found" | "download" | "build" | "start";
+
+export interface Plan {
+    readonly way: Way;
+    /** What exactly: a version, a path, a reason. */
+    readonly detail: string;
+    /** Expected, on two cores with cold caches. */
+    readonly minutes: number;
+    readonly gigabytes: number;
+    /** What is installed or started as root, if anything. */
+    readonly asRoot?: readonly string[];
+}
+
+export interface Step {
+    readonly name: string;
+    /** Looks, and changes nothing. */
+    plan(): Promise<Plan>;
+    /** Does it: complete or not at all, so that a run that was interrupted goes on where it stopped. */
+    run(plan: Plan): Promise<void>;
+}
+
+export interface Candidates {
+    readonly name: string;
+    /** The version on PATH, where there is one. */
+    readonly found?: string;
+    readonly atLeast: string;
+    /** Whether the release answers; asked only if nothing was found. */
+    readonly release: () => Promise<boolean>;
+    /** Why it cannot be built here, where it cannot. */
+    readonly cannotBuild?: string;
+}
+
+/** One on the machine that is new enough; else the release, if it can be reached; else built. */
+export async function choose(
+    candidates: Candidates,
+    isAtLeast: (version: string, wanted: string) => boolean,
+): Promise<"found" | "download" | "build"> {
+    const { name, found, atLeast, release, cannotBuild } = candidates;
+    if (found !== undefined && isAtLeast(found, atLeast)) {
+        return "found";
+    }
+    if (await release()) {
+        return "download";
+    }
+    if (cannotBuild !== undefined) {
+        const have = found === undefined ? `${name} is not on PATH` : `${name} on PATH is ${found}`;
+        throw new Refusal(
+            `${have}, its release cannot be reached, and it cannot be built here: ${cannotBuild}. Install ${name} ` +
+                `${atLeast} or newer, or let this machine reach its releases.`,
+        );
+    }
+    return "build";
+}

@@ -1,0 +1,227 @@
+/** Pulumi, kind and kubectl as steps: from PATH, from a release, or from source; used through links in one directory. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { places } from "./environment";
+import { download, reachable, releaseOf } from "./download";
+import { buildGoTool, cacheKey, goTools } from "./from-source/go-tools";
+import { remember } from "./origins";
+import { isAtLeast, thisPlatform, tools, type Platform, type ReleasedTool } from "./pins";
+import { say } from "./progress";
+import { attempt, Refusal, run } from "./shell";
+import { choose, type Plan, type Step } from "./step";
+
+interface Recipe {
+    readonly name: keyof typeof tools;
+    /** Programs that have to be there together. */
+    readonly programs: readonly string[];
+    /** How the first program tells its version. */
+    readonly versionArguments: readonly string[];
+    readonly builds: readonly string[];
+}
+
+/** The tools that a user runs by hand. */
+export const toolSteps = (): Step[] =>
+    (
+        [
+            {
+                name: "pulumi",
+                programs: ["pulumi", "pulumi-language-nodejs"],
+                versionArguments: ["version"],
+                builds: ["pulumi", "pulumi-language-nodejs"],
+            },
+            { name: "kind", programs: ["kind"], versionArguments: ["version"], builds: ["kind"] },
+            {
+                name: "kubectl",
+                programs: ["kubectl"],
+                versionArguments: ["version", "--client"],
+                builds: ["kubernetes"],
+            },
+        ] as const
+    ).map((recipe) => new ToolStep(recipe));
+
+/** Time and room that builds from source take. */
+export function costOf(builds: readonly string[]): { minutes: number; gigabytes: number } {
+    const wanted = goTools.filter((tool) => builds.includes(tool.name) && !stands(tool.name));
+    const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
+    return {
+        minutes: sum(wanted.map((tool) => tool.minutes)),
+        gigabytes: sum(wanted.map((tool) => tool.gigabytes)),
+    };
+}
+
+/** Builds Go tools and gives the paths of all their programs. */
+export async function build(names: readonly string[]): Promise<Record<string, string>> {
+    const programs: Record<string, string> = {};
+    for (const name of names) {
+        Object.assign(programs, await buildGoTool(name, { cacheDir: places().cache, onProgress: say }));
+    }
+    return programs;
+}
+
+/** This machine's platform, or the sentence that says which ones will do. */
+export function platform(): Platform {
+    const known = thisPlatform();
+    if (known === undefined) {
+        throw new Refusal(
+            `This machine is ${process.platform}/${process.arch}; the local environment runs on linux and darwin, ` +
+                `each x64 or arm64.`,
+        );
+    }
+    return known;
+}
+
+/** Why no Go tool can be built on this machine, where it cannot. */
+export function cannotBuildGo(os: string = process.platform): string | undefined {
+    return os === "linux" ? undefined : `from-source/ is tried on Linux only, and this is ${os}`;
+}
+
+function builtProgram(build: string, program: string): string {
+    const tool = goTools.find((each) => each.name === build)!;
+    return path.join(places().cache, "go", `${build}-${cacheKey(tool)}`, program);
+}
+
+function stands(build: string): boolean {
+    const tool = goTools.find((each) => each.name === build)!;
+    return tool.binaries.every((program) => fs.existsSync(builtProgram(build, program)));
+}
+
+class ToolStep implements Step {
+    readonly name: string;
+    private readonly release: ReleasedTool;
+
+    constructor(private readonly recipe: Recipe) {
+        this.name = recipe.name;
+        this.release = tools[recipe.name];
+    }
+
+    async plan(): Promise<Plan> {
+        const linked = this.linked();
+        if (linked !== undefined) {
+            return { way: "stands", detail: linked, minutes: 0, gigabytes: 0 };
+        }
+        const found = await this.found();
+        const way = await choose(
+            {
+                name: this.name,
+                found,
+                atLeast: this.release.atLeast,
+                release: () => reachable(releaseOf(this.release, platform()).checksums),
+                cannotBuild: cannotBuildGo(),
+            },
+            isAtLeast,
+        );
+        switch (way) {
+            case "found":
+                return { way, detail: `${found} on PATH`, minutes: 0, gigabytes: 0 };
+            case "download":
+                return { way, detail: this.release.version, minutes: 1, gigabytes: this.release.gigabytes };
+            case "build":
+                return { way, detail: this.builtVersion(), ...costOf(this.recipe.builds) };
+        }
+    }
+
+    async run({ way, detail }: Plan): Promise<void> {
+        switch (way) {
+            case "found":
+                // A link of an earlier run would come first on PATH.
+                this.recipe.programs.forEach((each) => fs.rmSync(this.link(each), { force: true }));
+                return remember(this.name, detail.split(" ")[0]!, "found");
+            case "download":
+                this.use(await this.download());
+                return remember(this.name, this.release.version, "release");
+            default: {
+                this.use(await build(this.recipe.builds));
+                return remember(this.name, this.builtVersion(), "built");
+            }
+        }
+    }
+
+    /** Which of our own programs the links lead to, if all of them lead to what this version of the project wants. */
+    private linked(): string | undefined {
+        const ways = [
+            { detail: `${this.release.version}, release`, target: (each: string) => this.released(each) },
+            { detail: `${this.builtVersion()}, built`, target: (each: string) => this.built(each) },
+        ];
+        return ways.find(({ target }) =>
+            this.recipe.programs.every((each) => {
+                const wanted = target(each);
+                return fs.existsSync(wanted) && readLink(this.link(each)) === wanted;
+            }),
+        )?.detail;
+    }
+
+    /** The version of the one on PATH, if all its programs are there. */
+    private async found(): Promise<string | undefined> {
+        const PATH = (process.env.PATH ?? "").split(path.delimiter).filter((each) => each !== places().bin);
+        const everywhere = (program: string): boolean =>
+            PATH.some((each) => fs.existsSync(path.join(each, program)));
+        if (!this.recipe.programs.every(everywhere)) {
+            return undefined;
+        }
+        const [program] = this.recipe.programs;
+        const env = { PATH: PATH.join(path.delimiter), PULUMI_SKIP_UPDATE_CHECK: "true" };
+        const answer = await attempt(program!, this.recipe.versionArguments, { env, timeout: 10_000 });
+        return answer.code === 0 ? /v?(\d+\.\d+\.\d+)/.exec(answer.output)?.[1] : undefined;
+    }
+
+    private async download(): Promise<Record<string, string>> {
+        const { file, checksums } = releaseOf(this.release, platform());
+        const directory = this.releaseDirectory();
+        const partial = `${directory}.${process.pid}`;
+        const archive = path.join(partial, path.posix.basename(file));
+        fs.rmSync(directory, { recursive: true, force: true });
+        fs.mkdirSync(partial, { recursive: true });
+        say(`${this.name}: downloading ${file}`);
+        await download(file, checksums, archive);
+        if (archive.endsWith(".tar.gz")) {
+            await run("tar", ["-xzf", archive, "--strip-components=1", "-C", partial]);
+            fs.rmSync(archive);
+        } else {
+            fs.chmodSync(archive, 0o755);
+            fs.renameSync(archive, path.join(partial, this.recipe.programs[0]!));
+        }
+        fs.renameSync(partial, directory);
+        return Object.fromEntries(this.recipe.programs.map((each) => [each, this.released(each)]));
+    }
+
+    private use(programs: Record<string, string>): void {
+        fs.mkdirSync(places().bin, { recursive: true });
+        for (const program of this.recipe.programs) {
+            const link = this.link(program);
+            fs.rmSync(link, { force: true });
+            fs.symlinkSync(programs[program]!, link);
+        }
+    }
+
+    private link(program: string): string {
+        return path.join(places().bin, program);
+    }
+
+    private releaseDirectory(): string {
+        return path.join(places().downloads, `${this.name}-${this.release.version}`);
+    }
+
+    private released(program: string): string {
+        return path.join(this.releaseDirectory(), program);
+    }
+
+    private built(program: string): string {
+        const build = this.recipe.builds.find((each) =>
+            goTools.find((tool) => tool.name === each)!.binaries.includes(program),
+        );
+        return builtProgram(build!, program);
+    }
+
+    private builtVersion(): string {
+        return goTools.find((tool) => tool.name === this.recipe.builds[0])!.version;
+    }
+}
+
+function readLink(file: string): string | undefined {
+    try {
+        return fs.readlinkSync(file);
+    } catch {
+        return undefined;
+    }
+}

@@ -1,0 +1,134 @@
+import { strict as assert } from "node:assert";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import * as goTools from "../../local/from-source/go-tools";
+
+const fromSource = path.join(__dirname, "../../local/from-source");
+
+describe("Go tools from source", () => {
+    let directory: string;
+    let lines: string[];
+    let options: goTools.BuildOptions;
+    const oldPath = process.env.PATH;
+
+    beforeEach(() => {
+        directory = fs.mkdtempSync(path.join(os.tmpdir(), "go-tools-"));
+        lines = [];
+        options = { cacheDir: path.join(directory, "cache"), onProgress: (line) => lines.push(line) };
+    });
+
+    afterEach(() => {
+        process.env.PATH = oldPath;
+        fs.rmSync(directory, { recursive: true });
+    });
+
+    /** Puts a stand-in for Go before everything else on PATH; what it does at "build" is given. */
+    function standIn(version: string, atBuild: string): void {
+        const script = `#!/bin/sh\ncase "$1" in env) echo go${version} ;; build) ${atBuild} ;; esac\n`;
+        fs.writeFileSync(path.join(directory, "go"), script, { mode: 0o755 });
+        process.env.PATH = `${directory}:${oldPath}`;
+    }
+
+    it("lie in folders with a go.mod whose go line any Go 1.26 satisfies, and with a go.sum", () => {
+        for (const tool of goTools.goTools.filter(({ name }) => name !== "pause")) {
+            const goMod = fs.readFileSync(path.join(fromSource, tool.name, "go.mod"), "utf8");
+            assert.match(goMod, /^go 1\.(24\.\d+|25\.\d+|26\.0)$/m, tool.name);
+            assert.doesNotMatch(goMod, /^toolchain /m, tool.name);
+            assert.ok(fs.existsSync(path.join(fromSource, tool.name, "go.sum")), tool.name);
+        }
+    });
+
+    it("name plugins as built, and for the SDKs that package.json pins", () => {
+        const pinned = require("../../package.json").dependencies as Record<string, string>;
+        for (const name of ["kubernetes", "random", "docker"]) {
+            const tool = goTools.goTools.find((each) => each.name === `pulumi-${name}`);
+            assert.equal(tool?.version, `${pinned[`@pulumi/${name}`]}+built`);
+        }
+    });
+
+    it("have keys that change with what goes in, and with nothing else", () => {
+        const copy = path.join(directory, "copy");
+        fs.cpSync(path.join(fromSource, "kind"), path.join(copy, "kind"), { recursive: true });
+        fs.cpSync(path.join(fromSource, "go-tools.ts"), path.join(copy, "go-tools.ts"));
+        const { cacheKey } = require(path.join(copy, "go-tools.ts")) as typeof goTools;
+        const kind = goTools.goTools.find((tool) => tool.name === "kind")!;
+        const before = goTools.cacheKey(kind);
+        assert.match(before, /^[0-9a-f]{12}$/);
+        assert.equal(cacheKey(kind), before);
+        fs.appendFileSync(path.join(copy, "kind", "go.sum"), "\n");
+        assert.notEqual(cacheKey(kind), before);
+    });
+
+    it("are built once, and appear under their key", async () => {
+        standIn(
+            "1.99.0",
+            `echo "$GOMODCACHE $*" >> ${directory}/calls; for a; do case "$a" in */) d=$a ;; esac; done
+            for b in host-local loopback portmap ptp; do cp "$0" "$d$b"; done`,
+        );
+        const tool = goTools.goTools.find(({ name }) => name === "cni-plugins")!;
+        const first = await goTools.buildGoTool("cni-plugins", options);
+        const second = await goTools.buildGoTool("cni-plugins", options);
+        assert.deepEqual(first, second);
+        assert.equal(
+            first.ptp,
+            path.join(options.cacheDir, "go", `cni-plugins-${goTools.cacheKey(tool)}`, "ptp"),
+        );
+        assert.ok(Object.values(first).every((file) => fs.existsSync(file)));
+        const calls = fs.readFileSync(path.join(directory, "calls"), "utf8").trimEnd().split("\n");
+        assert.equal(calls.length, 1);
+        assert.match(calls[0]!, /^\S+\/cache\/build\/go-mod build -trimpath .*-s -w.* tool$/);
+        assert.match(lines[0]!, /^cni-plugins 1\.7\.1: building from source, about 1 min/);
+        goTools.removeBuildCaches(options.cacheDir);
+        assert.deepEqual(fs.readdirSync(options.cacheDir), ["go"]);
+        goTools.removeBuildCaches(options.cacheDir);
+    });
+
+    it("leave nothing that looks like a result when a build fails, and say why", async () => {
+        standIn("1.99.0", "echo 'no such module' >&2; exit 1");
+        await assert.rejects(goTools.buildGoTool("kind", options), /ended with code 1:\nno such module$/);
+        assert.deepEqual(fs.readdirSync(path.join(options.cacheDir, "go")), []);
+    });
+
+    it("are refused when a binary is missing afterwards", async () => {
+        standIn("1.99.0", "true");
+        await assert.rejects(goTools.buildGoTool("kind", options), /ENOENT.*kind/);
+    });
+
+    it("are built by the Go on PATH where it is new enough", async () => {
+        standIn("1.25.11", "true");
+        assert.equal(await goTools.ensureGo({ ...options, atLeast: "1.25.9" }), "go");
+        assert.deepEqual(lines, []);
+    });
+
+    it("fetch a Go where the one on PATH is too old", async () => {
+        const module = path.join(directory, "module");
+        standIn("1.19.8", "true");
+        fs.appendFileSync(
+            path.join(directory, "go"),
+            `[ "$1" = mod ] && { echo "$4" > ${directory}/asked; echo '{"Dir": "${module}"}'; }\n`,
+        );
+        for (const each of ["bin/go", `pkg/tool/${process.platform}_${goArch()}/compile`]) {
+            fs.mkdirSync(path.dirname(path.join(module, each)), { recursive: true });
+            fs.writeFileSync(path.join(module, each), "#!/bin/sh\necho go1.26.8\n", { mode: 0o644 });
+        }
+        const go = await goTools.ensureGo({ ...options, atLeast: "1.26.0" });
+        assert.equal(fs.realpathSync(go), path.join(module, "bin", "go"));
+        fs.accessSync(go, fs.constants.X_OK);
+        assert.equal(await goTools.ensureGo({ ...options, atLeast: "1.26.0" }), go);
+        assert.deepEqual(lines, ["Go 1.26.8: fetching, because 1.26.0 is needed and 1.19.8 is here"]);
+        const asked = fs.readFileSync(path.join(directory, "asked"), "utf8");
+        assert.equal(asked, `golang.org/toolchain@v0.0.1-go1.26.8.${process.platform}-${goArch()}\n`);
+    });
+
+    it("refuse an unknown name and list the known ones", async () => {
+        await assert.rejects(
+            goTools.buildGoTool("helm", options),
+            /^Error: No Go tool is called "helm"; there are /,
+        );
+    });
+});
+
+function goArch(): string {
+    return process.arch === "x64" ? "amd64" : process.arch;
+}

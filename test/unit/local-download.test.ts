@@ -1,0 +1,125 @@
+import * as assert from "assert";
+import { createHash } from "crypto";
+import * as fs from "fs";
+import * as http from "http";
+import * as net from "net";
+import * as os from "os";
+import * as path from "path";
+
+import { checksumIn, download, reachable, releaseOf } from "../../local/download";
+import { tools } from "../../local/pins";
+
+const content = "a release";
+const right = createHash("sha256").update(content).digest("hex");
+const limits = { answer: 500, silence: 500 };
+
+describe("local: releases, from a server of the test's own", () => {
+    let server: http.Server;
+    let base: string;
+    let target: string;
+
+    const answers: Record<string, (response: http.ServerResponse) => void> = {
+        "/tool.tar.gz": (response) => response.end(content),
+        "/sums": (response) => response.end(`${right}  tool.tar.gz\n${"0".repeat(64)}  other.tar.gz\n`),
+        "/wrong-sums": (response) => response.end(`${"0".repeat(64)}  tool.tar.gz\n`),
+        "/empty-sums": (response) => response.end("nothing of the kind\n"),
+        "/silent": () => undefined,
+        "/broken": (response) => {
+            response.writeHead(200, { "content-length": "1000" });
+            response.write("a rel");
+            response.socket!.destroy();
+        },
+        "/stalls": (response) => {
+            response.writeHead(200, { "content-length": "1000" });
+            response.write("a rel");
+        },
+        "/any-sums": (response) => response.end(`${right}  broken\n${right}  stalls\n${right}  absent\n`),
+    };
+
+    before(async () => {
+        server = http.createServer((request, response) => {
+            const answer = answers[request.url!];
+            if (answer === undefined) {
+                response.writeHead(404).end();
+            } else {
+                answer(response);
+            }
+        });
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        base = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+    });
+
+    after(() => {
+        server.closeAllConnections();
+        server.close();
+    });
+
+    beforeEach(() => {
+        target = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "download-test-")), "tool.tar.gz");
+    });
+
+    const nothingStays = (): void => assert.deepStrictEqual(fs.readdirSync(path.dirname(target)), []);
+
+    it("stores a file whose checksum is the published one", async () => {
+        await download(`${base}/tool.tar.gz`, `${base}/sums`, target, limits);
+        assert.strictEqual(fs.readFileSync(target, "utf8"), content);
+    });
+
+    it("throws a file away whose checksum is another one, and names both", async () => {
+        await assert.rejects(
+            download(`${base}/tool.tar.gz`, `${base}/wrong-sums`, target, limits),
+            (error: Error) => {
+                assert.match(error.message, new RegExp(`has SHA-256 ${right}, but .*/wrong-sums says 0{64}`));
+                return true;
+            },
+        );
+        nothingStays();
+    });
+
+    it("refuses a file that the published list does not know", async () => {
+        const refused = download(`${base}/tool.tar.gz`, `${base}/empty-sums`, target, limits);
+        await assert.rejects(refused, /has no SHA-256 checksum for .*; nothing was installed/);
+        nothingStays();
+    });
+
+    for (const file of ["broken", "stalls"]) {
+        it(`leaves nothing of a download that ${file}`, async () => {
+            const refused = download(`${base}/${file}`, `${base}/any-sums`, target, limits);
+            await assert.rejects(refused, /broke off: .*\. Run the same command again\./);
+            nothingStays();
+        });
+    }
+
+    it("names the answer of a server that has no such file", async () => {
+        const refused = download(`${base}/absent`, `${base}/any-sums`, target, limits);
+        await assert.rejects(refused, /\/absent answers 404/);
+    });
+
+    it("counts a server as reached only if it gives the file within the time", async () => {
+        assert.strictEqual(await reachable(`${base}/sums`, 500), true);
+        assert.strictEqual(await reachable(`${base}/nothing`, 500), false);
+        assert.strictEqual(await reachable("http://127.0.0.1:9/sums", 500), false);
+        const started = Date.now();
+        assert.strictEqual(await reachable(`${base}/silent`, 300), false);
+        assert.ok(Date.now() - started < 2000);
+    });
+
+    it("asks a mirror instead of the official server", () => {
+        const env = { DABAWEB_KIND_RELEASES: `${base}/` };
+        assert.deepStrictEqual(releaseOf(tools.kind, { os: "linux", arch: "arm64" }, env), {
+            file: `${base}/v0.30.0/kind-linux-arm64`,
+            checksums: `${base}/v0.30.0/kind-linux-arm64.sha256sum`,
+        });
+    });
+});
+
+describe("local: published checksums", () => {
+    it("reads lists as sha256sum writes them, and files that hold nothing but the sum", () => {
+        assert.strictEqual(checksumIn(`${right}  tool\n`, "tool"), right);
+        assert.strictEqual(checksumIn(`${right} *./dist/tool\n`, "tool"), right);
+        assert.strictEqual(checksumIn(`${right.toUpperCase()}\n`, "tool"), right);
+        assert.strictEqual(checksumIn(`${right}  tool.asc\n`, "tool"), undefined);
+        assert.strictEqual(checksumIn(`${right}\n${right}\n`, "tool"), undefined);
+        assert.strictEqual(checksumIn("", "tool"), undefined);
+    });
+});

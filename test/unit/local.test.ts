@@ -1,0 +1,355 @@
+import * as assert from "assert";
+import * as fs from "fs";
+import * as net from "net";
+import * as os from "os";
+import * as path from "path";
+
+import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/checks";
+import { decide as decideCluster, kindConfig, wantedNodes } from "../../local/cluster";
+import { decide as decideEngine } from "../../local/docker-daemon/find";
+import { hasSysResource } from "../../local/docker-daemon/start";
+import { directories, exported, exportLines, places } from "../../local/environment";
+import { whatStays } from "../../local/leftovers";
+import { birthOf, takeLock } from "../../local/lock";
+import { isAtLeast, thisPlatform } from "../../local/pins";
+import { attempt, until } from "../../local/shell";
+import { choose } from "../../local/step";
+import { announcement, type Planned } from "../../local/up";
+
+const temporary = (): string => fs.mkdtempSync(path.join(os.tmpdir(), "local-test-"));
+
+describe("local: where the environment lies", () => {
+    it("follows the XDG directories, and ignores relative ones as they demand", () => {
+        const env = { HOME: "/home/me", XDG_CACHE_HOME: "/big/cache", XDG_STATE_HOME: "state" };
+        assert.deepStrictEqual(directories(env), {
+            cache: "/big/cache/dabaweb-pulumi",
+            state: "/home/me/.local/state/dabaweb-pulumi",
+        });
+    });
+
+    it("exports nothing that belongs to the user", () => {
+        const variables = exported(undefined, { HOME: "/home/me", PATH: "/usr/bin" });
+        assert.deepStrictEqual(Object.keys(variables).sort(), [
+            "KUBECONFIG",
+            "PATH",
+            "PULUMI_BACKEND_URL",
+            "PULUMI_CONFIG_PASSPHRASE_FILE",
+            "PULUMI_HOME",
+            "PULUMI_SKIP_UPDATE_CHECK",
+        ]);
+        for (const [name, value] of Object.entries(variables).filter(([name]) =>
+            /KUBE|HOME|BACKEND/.test(name),
+        )) {
+            assert.match(value, /dabaweb-pulumi/, name);
+        }
+    });
+
+    it("puts its tools first on PATH, once however often it is evaluated", () => {
+        const first = exported(undefined, { HOME: "/home/me", PATH: "/usr/bin" }).PATH!;
+        assert.strictEqual(first.split(":")[0], "/home/me/.cache/dabaweb-pulumi/bin");
+        assert.strictEqual(exported(undefined, { HOME: "/home/me", PATH: first }).PATH, first);
+    });
+
+    it("names the engine only where it is not Docker's default one", () => {
+        assert.strictEqual(exported("unix:///run/it.sock", {}).DOCKER_HOST, "unix:///run/it.sock");
+        assert.ok(!("DOCKER_HOST" in exported(undefined, {})));
+    });
+
+    it("prints exports that a shell reads back whatever they hold", async () => {
+        const value = 'it\'s $HOME `x` "y" \\ z';
+        const { output } = await attempt("sh", ["-c", `${exportLines({ ODD: value })}printf %s "$ODD"`]);
+        assert.strictEqual(output, value);
+    });
+});
+
+describe("local: which way a tool comes", () => {
+    const base = { name: "kind", atLeast: "0.30.0", release: async () => false };
+    const never = (): Promise<boolean> => assert.fail("the release was asked for");
+
+    it("takes the one on PATH if it is new enough, without asking for a release", async () => {
+        assert.strictEqual(await choose({ ...base, found: "0.30.0", release: never }, isAtLeast), "found");
+        assert.strictEqual(await choose({ ...base, found: "1.0.0", release: never }, isAtLeast), "found");
+    });
+
+    it("takes the release if the one on PATH is too old", async () => {
+        const old = { ...base, found: "0.29.9", release: async () => true };
+        assert.strictEqual(await choose(old, isAtLeast), "download");
+    });
+
+    it("builds what is neither here nor within reach", async () => {
+        assert.strictEqual(await choose(base, isAtLeast), "build");
+    });
+
+    it("says what to do where it can be had in no way", async () => {
+        const stuck = { ...base, found: "0.20.0", cannotBuild: "this is darwin" };
+        await assert.rejects(choose(stuck, isAtLeast), {
+            message:
+                "kind on PATH is 0.20.0, its release cannot be reached, and it cannot be built here: this is darwin. " +
+                "Install kind 0.30.0 or newer, or let this machine reach its releases.",
+        });
+    });
+
+    it("compares versions by number", () => {
+        assert.ok(isAtLeast("20.10.24+dfsg1", "20.10.0"));
+        assert.ok(isAtLeast("3.259.0", "3.230.0"));
+        assert.ok(!isAtLeast("1.9.0", "1.33.0"));
+        assert.ok(!isAtLeast("3.67.1", "3.230.0"));
+    });
+
+    it("knows four platforms and no others", () => {
+        assert.deepStrictEqual(thisPlatform("linux", "x64"), { os: "linux", arch: "amd64" });
+        assert.deepStrictEqual(thisPlatform("darwin", "arm64"), { os: "darwin", arch: "arm64" });
+        assert.strictEqual(thisPlatform("win32", "x64"), undefined);
+        assert.strictEqual(thisPlatform("linux", "s390x"), undefined);
+    });
+});
+
+describe("local: which Docker Engine", () => {
+    const ownSocket = "unix:///state/docker.sock";
+
+    it("uses the active one if there is no environment yet", () => {
+        const active = { host: "ssh://there", version: "28.0.0" };
+        assert.deepStrictEqual(decideEngine({ active, ownSocket }), {
+            way: "use",
+            engine: active,
+            startedBy: undefined,
+        });
+    });
+
+    it("recognises its own after a lost state", () => {
+        const active = { host: ownSocket, version: "28.0.0" };
+        const decision = decideEngine({ active, ownSocket });
+        assert.strictEqual(decision.way === "use" && decision.startedBy, "hand");
+    });
+
+    it("stays with the one that holds the environment", () => {
+        const chosenAnswers = { host: ownSocket, version: "28.0.0" };
+        const active = { version: "29.0.0" };
+        const facts = {
+            chosen: { host: ownSocket, startedBy: "hand" as const },
+            chosenAnswers,
+            active,
+            ownSocket,
+        };
+        const decision = decideEngine(facts);
+        assert.strictEqual(decision.way === "use" && decision.engine, chosenAnswers);
+    });
+
+    it("starts its own again, but never the user's", () => {
+        const own = decideEngine({ chosen: { host: ownSocket, startedBy: "hand" }, ownSocket });
+        assert.strictEqual(own.way, "start");
+        assert.throws(
+            () => decideEngine({ chosen: { host: "unix:///home/me/.colima/docker.sock" }, ownSocket }),
+            /The Docker Engine at unix:\/\/\/home\/me\/\.colima\/docker\.sock .* does not answer; start it/,
+        );
+    });
+
+    it("refuses one that is too old by its version", () => {
+        assert.throws(
+            () => decideEngine({ active: { version: "19.3.1" }, ownSocket }),
+            /19\.3\.1; 20\.10\.0/,
+        );
+    });
+
+    it("reads from the bounding set whether containers can be privileged", () => {
+        assert.ok(hasSysResource("Name:\tx\nCapBnd:\t000001ffffffffff\n"));
+        assert.ok(!hasSysResource("Name:\tx\nCapBnd:\t000001fffeffffff\n"));
+    });
+});
+
+describe("local: what to do with the cluster", () => {
+    const state = { id: "uid", nodes: 1 };
+    const running = [{ name: "dabaweb-control-plane", running: true }];
+    const stopped = [{ name: "dabaweb-control-plane", running: false }];
+    const action = (facts: Parameters<typeof decideCluster>[0]): string => decideCluster(facts).action;
+
+    it("makes one where there is none", () => {
+        assert.strictEqual(action({ nodes: [], kubeconfig: false }), "create");
+        assert.strictEqual(action({ nodes: [], state, kubeconfig: true }), "create");
+    });
+
+    it("leaves one alone that runs", () => {
+        assert.strictEqual(action({ nodes: running, state, kubeconfig: true }), "nothing");
+    });
+
+    it("starts stopped nodes and writes a lost kubeconfig", () => {
+        assert.strictEqual(action({ nodes: stopped, state, kubeconfig: true }), "start");
+        assert.strictEqual(action({ nodes: running, state, kubeconfig: false }), "export");
+    });
+
+    it("clears one without its state, since no stack can reach what is in it", () => {
+        assert.strictEqual(action({ nodes: running, kubeconfig: true }), "replace");
+    });
+
+    it("refuses another number of nodes than the cluster has", () => {
+        assert.throws(
+            () => decideCluster({ nodes: running, state, kubeconfig: true, wanted: 3 }),
+            /NODES=3, but the local cluster has 1/,
+        );
+        assert.strictEqual(action({ nodes: running, state, kubeconfig: true, wanted: 1 }), "nothing");
+    });
+
+    it("takes NODES from 1 to 9 and names what else it got", () => {
+        assert.strictEqual(wantedNodes("3"), 3);
+        assert.strictEqual(wantedNodes(""), undefined);
+        for (const bad of ["0", "-1", "two", "1.5", "10"]) {
+            assert.throws(() => wantedNodes(bad), new RegExp(`NODES is "${bad}"`));
+        }
+    });
+
+    it("opens API and nodePorts on loopback only", () => {
+        const { networking, nodes } = JSON.parse(kindConfig(3)) as {
+            networking: { apiServerAddress: string };
+            nodes: { role: string; extraPortMappings?: { listenAddress: string; hostPort: number }[] }[];
+        };
+        assert.strictEqual(networking.apiServerAddress, "127.0.0.1");
+        assert.deepStrictEqual(
+            nodes.map((node) => node.role),
+            ["control-plane", "worker", "worker"],
+        );
+        const mappings = nodes.flatMap((node) => node.extraPortMappings ?? []);
+        assert.ok(mappings.every((mapping) => mapping.listenAddress === "127.0.0.1"));
+        assert.deepStrictEqual([mappings[0]!.hostPort, mappings.at(-1)!.hostPort], [32000, 32009]);
+    });
+});
+
+describe("local: one run at a time", () => {
+    it("refuses a second run with the name of the first", () => {
+        const directory = temporary();
+        const release = takeLock("it", "make up", directory);
+        assert.throws(
+            () => takeLock("it", "make down", directory),
+            (error: Error) => {
+                assert.match(
+                    error.message,
+                    new RegExp(`\`make up\` \\(process ${process.pid}, since .*\`kill ${process.pid}\``),
+                );
+                return true;
+            },
+        );
+        release();
+        takeLock("it", "make down", directory)();
+    });
+
+    it("takes over from a dead run, and says so", async () => {
+        const directory = temporary();
+        const { output } = await attempt("sh", ["-c", "echo $$"]);
+        const dead = { pid: Number(output), born: "1", what: "make up", since: "then" };
+        fs.writeFileSync(path.join(directory, "it"), JSON.stringify(dead));
+        const said: string[] = [];
+        takeLock("it", "make up", directory, (line) => said.push(line))();
+        assert.deepStrictEqual(said, [
+            `\`make up\` (process ${dead.pid}) died at its work: its lock is removed.`,
+        ]);
+    });
+
+    it("does not take another process with the same pid for the holder", () => {
+        const directory = temporary();
+        const other = { pid: process.pid, born: "another birth", what: "make up", since: "then" };
+        fs.writeFileSync(path.join(directory, "it"), JSON.stringify(other));
+        takeLock("it", "make up", directory, () => undefined)();
+    });
+
+    it("takes over from a lock file that was not finished", () => {
+        const directory = temporary();
+        fs.writeFileSync(path.join(directory, "it"), "");
+        takeLock("it", "make up", directory)();
+    });
+
+    it("knows its own birth and nobody's", () => {
+        assert.ok(birthOf(process.pid));
+        assert.strictEqual(birthOf(0x7ffffff0), undefined);
+    });
+});
+
+describe("local: checks before anything is changed", () => {
+    it("refuses a disk that is too full, with figures and a way out", () => {
+        checkDisk("/somewhere", gigabytesNeeded);
+        assert.throws(() => checkDisk("/somewhere", 24.94), {
+            message:
+                "/somewhere has 24.9 GB free, and 25 GB are needed to make the local environment; free some, or let " +
+                "XDG_CACHE_HOME and XDG_STATE_HOME name directories on a larger disk.",
+        });
+    });
+
+    it("measures a directory that does not exist yet", () => {
+        assert.ok(freeGigabytes(path.join(temporary(), "not", "yet")) > 0);
+    });
+
+    it("names a port that is taken and who needs it", async () => {
+        const server = net.createServer();
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        const { port } = server.address() as net.AddressInfo;
+        await assert.rejects(checkPorts([port], "the local registry"), (error: Error) => {
+            assert.match(
+                error.message,
+                new RegExp(`^Port ${port} of 127.0.0.1 is taken .* the local registry needs it`),
+            );
+            return true;
+        });
+        await new Promise((resolve) => server.close(resolve));
+        await checkPorts([port], "the local registry");
+    });
+
+    it("waits for a condition no longer than it was told", async () => {
+        await assert.rejects(
+            until("the moon", 0.3, async () => false, "Look up."),
+            { message: "Waited 0.3 s for the moon. Look up." },
+        );
+    });
+});
+
+describe("local: the announcement", () => {
+    const step = (name: string) => ({ name, plan: () => assert.fail(), run: () => assert.fail() });
+    const planned: Planned[] = [
+        {
+            step: step("Docker Engine"),
+            plan: { way: "start", detail: "", minutes: 1, gigabytes: 0.4, asRoot: ["dockerd"] },
+        },
+        {
+            step: step("kind"),
+            plan: { way: "build", detail: "0.30.0", minutes: 3, gigabytes: 2, asRoot: [] },
+        },
+        { step: step("kubectl"), plan: { way: "stands", detail: "1.34.2", minutes: 0, gigabytes: 0 } },
+    ];
+
+    it("tells way, minutes and GB of every part, and what root does", () => {
+        const text = announcement(planned, true);
+        assert.match(text, /^Docker Engine +start +1 +0\.4/m);
+        assert.match(text, /^kind +build +3 +2 +0\.30\.0$/m);
+        assert.match(text, /About 4 minutes on two cores and 3 GB/);
+        assert.match(text, /^As root: dockerd\.$/m);
+    });
+
+    it("says so where there is nothing to do", () => {
+        assert.strictEqual(announcement([planned[2]!]), "Everything stands.");
+    });
+});
+
+describe("local: what has to be gone after a stack", () => {
+    it("is its namespace and its repositories in the local registry, and nothing of other registries", () => {
+        const image = (name: string) => ({
+            type: "docker:index/registryImage:RegistryImage",
+            inputs: { name },
+        });
+        const resources = [
+            { type: "kubernetes:core/v1:Namespace", inputs: { metadata: { name: "dabaweb-dev" } } },
+            image("localhost:5001/dabaweb/dev/nginx:0123"),
+            image("registry.example.com/dabaweb/prod/nginx:0123"),
+            { type: "kubernetes:core/v1:Service", inputs: { metadata: { name: "x" } } },
+        ];
+        assert.deepStrictEqual(whatStays(resources), {
+            namespaces: ["dabaweb-dev"],
+            repositories: ["dabaweb/dev/nginx"],
+        });
+    });
+});
+
+describe("local: places", () => {
+    it("keeps what cannot be made again out of the cache", () => {
+        const place = places({ cache: "/c", state: "/s" });
+        for (const file of [place.passphrase, place.backend, place.kubeconfig, place.registryData]) {
+            assert.ok(file.startsWith("/s/"), file);
+        }
+    });
+});
