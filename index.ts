@@ -24,7 +24,7 @@ async function main() {
         enableSecretMutable: true,
     });
 
-    const images = imageReferences(config);
+    const { references: images, digests } = imagesOf(config);
     const namespace = stackNamespace(config.namespace, { provider });
     const shared = {
         namespace,
@@ -80,14 +80,16 @@ async function main() {
         ...(cluster.fingerprint === undefined ? {} : { cluster: cluster.fingerprint }),
         redis: { writer: redis.writer, readers: redis.readers },
         mysql: { writer: mysql.writer, readers: mysql.readers },
-        images,
+        images: digests,
     };
 }
 
-function imageReferences(config: StackConfig): References {
+/** The images as the pods take them, and by digest: pinned by the stack, or built and pushed by it. */
+function imagesOf(config: StackConfig): { references: References; digests: References } {
     const { images: pinned, registry } = config;
     if (pinned !== undefined) {
-        return mapImages((image) => pulumi.output(pinned[image]));
+        const references = mapImages((image) => pulumi.output(pinned[image]));
+        return { references, digests: references };
     }
     const provider = new docker.Provider("docker", { registryAuth: registryAuth(registry) });
     return new Images(
@@ -100,7 +102,7 @@ function imageReferences(config: StackConfig): References {
             pipMirror: config.mirror.pip,
         },
         { provider },
-    ).references;
+    );
 }
 
 /** The settings of a workload with the stack's storage class where it names none of its own. */

@@ -7,6 +7,8 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
+import { dockerChoice, exported } from "../local/environment";
+
 interface Suite {
     readonly name: string;
     /** What it needs, for the one who reads the output. */
@@ -16,10 +18,17 @@ interface Suite {
 
 const MOCHA = ["npx", "--no-install", "mocha", "--reporter", "test/support/reporter.js"] as const;
 
+const TYPESCRIPT = ["-r", "ts-node/register/transpile-only"] as const;
+
 const SUITES: readonly Suite[] = [
     { name: "lint", needs: "Node alone", command: ["npm", "run", "--silent", "lint"] },
     { name: "types", needs: "Node alone", command: ["npm", "run", "--silent", "types"] },
     { name: "unit", needs: "Node alone", command: [...MOCHA, "--spec", "test/unit/**/*.test.ts"] },
+    {
+        name: "environment",
+        needs: "what local-up needs",
+        command: [process.execPath, ...TYPESCRIPT, "local/main.ts", "up"],
+    },
     { name: "images", needs: "Docker alone", command: [...MOCHA, "--spec", "test/images/**/*.test.ts"] },
     { name: "e2e", needs: "the local cluster", command: [...MOCHA, "--spec", "test/e2e/**/*.test.ts"] },
 ];
@@ -36,14 +45,15 @@ function run(suite: Suite): Counts {
     const { status, error } = spawnSync(file, args, {
         cwd: path.resolve(__dirname, ".."),
         stdio: ["ignore", "inherit", "inherit"],
-        env: { ...process.env, MOCHA_COUNTS: counts },
+        // Read anew for each suite: local-up is one of them.
+        env: { ...process.env, ...exported(dockerChoice()?.host), MOCHA_COUNTS: counts },
     });
     if (error !== undefined) {
         process.stdout.write(`suite ${suite.name} (needs ${suite.needs}) cannot run: ${error.message}\n`);
         return { passed: 0, failed: 1, skipped: 0 };
     }
     if (!fs.existsSync(counts)) {
-        // lint and types are one check each; a mocha that wrote nothing did not come to its tests.
+        // lint, types and environment are one check each; a mocha that wrote nothing did not come to its tests.
         const ok = status === 0 && !suite.command.includes("mocha");
         if (!ok) {
             process.stdout.write(
@@ -60,6 +70,12 @@ function run(suite: Suite): Counts {
     return { passed: passes ?? 0, failed: (failures ?? 0) + (crashed ? 1 : 0), skipped: pending ?? 0 };
 }
 
+/** All suites by default; whoever asks for images or e2e gets the environment that they need. */
+function isWanted({ name }: Suite, wanted: readonly string[]): boolean {
+    const needsEnvironment = wanted.includes("images") || wanted.includes("e2e");
+    return wanted.length === 0 || wanted.includes(name) || (name === "environment" && needsEnvironment);
+}
+
 function main(wanted: readonly string[]): void {
     const unknown = wanted.filter((name) => !SUITES.some((suite) => suite.name === name));
     if (unknown.length > 0) {
@@ -69,7 +85,7 @@ function main(wanted: readonly string[]): void {
     }
     const total: Counts = { passed: 0, failed: 0, skipped: 0 };
     const lines: string[] = [];
-    for (const suite of SUITES.filter((s) => wanted.length === 0 || wanted.includes(s.name))) {
+    for (const suite of SUITES.filter((s) => isWanted(s, wanted))) {
         process.stdout.write(`\n== ${suite.name}: needs ${suite.needs}\n`);
         const start = Date.now();
         const counts = run(suite);

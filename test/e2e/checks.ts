@@ -1,0 +1,110 @@
+import assert from "assert";
+import { randomUUID } from "crypto";
+
+import { waitFor } from "../support/docker";
+import { RECOVERY_SECONDS, System } from "../support/system";
+
+/** Seconds within which a write on a master is to be seen on its slaves; both are asynchronous. */
+const REPLICATION_SECONDS = 30;
+
+/** The tables that the source lists (V5). */
+export const TABLES = [
+    "auth_group",
+    "auth_group_permissions",
+    "auth_permission",
+    "auth_user",
+    "auth_user_groups",
+    "auth_user_user_permissions",
+    "django_admin_log",
+    "django_content_type",
+    "django_migrations",
+    "django_session",
+    "form_code_data",
+    "form_user",
+    "form_user_data",
+];
+
+/** V2: what is SET on redis-master is read on every redis-slave. */
+export async function redisReplicates(system: System): Promise<void> {
+    const key = `test-${randomUUID()}`;
+    assert.strictEqual(await system.redis("redis-master-0", "SET", key, "1"), "OK");
+    try {
+        for (const pod of system.pods("redis-slave")) {
+            await waitFor(
+                `${key} on ${pod}`,
+                REPLICATION_SECONDS,
+                async () => (await system.redis(pod, "GET", key)) === "1",
+            );
+        }
+    } finally {
+        await system.redis("redis-master-0", "DEL", key);
+    }
+}
+
+/** V6: both threads of every mysql-slave run, without error, and all of the master's transactions arrive. */
+export async function mysqlReplicates(system: System): Promise<void> {
+    for (const pod of system.pods("mysql-slave")) {
+        const status = await replicaStatus(system, pod);
+        assert.strictEqual(status.Replica_IO_Running, "Yes", `${pod}: ${status.Last_IO_Error}`);
+        assert.strictEqual(status.Replica_SQL_Running, "Yes", `${pod}: ${status.Last_SQL_Error}`);
+        assert.strictEqual(status.Source_Host, "mysql-master");
+        assert.match(status.Source_User ?? "", /^repl_[0-9a-f]{8}$/);
+        assert.strictEqual(status.Auto_Position, "1");
+        assert.strictEqual(status.Source_SSL_Allowed, "Yes");
+        assert.strictEqual(status.Last_IO_Errno, "0");
+        assert.strictEqual(status.Last_SQL_Errno, "0");
+        const executed = await system.sql("mysql-master-0", "SELECT @@GLOBAL.gtid_executed");
+        await waitFor(`every transaction of mysql-master on ${pod}`, REPLICATION_SECONDS, async () => {
+            return (
+                (await system.sql(
+                    pod,
+                    `SELECT GTID_SUBSET('${sqlText(executed)}', @@GLOBAL.gtid_executed)`,
+                )) === "1"
+            );
+        });
+        const own = await system.sql(pod, "SELECT @@GLOBAL.gtid_executed");
+        const errant = await system.sql(
+            "mysql-master-0",
+            `SELECT GTID_SUBTRACT('${sqlText(own)}', @@GLOBAL.gtid_executed)`,
+        );
+        assert.strictEqual(errant, "", `errant transactions on ${pod}`);
+    }
+}
+
+/** V9: the page shows the rows of the source, through NodePort, nginx and gunicorn. */
+export async function pageShowsSeedRows(system: System): Promise<void> {
+    const rows = await waitFor(`${system.url}/User_data`, RECOVERY_SECONDS, () => system.table("/User_data"));
+    assert.ok(hasRow(rows, "sam", "10000"), JSON.stringify(rows));
+    assert.ok(hasRow(rows, "james", "20000"), JSON.stringify(rows));
+}
+
+/** Whether one row of a table has all these cells. */
+export function hasRow(rows: readonly string[][], ...cells: string[]): boolean {
+    return rows.some((row) => cells.every((cell) => row.includes(cell)));
+}
+
+/** SHOW REPLICA STATUS by column name. */
+export async function replicaStatus(system: System, pod: string): Promise<Record<string, string>> {
+    const text = await system.kubectl([
+        "exec",
+        pod,
+        "-c",
+        "mysql",
+        "--",
+        "mysql",
+        "-e",
+        "SHOW REPLICA STATUS\\G",
+    ]);
+    return Object.fromEntries(
+        text
+            .split("\n")
+            .map((line) => /^\s*(\w+): ?(.*)$/.exec(line))
+            .filter((match) => match !== null)
+            .map(([, key, value]) => [key ?? "", value ?? ""]),
+    );
+}
+
+/** mysql --batch prints the line breaks of a GTID set as \n. */
+function sqlText(gtids: string): string {
+    return gtids.replace(/\\n|\n/g, "");
+}

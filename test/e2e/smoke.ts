@@ -1,0 +1,23 @@
+/** The last step of `make up`: V2, V6 and V9 of the source on a stack, as `smoke.ts <stack>`. */
+import { System } from "../support/system";
+import { mysqlReplicates, pageShowsSeedRows, redisReplicates } from "./checks";
+
+const CHECKS: [string, (system: System) => Promise<void>][] = [
+    ["what is set on redis-master is read on every redis-slave", redisReplicates],
+    ["every mysql-slave replicates, without error and without transactions of its own", mysqlReplicates],
+    ["the page shows the rows of the source", pageShowsSeedRows],
+];
+
+async function main(stack: string): Promise<void> {
+    const system = new System(stack);
+    for (const [claim, check] of CHECKS) {
+        await check(system);
+        process.stdout.write(`ok: ${claim}\n`);
+    }
+    process.stdout.write(`${system.url}\n`);
+}
+
+main(process.argv[2] ?? "dev").catch((error: Error) => {
+    process.stderr.write(`The stack is deployed, but a check failed: ${error.message}\n`);
+    process.exit(1);
+});

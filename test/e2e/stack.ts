@@ -1,0 +1,94 @@
+import * as path from "path";
+
+import { places } from "../../local/environment";
+import { command } from "../support/docker";
+import { System } from "../support/system";
+
+const ROOT = path.resolve(__dirname, "../..");
+
+/** Longer than the longest wait of the program itself, so that its own message is the one that is seen. */
+const PULUMI_SECONDS = 25 * 60;
+
+async function script(name: string, stack: string): Promise<void> {
+    const args = ["-r", "ts-node/register/transpile-only", "local/stack.ts", name, stack];
+    const result = await command(process.execPath, args, { timeoutSeconds: PULUMI_SECONDS });
+    if (result.code !== 0) {
+        throw new Error(`local/stack.ts ${name} ${stack}:\n${result.stdout}\n${result.stderr}`);
+    }
+}
+
+/** Deploys a stack exactly as `make up STACK=...` does. */
+export function deploy(stack: string): Promise<void> {
+    return script("up", stack);
+}
+
+/** Destroys a stack exactly as `make down STACK=...` does. */
+export function destroy(stack: string): Promise<void> {
+    return script("down", stack);
+}
+
+/** The working copy of the stack file that make targets use, so that the committed one stays untouched. */
+function stackFile(stack: string): string {
+    return path.join(places().stacks, "dabaweb", `Pulumi.${stack}.yaml`);
+}
+
+/** Runs pulumi on a stack and returns its output; a failure throws with all of it. */
+export async function pulumi(
+    stack: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+): Promise<string> {
+    const takesConfig = args[0] !== "stack";
+    // `env` takes names to unset before names to set.
+    const unset = Object.keys(env).filter((name) => env[name] === undefined);
+    const set = Object.keys(env).filter((name) => env[name] !== undefined);
+    const all = [
+        ...unset.map((name) => `--unset=${name}`),
+        ...set.map((name) => `${name}=${env[name]}`),
+        "pulumi",
+        ...args,
+        "--non-interactive",
+        "--cwd",
+        ROOT,
+        "--stack",
+        stack,
+        ...(takesConfig ? ["--config-file", stackFile(stack)] : []),
+    ];
+    const { code, stdout, stderr } = await command("env", all, { timeoutSeconds: PULUMI_SECONDS });
+    if (code !== 0) {
+        throw new Error(`pulumi ${args.join(" ")}: exit code ${code}\n${stdout}\n${stderr}`);
+    }
+    return stdout;
+}
+
+/** Changes one setting of the deployed stack, as a user would in the stack file. */
+export async function configure(stack: string, key: string, value: string): Promise<void> {
+    await pulumi(stack, ["config", "set", "--path", `dabaweb:${key}`, value]);
+}
+
+/** What a destroyed stack must not leave behind: its namespace, its volumes, its tags in the local registry. */
+export async function remnants(system: System): Promise<string[]> {
+    const { items } = JSON.parse(
+        await system.kubectl(["get", "namespaces,persistentvolumes", "-o", "json"]),
+    ) as {
+        items: { kind: string; metadata: { name: string }; spec: { claimRef?: { namespace: string } } }[];
+    };
+    const objects = items
+        .filter(
+            ({ kind, metadata, spec }) =>
+                (kind === "Namespace" && metadata.name === system.namespace) ||
+                spec.claimRef?.namespace === system.namespace,
+        )
+        .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    const { repositories } = (await (await fetch("http://localhost:5001/v2/_catalog?n=1000")).json()) as {
+        repositories: string[];
+    };
+    const tags: string[] = [];
+    for (const repository of repositories.filter((name) => name.startsWith(`dabaweb/${system.stack}/`))) {
+        const list = (await (await fetch(`http://localhost:5001/v2/${repository}/tags/list`)).json()) as {
+            tags?: string[] | null;
+        };
+        tags.push(...(list.tags ?? []).map((tag) => `${repository}:${tag}`));
+    }
+    return [...objects, ...tags];
+}

@@ -1,0 +1,272 @@
+import assert from "assert";
+import { randomInt, randomUUID } from "crypto";
+
+import { waitFor } from "../support/docker";
+import { Pod, RECOVERY_SECONDS, System } from "../support/system";
+import { hasRow, mysqlReplicates, pageShowsSeedRows, redisReplicates, TABLES } from "./checks";
+import { configure, deploy, destroy, pulumi, remnants } from "./stack";
+
+const system = new System("e2e");
+const SLAVES = { redis: system.pods("redis-slave"), mysql: system.pods("mysql-slave") };
+
+/** What the source's author checked by hand on one replica, once; here on every replica, in each situation. */
+function behavesAsTheSourceDid(): void {
+    it("V1: every workload has its pods, all ready", () => system.ready());
+
+    it("V2: what is set on redis-master is read on every redis-slave", () => redisReplicates(system));
+
+    it("V4: the MySQL master writes a binary log", async () => {
+        const rows = (await system.sql("mysql-master-0", "SHOW BINARY LOG STATUS")).split("\n");
+        assert.strictEqual(rows.length, 1);
+        assert.match(rows[0] ?? "", /^\S+\.\d{6}\t\d+/);
+    });
+
+    it("V5: the database has the 13 tables, on every pod", async () => {
+        for (const pod of ["mysql-master-0", ...SLAVES.mysql]) {
+            const tables = await system.sql(pod, "SHOW TABLES IN form");
+            assert.deepStrictEqual(tables.split("\n").sort(), TABLES, pod);
+        }
+    });
+
+    it("V6: both replication threads run on every mysql-slave, GTID sets agree, nothing is errant", () =>
+        mysqlReplicates(system));
+
+    it("V7: every mysql-slave has the database form", async () => {
+        for (const pod of SLAVES.mysql) {
+            const databases = await system.sql(pod, "SHOW DATABASES");
+            assert.ok(databases.split("\n").includes("form"), pod);
+        }
+    });
+
+    it("V8: dabacluster is a NodePort Service, everything else is reached inside the cluster only", async () => {
+        const lines = await system.kubectl([
+            "get",
+            "services",
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.name} {.spec.type} {.spec.ports[0].port}:{.spec.ports[0].nodePort}{'\\n'}{end}",
+        ]);
+        const services = lines.split("\n").map((line) => line.trim());
+        assert.ok(services.includes("dabacluster NodePort 80:32001"), lines);
+        const others = services.filter((line) => !line.startsWith("dabacluster "));
+        assert.strictEqual(others.length, 8);
+        others.forEach((line) => assert.match(line, / ClusterIP /));
+    });
+
+    it("V9: the page shows sam 10000 and james 20000", () => pageShowsSeedRows(system));
+
+    it("refuses writes on every redis-slave", async () => {
+        for (const pod of SLAVES.redis) {
+            assert.match(await system.redis(pod, "SET", "forbidden", "1"), /^READONLY/, pod);
+        }
+    });
+
+    it("refuses writes on every mysql-slave, also to root", async () => {
+        for (const pod of SLAVES.mysql) {
+            const result = await system.trySql(pod, "CREATE DATABASE forbidden");
+            assert.notStrictEqual(result.code, 0, pod);
+            assert.match(result.stderr, /super-read-only|read_only/, pod);
+        }
+    });
+}
+
+async function restartsOf(workloads: string[]): Promise<Record<string, number>> {
+    const pods = (await Promise.all(workloads.map((workload) => system.get(workload)))).flat();
+    return Object.fromEntries(pods.map((pod: Pod) => [`${pod.name} ${pod.uid}`, pod.restarts]));
+}
+
+describe("the whole system on a real cluster", function () {
+    this.timeout(30 * 60_000);
+
+    before("deploy", () => deploy("e2e"));
+
+    after("destroy, and leave nothing behind", async () => {
+        await destroy("e2e");
+        assert.deepStrictEqual(await remnants(system), []);
+    });
+
+    describe("after up", behavesAsTheSourceDid);
+
+    describe("after the pods of both masters were deleted", () => {
+        let untouched: Record<string, number>;
+        before(async () => {
+            const others = ["redis-slave", "mysql-slave", "dabacluster"];
+            untouched = await restartsOf(others);
+            await system.replacePod("redis-master-0");
+            await system.replacePod("mysql-master-0");
+            assert.deepStrictEqual(await restartsOf(others), untouched, "other pods were restarted");
+        });
+        behavesAsTheSourceDid();
+    });
+
+    describe("after a second up", () => {
+        before(async () => {
+            const before = await restartsOf(Object.keys(system.counts));
+            const output = await pulumi("e2e", ["up", "--yes", "--expect-no-changes"]);
+            assert.match(output, /\d+ unchanged/);
+            assert.deepStrictEqual(await restartsOf(Object.keys(system.counts)), before, "pods were touched");
+        });
+        behavesAsTheSourceDid();
+
+        it("a preview finds nothing to do", async () => {
+            await pulumi("e2e", ["preview", "--expect-no-changes"]);
+        });
+    });
+
+    describe("the page and its data", () => {
+        const name = `row-${randomUUID().slice(0, 8)}`;
+        const money = String(randomInt(30_000, 90_000));
+        const insert = (row: string, amount: string) =>
+            system.sql(
+                "mysql-master-0",
+                `INSERT INTO form.form_user_data (name, money) VALUES ('${row}', ${amount})`,
+            );
+        const emptyCache = () => system.redis("redis-master-0", "FLUSHALL");
+        const selects = async (pod: string) =>
+            Number((await system.sql(pod, "SHOW GLOBAL STATUS LIKE 'Com_select'")).split("\t")[1]);
+
+        after(() => system.sql("mysql-master-0", `DELETE FROM form.form_user_data WHERE name LIKE 'row-%'`));
+
+        it("shows a row that SQL wrote on the master", async () => {
+            await insert(name, money);
+            await waitFor(`${name} on the page`, RECOVERY_SECONDS, async () => {
+                await emptyCache();
+                return hasRow(await system.table("/User_data"), name, money);
+            });
+        });
+
+        it("reads from the slaves: while their SQL threads are stopped it shows the old rows", async () => {
+            const late = `row-${randomUUID().slice(0, 8)}`;
+            try {
+                await Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, "STOP REPLICA SQL_THREAD")));
+                await insert(late, "1");
+                await emptyCache();
+                const rows = await system.table("/User_data");
+                assert.ok(hasRow(rows, name, money));
+                assert.ok(!hasRow(rows, late), "the page was read from the master");
+            } finally {
+                await Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, "START REPLICA SQL_THREAD")));
+            }
+            await system.ready();
+            await waitFor(`${late} on the page`, RECOVERY_SECONDS, async () => {
+                await emptyCache();
+                return hasRow(await system.table("/User_data"), late);
+            });
+        });
+
+        it("answers a second request without a SELECT on the page's tables", async () => {
+            const counters = async () => {
+                const reads = await Promise.all(
+                    ["mysql-master-0", ...SLAVES.mysql].map((pod) =>
+                        system.sql(
+                            pod,
+                            "SELECT COALESCE(SUM(COUNT_STAR), 0) FROM performance_schema.events_statements_summary_by_digest " +
+                                "WHERE SCHEMA_NAME = 'form' AND DIGEST_TEXT LIKE 'SELECT%form_user_data%'",
+                        ),
+                    ),
+                );
+                return reads.map(Number).reduce((sum, count) => sum + count, 0);
+            };
+            await emptyCache();
+            const cold = await counters();
+            await system.table("/User_data");
+            const filled = await waitFor("the first request's SELECT", RECOVERY_SECONDS, async () => {
+                const count = await counters();
+                return count > cold && count;
+            });
+            for (let request = 0; request < 10; request++) {
+                await waitFor("the cached page", RECOVERY_SECONDS, () => system.table("/User_data"));
+            }
+            assert.ok((await counters()) <= filled + SLAVES.redis.length, "cached requests read MySQL");
+            assert.ok((await selects(SLAVES.mysql[0] ?? "")) > 0);
+        });
+
+        it("reads its cache from every redis-slave", async () => {
+            const hits = async (pod: string) =>
+                Number(/keyspace_hits:(\d+)/.exec(await system.redis(pod, "INFO", "stats"))?.[1]);
+            const before = await Promise.all(SLAVES.redis.map(hits));
+            await waitFor("growing keyspace_hits on every redis-slave", RECOVERY_SECONDS, async () => {
+                await system.table("/User_data");
+                const now = await Promise.all(SLAVES.redis.map(hits));
+                return now.every((count, index) => count > (before[index] ?? 0));
+            });
+        });
+    });
+
+    describe("scaling", () => {
+        it("seeds a new mysql-slave although the master's first binary logs are gone", async () => {
+            const master = await restartsOf(["mysql-master", "redis-master"]);
+            await configure("e2e", "mysql-slave.replicas", "1");
+            await pulumi("e2e", ["up", "--yes", "--skip-preview"]);
+            await system.sql("mysql-master-0", "FLUSH BINARY LOGS");
+            const current = (await system.sql("mysql-master-0", "SHOW BINARY LOG STATUS")).split("\t")[0];
+            await waitFor("purged binary logs", RECOVERY_SECONDS, async () => {
+                await system.sql("mysql-master-0", `PURGE BINARY LOGS TO '${current}'`);
+                const logs = (await system.sql("mysql-master-0", "SHOW BINARY LOGS")).split("\n");
+                return logs.length === 1;
+            });
+            await configure("e2e", "mysql-slave.replicas", "2");
+            await pulumi("e2e", ["up", "--yes", "--skip-preview"]);
+            await system.ready();
+            await mysqlReplicates(system);
+            const count = "SELECT COUNT(*) FROM form.form_user_data";
+            assert.strictEqual(
+                await system.sql("mysql-slave-1", count),
+                await system.sql("mysql-master-0", count),
+            );
+            assert.deepStrictEqual(
+                await restartsOf(["mysql-master", "redis-master"]),
+                master,
+                "a master was restarted",
+            );
+        });
+    });
+
+    describe("secrets", () => {
+        let passwords: string[];
+        before(async () => {
+            const { items } = JSON.parse(await system.kubectl(["get", "secrets", "-o", "json"])) as {
+                items: { data?: Record<string, string> }[];
+            };
+            passwords = items
+                .flatMap((secret) => Object.values(secret.data ?? {}))
+                .map((value) => Buffer.from(value, "base64").toString());
+            assert.strictEqual(passwords.length, 10);
+        });
+        const holdsNone = (where: string, text: string) =>
+            passwords.forEach((password) => assert.ok(!text.includes(password), `a password is in ${where}`));
+
+        it("are not in the state", async () => {
+            const state = await pulumi("e2e", ["stack", "export"]);
+            assert.match(state, /"ciphertext"/);
+            holdsNone("the state", state);
+        });
+
+        it("cannot be decrypted with an empty passphrase", async () => {
+            await assert.rejects(
+                pulumi("e2e", ["stack", "export", "--show-secrets"], {
+                    PULUMI_CONFIG_PASSPHRASE: "",
+                    PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+                }),
+                /passphrase/,
+            );
+        });
+
+        it("are not in a preview", async () =>
+            holdsNone("the preview", await pulumi("e2e", ["preview", "--diff"])));
+
+        it("are not in the pods' objects and logs", async () => {
+            holdsNone("a pod", await system.kubectl(["get", "pods", "-o", "yaml"]));
+            for (const pod of (await system.kubectl(["get", "pods", "-o", "name"])).split("\n")) {
+                holdsNone(`the log of ${pod}`, await system.kubectl(["logs", pod, "--all-containers"]));
+            }
+        });
+
+        it("are not in the processes' arguments and environment", async () => {
+            for (const pod of [...SLAVES.redis, ...SLAVES.mysql, "redis-master-0", "mysql-master-0"]) {
+                const all =
+                    "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true";
+                holdsNone(pod, await system.kubectl(["exec", pod, "--", "sh", "-c", all]));
+            }
+        });
+    });
+});
