@@ -82,8 +82,8 @@ const storage = {
 /** Slaves may be absent; masters are always one, which is why they have no such key. */
 const slaves = z.int().min(0).max(20).default(1).describe("Number of slaves.");
 
-const REDIS_RESOURCES = resourcesOf("50m", "192Mi");
-const MYSQL_RESOURCES = resourcesOf("100m", "640Mi", "2");
+const REDIS_RESOURCES = resourcesOf("20m", "192Mi");
+const MYSQL_RESOURCES = resourcesOf("50m", "640Mi", "2");
 
 const imageReference = z
     .string()
@@ -195,8 +195,8 @@ export const schema = z.strictObject({
     dabacluster: z
         .strictObject({
             replicas: z.int().min(1).max(100).default(1).describe("Number of web pods."),
-            resources: resourcesOf("100m", "256Mi"),
-            nginxResources: resourcesOf("20m", "64Mi"),
+            resources: resourcesOf("50m", "256Mi"),
+            nginxResources: resourcesOf("10m", "64Mi"),
             workers: z.int().min(1).max(32).default(2).describe("gunicorn worker processes of each pod."),
             ...placement,
         })

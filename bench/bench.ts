@@ -12,6 +12,7 @@ import * as path from "path";
 import { parse, stringify } from "yaml";
 
 import { places, readJson } from "../local/environment";
+import { copyProgram } from "../test/support/copy";
 import type { Seconds } from "../local/up";
 
 const ROOT = path.resolve(__dirname, "..");
@@ -58,19 +59,7 @@ function median(values: number[]): number {
 
 /** A copy of the program in a folder of its own, whose stack `bench` takes the images of dev by digest. */
 function benchProgram(folder: string): void {
-    for (const name of [
-        "index.ts",
-        "config.ts",
-        "preflight.ts",
-        "components",
-        "images",
-        "package.json",
-        "tsconfig.json",
-    ]) {
-        fs.cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
-    }
-    fs.copyFileSync(path.join(ROOT, "Pulumi.yaml"), path.join(folder, "Pulumi.yaml"));
-    fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
+    copyProgram(folder);
     const images = JSON.parse(
         run("pulumi", ["stack", "output", "images", "--json", "--stack", "dev"], ROOT),
     ) as unknown;

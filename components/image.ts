@@ -61,7 +61,8 @@ export class Image extends pulumi.ComponentResource {
                 },
                 triggers: { content: this.tag },
             },
-            { parent: this },
+            // The provider would delete first and, with the old image, everything that depends on it: all pods at once.
+            { parent: this, deleteBeforeReplace: false },
         );
         this.reference = pushed.name;
         this.digest = pulumi.interpolate`${args.repository}@${pushed.sha256Digest}`;

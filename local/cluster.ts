@@ -101,22 +101,33 @@ export function kindConfig(nodes: number): string {
     );
 }
 
+/** What the control plane's container takes of this machine. */
+const allPorts = [ports.api, ...ports.node];
+
 export class ClusterStep implements Step {
     readonly name = "cluster";
 
     async plan(): Promise<Plan> {
-        const { action, why } = await this.decide();
-        const size = action === "create" || action === "replace" ? (wantedNodes() ?? 1) : 0;
+        const nodes = await clusterNodes().catch(() => undefined);
+        if (nodes === undefined) {
+            await checkPorts(allPorts, "the cluster");
+            return { way: "start", detail: "seen when the engine runs", minutes: 1, gigabytes: 1 };
+        }
+        const { action, why } = this.decide(nodes);
         if (action === "nothing" && (await isReady()) && (await hasClasses())) {
             return { way: "stands", detail: names.context, minutes: 0, gigabytes: 0 };
         }
+        if (nodes.every((node) => !node.running)) {
+            await checkPorts(allPorts, "the cluster");
+        }
+        const size = action === "create" || action === "replace" ? (wantedNodes() ?? 1) : 0;
         const detail =
             size > 0 ? `${size === 1 ? "one node" : `${size} nodes`}: ${why}` : why || "it is not ready";
         return { way: "start", detail, minutes: size > 0 ? 1 : 0.5, gigabytes: size };
     }
 
     async run(): Promise<void> {
-        const { action, why } = await this.decide();
+        const { action, why } = this.decide(await clusterNodes());
         if (action === "replace") {
             say(`cluster: ${why}; it is removed and made again`);
             await removeCluster();
@@ -132,10 +143,10 @@ export class ClusterStep implements Step {
         await configure();
     }
 
-    private async decide() {
+    private decide(nodes: readonly Node[]) {
         const place = places();
         return decide({
-            nodes: await clusterNodes(),
+            nodes,
             state: readJson<ClusterState>(place.cluster),
             kubeconfig: fs.existsSync(place.kubeconfig),
             wanted: wantedNodes(),
@@ -180,8 +191,6 @@ export async function removeCluster(): Promise<void> {
 }
 
 async function create(nodes: number): Promise<void> {
-    await checkPorts([ports.api], "the cluster's API");
-    await checkPorts(ports.node, "the cluster's nodePorts");
     const image = await nodeImage();
     const args = [
         "create",

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { debianMirrors, install, noDebianRoot } from "./apt";
+import { debianMirrors, install, missing, noDebianRoot } from "./apt";
 import { places } from "./environment";
 import { ensureGo } from "./from-source/go-tools";
 import { readOrigins, remember } from "./origins";
@@ -73,7 +73,13 @@ class ImageStep implements Step {
             return { way: known ? "stands" : "found", detail: image, minutes: 0, gigabytes: 0 };
         }
         const way = await choose(
-            { name: image, atLeast: version, release: () => answers(image), cannotBuild: noDebianRoot() },
+            {
+                name: `The image ${image}`,
+                atLeast: version,
+                release: () => answers(image),
+                cannotBuild: noDebianRoot(),
+                remedy: "Let Docker reach its registry (or name a mirror in DABAWEB_IMAGES), or run this as root on Debian.",
+            },
             () => false,
         );
         if (way === "download") {
@@ -85,7 +91,7 @@ class ImageStep implements Step {
             detail: mine === undefined ? this.recipe.origin : "its recipe has changed",
             minutes: minutes + cost.minutes,
             gigabytes: gigabytes + cost.gigabytes,
-            asRoot: packages.length > 0 ? [`apt-get install ${packages.join(" ")}`] : [],
+            packages: await missing(packages),
         };
     }
 
@@ -178,7 +184,7 @@ function nodeRecipe(): Recipe {
         built: images.builtNode,
         version: kubernetes.built,
         origin: "built",
-        folders: [
+        inputs: [
             folder,
             ...tools.map((each) => path.join(source, each)).filter((each) => fs.existsSync(each)),
         ],

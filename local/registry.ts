@@ -15,16 +15,17 @@ export class RegistryStep implements Step {
     readonly name = "registry";
 
     async plan(): Promise<Plan> {
-        const state = await containerState(names.registry);
-        return state === "running" && (await answers())
-            ? { way: "stands", detail: registryAddress, minutes: 0, gigabytes: 0 }
-            : { way: "start", detail: registryAddress, minutes: 0.1, gigabytes: 0 };
+        if ((await containerState(names.registry)) !== "running") {
+            await checkPorts([ports.registry], "the local registry");
+        } else if (await answers()) {
+            return { way: "stands", detail: registryAddress, minutes: 0, gigabytes: 0 };
+        }
+        return { way: "start", detail: registryAddress, minutes: 0.1, gigabytes: 0 };
     }
 
     async run(): Promise<void> {
         const state = await containerState(names.registry);
         if (state === undefined) {
-            await checkPorts([ports.registry], "the local registry");
             await this.create();
         } else if (state !== "running") {
             say("registry: starting the stopped one");

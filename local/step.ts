@@ -11,7 +11,9 @@ export interface Plan {
     /** Expected, on two cores with cold caches. */
     readonly minutes: number;
     readonly gigabytes: number;
-    /** What is installed or started as root, if anything. */
+    /** Debian packages that are installed, as root. */
+    readonly packages?: readonly string[];
+    /** What else is done as root. */
     readonly asRoot?: readonly string[];
 }
 
@@ -32,6 +34,8 @@ export interface Candidates {
     readonly release: () => Promise<boolean>;
     /** Why it cannot be built here, where it cannot. */
     readonly cannotBuild?: string;
+    /** What a user can do about it, where that is not to install it. */
+    readonly remedy?: string;
 }
 
 /** One on the machine that is new enough; else the release, if it can be reached; else built. */
@@ -47,10 +51,12 @@ export async function choose(
         return "download";
     }
     if (cannotBuild !== undefined) {
-        const have = found === undefined ? `${name} is not on PATH` : `${name} on PATH is ${found}`;
+        const have = found === undefined ? `${name} is not on this machine` : `${name} on PATH is ${found}`;
+        const remedy =
+            candidates.remedy ??
+            `Install ${name} ${atLeast} or newer, or let this machine reach its releases.`;
         throw new Refusal(
-            `${have}, its release cannot be reached, and it cannot be built here: ${cannotBuild}. Install ${name} ` +
-                `${atLeast} or newer, or let this machine reach its releases.`,
+            `${have}, its release cannot be reached, and it cannot be built here: ${cannotBuild}. ${remedy}`,
         );
     }
     return "build";

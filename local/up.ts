@@ -54,7 +54,11 @@ export function announcement(planned: readonly Planned[], root = isRoot()): stri
         plan.detail,
     ]);
     const sum = (numbers: number[]): string => String(Math.ceil(numbers.reduce((a, b) => a + b, 0)));
-    const privileged = [...new Set(open.flatMap(({ plan }) => plan.asRoot ?? []))];
+    const packages = [...new Set(open.flatMap(({ plan }) => plan.packages ?? []))];
+    const privileged = [
+        ...(packages.length > 0 ? [`apt-get install ${packages.join(" ")}`] : []),
+        ...open.flatMap(({ plan }) => plan.asRoot ?? []),
+    ];
     return [
         table(["part", "way", "min", "GB", "what"], rows),
         `About ${sum(open.map(({ plan }) => plan.minutes))} minutes on two cores and ` +

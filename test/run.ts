@@ -7,6 +7,7 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
+import { writeTestedWith } from "../docs/tested-with-page";
 import { dockerChoice, exported } from "../local/environment";
 
 interface Suite {
@@ -99,6 +100,10 @@ function main(wanted: readonly string[]): void {
     process.stdout.write(
         `\n${lines.join("\n")}\n\n${total.passed} passed, ${total.failed} failed${skipped}\n`,
     );
+    if (wanted.length === 0 && total.failed === 0) {
+        Object.assign(process.env, exported(dockerChoice()?.host));
+        writeTestedWith();
+    }
     process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 

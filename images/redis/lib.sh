@@ -116,8 +116,9 @@ CONF
     redis-server "$run/private.conf" >"$run/private.log" 2>&1 &
     private_pid=$!
     until [[ $(private_cli PING 2>/dev/null) == PONG ]]; do
-        kill -0 "$private_pid" 2>/dev/null || fail "redis-server cannot load $1, in its own words: $(<"$run/private.log")"
-        printf 'loading %s to check its identity\n' "$1" >"$state"
+        kill -0 "$private_pid" 2>/dev/null ||
+            fail "redis-server cannot load $1, in its own words: $(<"$run/private.log")"
+        printf 'loading %s in private, before clients may come\n' "$1" >"$state"
         sleep 0.05
     done
 }

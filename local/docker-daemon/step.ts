@@ -1,4 +1,5 @@
 /** The Docker Engine as a step: found, or installed and started. */
+import { missing } from "../apt";
 import { dockerChoice, places, writeWhole, type DockerChoice } from "../environment";
 import { remember } from "../origins";
 import type { Plan, Step } from "../step";
@@ -29,10 +30,8 @@ export class DockerStep implements Step {
             detail: decision.why,
             minutes: installed ? 0.2 : 1,
             gigabytes: installed ? 0 : 0.4,
-            asRoot: [
-                ...(installed ? [] : ["apt-get install docker.io iptables"]),
-                systemdRuns() ? "systemctl start docker" : "dockerd, started by hand",
-            ],
+            packages: await missing([...(installed ? [] : ["docker.io"]), "iptables"]),
+            asRoot: [systemdRuns() ? "systemctl start docker" : "dockerd, started by hand"],
         };
     }
 

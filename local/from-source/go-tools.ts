@@ -234,7 +234,7 @@ export async function ensureGo(options: BuildOptions & { readonly atLeast?: stri
     return fetched;
 }
 
-/** Removes sources, compiler caches and a fetched Go (up to 20 GB): nothing reads them once all binaries stand. */
+/** Removes sources, compiler caches and a fetched Go (up to 22 GB): nothing reads them once all binaries stand. */
 export function removeBuildCaches(cacheDir: string): void {
     const caches = path.join(cacheDir, "build");
     if (fs.existsSync(caches)) {

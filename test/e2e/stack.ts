@@ -37,6 +37,7 @@ export async function pulumi(
     stack: string,
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
+    folder = ROOT,
 ): Promise<string> {
     const takesConfig = args[0] !== "stack";
     // `env` takes names to unset before names to set.
@@ -49,7 +50,7 @@ export async function pulumi(
         ...args,
         "--non-interactive",
         "--cwd",
-        ROOT,
+        folder,
         "--stack",
         stack,
         ...(takesConfig ? ["--config-file", stackFile(stack)] : []),

@@ -1,7 +1,11 @@
 import assert from "assert";
 import { randomInt, randomUUID } from "crypto";
+import { appendFileSync, mkdtempSync, rmSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
 
-import { waitFor } from "../support/docker";
+import { copyProgram } from "../support/copy";
+import { docker, waitFor } from "../support/docker";
 import { Pod, RECOVERY_SECONDS, System } from "../support/system";
 import { hasRow, mysqlReplicates, pageShowsSeedRows, redisReplicates, TABLES } from "./checks";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
@@ -189,6 +193,57 @@ describe("the whole system on a real cluster", function () {
                 const now = await Promise.all(SLAVES.redis.map(hits));
                 return now.every((count, index) => count > (before[index] ?? 0));
             });
+        });
+    });
+
+    describe("images", () => {
+        it("rolls exactly the pods whose image takes a changed file, from another folder and back", async () => {
+            const folder = mkdtempSync(join(tmpdir(), "touched-"));
+            const others = Object.keys(system.counts).filter((workload) => workload !== "redis-slave");
+            const untouched = await restartsOf(others);
+            const before = await restartsOf(["redis-slave"]);
+            try {
+                copyProgram(folder);
+                appendFileSync(join(folder, "images/redis-slave/ready"), "# touched\n");
+                const output = await pulumi("e2e", ["up", "--yes", "--skip-preview"], {}, folder);
+                assert.match(output, /RegistryImage redis-slave created replacement/);
+                assert.match(output, /~ 1 updated\s+\+-1 replaced/);
+                await system.ready();
+                const rolled = Object.keys(await restartsOf(["redis-slave"]));
+                assert.ok(
+                    rolled.every((pod) => !(pod in before)),
+                    "a slave kept its old pod",
+                );
+            } finally {
+                await pulumi("e2e", ["up", "--yes", "--skip-preview"]);
+                rmSync(folder, { recursive: true });
+            }
+            await system.ready();
+            assert.deepStrictEqual(await restartsOf(others), untouched, "other pods were touched");
+        });
+
+        it("are pulled again by a node that lost them", async () => {
+            const image = await system.kubectl([
+                "get",
+                "pod",
+                "redis-slave-0",
+                "-o",
+                "jsonpath={.spec.containers[0].image}",
+            ]);
+            const node = await system.kubectl([
+                "get",
+                "pod",
+                "redis-slave-0",
+                "-o",
+                "jsonpath={.spec.nodeName}",
+            ]);
+            await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "remove", "--sync", image]);
+            await system.replacePod("redis-slave-0");
+            assert.ok(
+                (
+                    await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "list", "--quiet"])
+                ).includes(image),
+            );
         });
     });
 

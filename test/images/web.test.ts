@@ -85,8 +85,9 @@ describe("dabaweb and nginx images", function () {
                 "redis-password": passwords.redis,
                 "secret-key": passwords.key,
             }),
-            mysqlData: await volume("mysql-data"),
-            redisData: await volume("redis-data"),
+            // An empty volume would get the owner of what the image has at that place.
+            mysqlData: await volume("mysql-data", { "lost+found": "" }),
+            redisData: await volume("redis-data", { "lost+found": "" }),
         };
         redis = await scope.run({
             name: "redis-master",
@@ -185,13 +186,11 @@ describe("dabaweb and nginx images", function () {
     const row = (...cells: (string | number)[]): RegExp =>
         new RegExp(`<tr>${cells.map((cell) => `<td[^>]*>${cell}</td>`).join("")}`);
 
-    it("migrates once however many ask, and says what it waits for", async () => {
-        const jobs = [await dabaweb("migrate-a", ["migrate"]), await dabaweb("migrate-b", ["migrate"])];
-        for (const job of jobs) {
-            await waitFor("the migration says what it waits for", 30, async () =>
-                (await logs(job)).includes("waiting for MySQL at mysql-master:3306"),
-            );
-        }
+    it("says what the migration waits for", async () => {
+        const job = await dabaweb("migrate-killed", ["migrate"]);
+        await waitFor("the migration says what it waits for", 30, async () =>
+            (await logs(job)).includes("waiting for MySQL at mysql-master:3306"),
+        );
         mysql = await scope.run({
             name: "mysql-master",
             image: image("mysql-master"),
@@ -206,13 +205,22 @@ describe("dabaweb and nginx images", function () {
                 MYSQL_DATABASE: "form",
             },
         });
-        const output = [];
+        await waitFor("the migration is half-way", 60, async () =>
+            (await logs(job)).includes("Applying auth.0001_initial"),
+        );
+        await docker(["kill", job]);
+    });
+
+    it("starts over after that kill, and migrates once however many ask", async () => {
+        const jobs = [await dabaweb("migrate-a", ["migrate"]), await dabaweb("migrate-b", ["migrate"])];
+        const output: string[] = [];
         for (const job of jobs) {
             strictEqual(await docker(["wait", job], { timeoutSeconds: 110 }), "0", await logs(job));
             output.push(await logs(job));
         }
         const made = output.filter((text) => /Applying form.0004_first_rows\.\.\.\s+OK/.test(text));
         strictEqual(made.length, 1, output.join("\n--\n"));
+        match(made.join(), /installation was cut off: starting over/);
         deepStrictEqual((await sql("SHOW TABLES FROM form")).split("\n"), tables);
     });
 
@@ -319,6 +327,36 @@ describe("dabaweb and nginx images", function () {
     it("knows its hosts", async () => {
         strictEqual((await http("/home", { Host: "evil.example" })).status, 400);
         strictEqual((await http("/home", { Host: "127.0.0.1:1" })).status, 200);
+    });
+
+    it("follows another address, more hosts and no slaves", async () => {
+        const names =
+            "ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE DATABASES CACHES";
+        const code = `import json; from django.conf import settings as s
+print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
+        const env = ["PUBLIC_URL=https://example.org:8443", "EXTRA_HOSTS=10.0.0.1, .example.net"];
+        const result = await exec(app, [
+            "env",
+            ...env,
+            "MYSQL_READERS=",
+            "REDIS_READERS=",
+            "python",
+            "-c",
+            code,
+        ]);
+        const [hosts, origins, session, csrf, databases, caches] = JSON.parse(result.stdout) as [
+            string[],
+            string[],
+            boolean,
+            boolean,
+            Record<string, unknown>,
+            { default: { LOCATION: string[] } },
+        ];
+        deepStrictEqual(hosts, ["example.org", "10.0.0.1", ".example.net"]);
+        deepStrictEqual(origins, ["https://example.org:8443"]);
+        ok(session && csrf);
+        deepStrictEqual(Object.keys(databases), ["default"]);
+        deepStrictEqual(caches.default.LOCATION, ["redis://redis-master:6379/0"]);
     });
 
     it("gives one request one id in every log", async () => {

@@ -24,7 +24,8 @@ export interface Recorded {
     dependsOn: string[];
     ignoreChanges: string[];
     retainOnDelete: boolean;
-    deleteBeforeReplace: boolean;
+    /** undefined: left to the provider. */
+    deleteBeforeReplace: boolean | undefined;
     aliases: number;
     /** Secret values are replaced by {@link SECRET}. */
     inputs: Record<string, unknown>;
@@ -101,7 +102,9 @@ async function record(stackFile: string): Promise<void> {
             dependsOn: [...request.getDependenciesList()].sort(),
             ignoreChanges: request.getIgnorechangesList(),
             retainOnDelete: request.getRetainondelete() ?? false,
-            deleteBeforeReplace: request.getDeletebeforereplace(),
+            deleteBeforeReplace: request.getDeletebeforereplacedefined()
+                ? request.getDeletebeforereplace()
+                : undefined,
             aliases: request.getAliasesList().length,
             inputs: redact(
                 pulumi.runtime.deserializeProperties(request.getObject(), true),

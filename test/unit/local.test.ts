@@ -304,11 +304,18 @@ describe("local: the announcement", () => {
     const planned: Planned[] = [
         {
             step: step("Docker Engine"),
-            plan: { way: "start", detail: "", minutes: 1, gigabytes: 0.4, asRoot: ["dockerd"] },
+            plan: {
+                way: "start",
+                detail: "",
+                minutes: 1,
+                gigabytes: 0.4,
+                packages: ["docker.io"],
+                asRoot: ["dockerd"],
+            },
         },
         {
             step: step("kind"),
-            plan: { way: "build", detail: "0.30.0", minutes: 3, gigabytes: 2, asRoot: [] },
+            plan: { way: "build", detail: "0.30.0", minutes: 3, gigabytes: 2, packages: ["gcc"] },
         },
         { step: step("kubectl"), plan: { way: "stands", detail: "1.34.2", minutes: 0, gigabytes: 0 } },
     ];
@@ -318,7 +325,7 @@ describe("local: the announcement", () => {
         assert.match(text, /^Docker Engine +start +1 +0\.4/m);
         assert.match(text, /^kind +build +3 +2 +0\.30\.0$/m);
         assert.match(text, /About 4 minutes on two cores and 3 GB/);
-        assert.match(text, /^As root: dockerd\.$/m);
+        assert.match(text, /^As root: apt-get install docker\.io gcc; dockerd\.$/m);
     });
 
     it("says so where there is nothing to do", () => {

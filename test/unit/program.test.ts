@@ -141,6 +141,12 @@ for (const stack of STACKS) {
             assert.strictEqual(new Set(images).size, 6);
         });
 
+        it("replaces an image before it deletes the old one, so that pods are rolled and never deleted", () => {
+            const images = [...ofType(recorded, "docker:index/registryImage:RegistryImage").values()];
+            assert.strictEqual(images.length, 6);
+            images.forEach((image) => assert.strictEqual(image.deleteBeforeReplace, false, image.name));
+        });
+
         it("hands passwords over as files, never as environment or arguments", () => {
             for (const container of [...workloads(recorded).values()].flatMap(containers)) {
                 for (const { name, value } of container.env ?? []) {

@@ -41,9 +41,7 @@ def readiness():
         # from better days would say nothing about those to come.
         connection = separate_connection(alias, seconds=1)
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT app, name FROM django_migrations")
-                missing = sorted(_migrations() - set(cursor.fetchall()))
+            missing = missing_migrations(connection)
         except Error as error:
             # 1146: there is no such table yet.
             code = error.args[0] if error.args else "?"
@@ -59,9 +57,16 @@ def readiness():
 
 
 @cache
-def _migrations():
-    """What this image brings. A database that has more than that belongs to a newer image and is fine."""
-    return set(MigrationLoader(None).disk_migrations)
+def migrations():
+    """What this image brings, as pairs of application and name."""
+    return frozenset(MigrationLoader(None).disk_migrations)
+
+
+def missing_migrations(connection):
+    """What of that this database lacks. One that has more belongs to a newer image and is fine."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app, name FROM django_migrations")
+        return sorted(migrations() - set(cursor.fetchall()))
 
 
 def _answer(status, text):

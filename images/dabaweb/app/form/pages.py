@@ -3,13 +3,13 @@ Rows of the public pages, kept in Redis for an hour.
 
 Why no fill can put a stale row back:
 - One key holds the version, a random word. A page is kept together with the version that its filler saw **before** it
-  read the database, and is shown only while that is still the version; both are read by one MGET, from one server.
+  read the database, and is shown only while that is still the version; all is read by one MGET, from one server.
 - After a commit the version is replaced. A filler that began earlier, however slow, stores its rows under a word that
   nobody looks for any more. A word never comes back, so a lagging Redis slave, too, can only name an older one.
 - A filler that began later must not read a MySQL slave that lacks the commit. So the one who sets a version then reads
-  the writer's GTID set and leaves it beside ("position"). As it is read after the version was set, it contains every
-  commit whose version was replaced by this one. A filler uses a slave only if that slave has applied the position, else
-  the writer.
+  the writer's GTID set and leaves it beside, as that version's position. As it is read after the version was set, it
+  contains every commit whose version was replaced by this one. A filler uses a slave only if that slave has applied the
+  position, else the writer.
 - If the writer is away, a page from a slave that is behind is shown, but not kept.
 
 What remains is bounded by the hour: rows written past Django (`manage.py clear_page_cache` does away with that), a
@@ -30,6 +30,7 @@ from form import database
 log = logging.getLogger(__name__)
 
 VERSION = "pages:version"
+POSITION = "pages:position"
 # Longer than a page lives: a version that ends takes its pages with it, which costs one fill each.
 VERSION_SECONDS = 24 * 3600
 # After a failure Redis is left alone so long, so that a page does not wait for it again and again.
@@ -44,18 +45,18 @@ def read(name, load):
     settle()
     # Whoever changes the form of the rows changes the number: during a rollout old and new pods share the cache.
     key = f"pages:1:{name}"
-    kept = _get(VERSION, key)
-    version = kept and kept.get(VERSION)
-    page = kept and kept.get(key)
-    if version and page and page["version"] == version:
-        return page["rows"], "cache"
+    kept = _get(VERSION, POSITION, key)
     if kept is None:
         # Without Redis nobody knows what a slave must have; nothing is kept either.
         return _load(load, "")[:2]
-    if not version:
+    page = kept.get(key)
+    if page and page["version"] == kept.get(VERSION):
+        return page["rows"], "cache"
+    if VERSION not in kept:
         # A slave of Redis that is only behind must not be a reason to throw every page away.
-        version = (_get(VERSION, from_writer=True) or {}).get(VERSION) or invalidate()
-    rows, origin, current = _load(load, _position(version) if version else None)
+        kept = _get(VERSION, POSITION, from_writer=True) or {}
+    version = kept.get(VERSION) or invalidate()
+    rows, origin, current = _load(load, _position(version, kept.get(POSITION)) if version else None)
     if version and current:
         _set(key, {"version": version, "rows": rows})
     return rows, origin
@@ -76,7 +77,7 @@ def invalidate(any_lag=False):
         log.warning("the pages could not be invalidated, it will be tried again: %s", _reason(error))
         return None
     if any_lag:
-        _set(_position_key(version), "", VERSION_SECONDS)
+        _set(POSITION, {"version": version, "gtids": ""}, VERSION_SECONDS)
     else:
         _find_position(version)
     return version
@@ -119,27 +120,21 @@ def _rows(load):
     return [list(row) for row in load()]
 
 
-def _position(version):
+def _position(version, kept):
     """What a slave must have applied to fill pages of this version; None where that cannot be known now."""
-    key = _position_key(version)
-    kept = (_get(key) or {}).get(key)
     # It may be read at any time after the version was set; later only asks more of the slaves.
-    return kept if kept is not None else _find_position(version)
+    return kept["gtids"] if kept and kept["version"] == version else _find_position(version)
 
 
 def _find_position(version):
     try:
-        position = database.position()
+        gtids = database.position()
     except Error as error:
         log.warning("the writer does not say its position: %s", error)
         connections["default"].close()
         return None
-    _set(_position_key(version), position, VERSION_SECONDS)
-    return position
-
-
-def _position_key(version):
-    return f"pages:position:{version}"
+    _set(POSITION, {"version": version, "gtids": gtids}, VERSION_SECONDS)
+    return gtids
 
 
 def _get(*keys, from_writer=False):

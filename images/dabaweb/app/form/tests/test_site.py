@@ -7,12 +7,13 @@ from unittest import mock
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
-from django.test import TestCase
+from django.test import SimpleTestCase, TestCase
 
 from dabaweb import health, logs
 from form import pages
+from form.management.commands import prepare_database
 from form.models import CodeData, User, UserData
 from form.tests.fakes import FakeRedis
 
@@ -57,7 +58,8 @@ class Tables(Site):
             self.assertEqual(cursor.fetchall(), (("form_code_data",), ("form_user_data",)))
             cursor.execute(
                 "SELECT group_concat(column_name ORDER BY column_name) FROM information_schema.columns"
-                " WHERE table_schema = DATABASE() AND table_name LIKE 'form\\_%%' GROUP BY table_name ORDER BY table_name"
+                " WHERE table_schema = DATABASE() AND table_name LIKE 'form\\_%%'"
+                " GROUP BY table_name ORDER BY table_name"
             )
             self.assertEqual(
                 [row[0] for row in cursor.fetchall()],
@@ -87,6 +89,32 @@ class Tables(Site):
         with mock.patch("signal.signal"):
             call_command("prepare_database", stdout=mock.Mock())
         self.assertEqual(list(UserData.objects.values_list("name", flat=True)), ["james"])
+
+
+class Beginning(SimpleTestCase):
+    """What the migration does with the tables it finds, by whether they lack a migration."""
+
+    def begin(self, *tables, lacking=True):
+        """Returns what it says to MySQL."""
+        connection = mock.MagicMock()
+        connection.introspection.table_names.return_value = list(tables)
+        with mock.patch.object(prepare_database, "_incomplete", lambda _: lacking):
+            self.mark = prepare_database.Command(stdout=mock.Mock())._begin(connection)
+        execute = connection.cursor.return_value.__enter__.return_value.execute
+        return [call.args[0] for call in execute.call_args_list]
+
+    def test_decisions(self):
+        self.assertRegex(self.begin()[0], "^CREATE TABLE installing_[0-9a-f]{12} ")
+        mark = self.mark
+        self.assertEqual(self.begin("a", mark)[1:], ["DROP TABLE `a`"])
+        self.assertEqual(self.begin("a", mark, lacking=False), [])
+        self.assertEqual(self.mark, mark)
+        self.assertEqual(self.begin(mark), [])
+        for lacking in (True, False):
+            self.assertEqual(self.begin("a", lacking=lacking), [])
+            self.assertIsNone(self.mark)
+            with self.assertRaisesMessage(CommandError, "the table installing_0, which"):
+                self.begin("a", "installing_0", mark, lacking=lacking)
 
 
 class PublicPages(Site):
@@ -144,6 +172,14 @@ class PublicPages(Site):
                 change()
             self.assertEqual("<td>ann</td>" in self.get("/User_data").text, shown)
 
+    def test_nothing_is_invalidated_before_the_commit(self):
+        self.get("/User_data")
+        version = self.redis.writer[pages.VERSION]
+        with self.captureOnCommitCallbacks() as callbacks:
+            UserData.objects.create(name="ann", money=7)
+        self.assertEqual(self.redis.writer[pages.VERSION], version)
+        self.assertEqual(len(callbacks), 1)
+
     def test_no_page_while_no_database_answers(self):
         with mock.patch.object(UserData, "page_rows", side_effect=OperationalError(2002, "away")):
             response = self.get("/User_data")
@@ -193,8 +229,8 @@ class HostsAndHealth(Site):
             self.assertContains(self.get("/readyz"), "replica can be read")
         with without("default", "replica"), self.assertLogs("dabaweb.health", "WARNING"):
             self.assertContains(self.get("/readyz"), "default: error 2002", status_code=503)
-        more = {*health._migrations(), ("form", "9999_not_yet")}
-        with mock.patch.object(health, "_migrations", lambda: more), self.assertLogs("dabaweb.health", "WARNING"):
+        more = {*health.migrations(), ("form", "9999_not_yet")}
+        with mock.patch.object(health, "migrations", lambda: more), self.assertLogs("dabaweb.health", "WARNING"):
             self.assertContains(self.get("/readyz"), "form.9999_not_yet is missing", status_code=503)
         self.redis.readers_away = self.redis.writer_away = True
         self.assertEqual(self.get("/readyz").status_code, 200)

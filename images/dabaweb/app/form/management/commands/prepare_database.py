@@ -1,13 +1,15 @@
 """What the migration Job runs."""
 
+import hashlib
 import signal
 import sys
 import time
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connections
 
+from dabaweb import health
 from form import pages
 from form.database import separate_connection
 
@@ -32,7 +34,11 @@ class Command(BaseCommand):
         try:
             self._wait_for_writer(lock)
             self._take_lock(lock)
+            mark = self._begin(lock)
             call_command("migrate", interactive=False, stdout=self.stdout, stderr=self.stderr)
+            if mark:
+                with lock.cursor() as cursor:
+                    cursor.execute(f"DROP TABLE {mark}")
         finally:
             # Ends the lock as well.
             lock.close()
@@ -61,6 +67,39 @@ class Command(BaseCommand):
                 holder = cursor.fetchone()[0]
                 self.stdout.write(f'waiting for the lock "{name}", which connection {holder} holds')
                 self.stdout.flush()
+
+
+    def _begin(self, connection):
+        """
+        MySQL cannot undo half a migration, so a first installation that was killed could not go on. An empty database
+        therefore gets a table as a mark, which goes when all is there; returns its name, if there is one. Its name says
+        which migrations were meant: what another image began is left alone.
+        """
+        mark = "installing_" + hashlib.sha256(repr(sorted(health.migrations())).encode()).hexdigest()[:12]
+        tables = connection.introspection.table_names()
+        foreign = [table for table in tables if table.startswith("installing_") and table != mark]
+        if foreign:
+            raise CommandError(
+                f"The database has the table {foreign[0]}, which says that the first installation by another image was"
+                " cut off: run that image's migration again, or drop all tables if nothing in them is needed."
+            )
+        with connection.cursor() as cursor:
+            if not tables:
+                cursor.execute(f"CREATE TABLE {mark} (id INT PRIMARY KEY)")
+            elif mark not in tables:
+                return None
+            elif _incomplete(connection) and len(tables) > 1:
+                self.stdout.write("An earlier first installation was cut off: starting over.")
+                cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
+                cursor.execute("DROP TABLE " + ", ".join(f"`{table}`" for table in tables if table != mark))
+        return mark
+
+
+def _incomplete(connection):
+    try:
+        return health.missing_migrations(connection)
+    except Error:
+        return True
 
 
 def _problem(connection):

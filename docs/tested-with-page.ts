@@ -1,0 +1,57 @@
+/** The page docs/tested-with.md, which a complete and successful run of the tests writes. */
+import { execFileSync } from "child_process";
+import * as fs from "fs";
+import * as path from "path";
+
+import { Part, readOrigins } from "../local/origins";
+
+/** How each base image tells what is really in it: a stand-in carries the official name over Debian's build. */
+const VERSION_COMMANDS: Record<string, readonly string[]> = {
+    redis: ["redis-server", "--version"],
+    mysql: ["mysqld", "--version"],
+    nginx: ["nginx", "-v"],
+    python: ["python3", "--version"],
+};
+
+/** The engine's own words inside a base image; empty for every other part. */
+function insideOf({ part }: Part): string {
+    const command = VERSION_COMMANDS[part.split(":")[0] ?? ""];
+    if (!part.includes(":") || command === undefined) {
+        return "";
+    }
+    // nginx answers on standard error.
+    const shell = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--entrypoint",
+        "sh",
+        part,
+        "-c",
+        `${command.join(" ")} 2>&1`,
+    ];
+    const words = execFileSync("docker", shell, { encoding: "utf8" });
+    return /\d+\.\d+(\.\d+)?/.exec(words)?.[0] ?? "";
+}
+
+/** The page as text: part, version, where it came from, and for base images the engine that is really inside. */
+export function testedWithPage(parts: readonly Part[] = readOrigins()): string {
+    return [
+        "# Tested with",
+        "",
+        "Written by the last complete run of `make test` on the machine of whoever committed it. *release* was downloaded,",
+        "*built* comes from Go modules (`local/from-source`), *stand-in* is Debian's build under the official image's name,",
+        "*found* was on the machine.",
+        "",
+        "| part | version | origin | inside |",
+        "| --- | --- | --- | --- |",
+        ...parts.map((each) => `| ${each.part} | ${each.version} | ${each.origin} | ${insideOf(each)} |`),
+        "",
+    ].join("\n");
+}
+
+/** Writes the page. */
+export function writeTestedWith(): void {
+    fs.writeFileSync(path.join(__dirname, "tested-with.md"), testedWithPage());
+}
