@@ -77,7 +77,6 @@ export class Dabaweb extends pulumi.ComponentResource {
         );
         const app = appContainer(args);
         const volumes: k8s.types.input.core.v1.Volume[] = [
-            memoryVolume("run", "8Mi"),
             memoryVolume("tmp", "64Mi"),
             { name: "credentials", secret: { secretName: credentials.metadata.name, defaultMode: 0o440 } },
         ];
@@ -124,7 +123,8 @@ export class Dabaweb extends pulumi.ComponentResource {
                                     startupProbe: httpProbe("/livez", GUNICORN_PORT, 2, 60),
                                     readinessProbe: httpProbe("/readyz", GUNICORN_PORT, 5, 2),
                                     livenessProbe: httpProbe("/livez", GUNICORN_PORT, 10, 6),
-                                    lifecycle: drain,
+                                    // Longer than nginx, which passes its last requests on.
+                                    lifecycle: serveFor(8),
                                 },
                                 nginxContainer(args),
                             ],
@@ -160,10 +160,12 @@ export class Dabaweb extends pulumi.ComponentResource {
 }
 
 /**
- * Seconds that a stopping container still serves before it gets SIGTERM: the time that every node needs to learn that
- * the pod left the Service. The kubelet sleeps, so the image needs no shell for it.
+ * A stopping container still serves for some seconds before it gets SIGTERM: the time that every node needs to learn
+ * that the pod left the Service. The kubelet sleeps (Kubernetes 1.30 or newer), so the image needs no shell for it.
  */
-const drain: k8s.types.input.core.v1.Lifecycle = { preStop: { sleep: { seconds: 5 } } };
+function serveFor(seconds: number): k8s.types.input.core.v1.Lifecycle {
+    return { preStop: { sleep: { seconds } } };
+}
 
 function httpProbe(
     path: string,
@@ -198,7 +200,6 @@ function appContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
         securityContext: containerSecurity,
         terminationMessagePolicy: "FallbackToLogsOnError",
         volumeMounts: [
-            { name: "run", mountPath: "/run/dabaweb" },
             { name: "tmp", mountPath: "/tmp" },
             { name: "credentials", mountPath: SECRETS, readOnly: true },
         ],
@@ -217,7 +218,7 @@ function nginxContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
         startupProbe: httpProbe("/nginx-health", NGINX_PORT, 2, 30),
         readinessProbe: httpProbe("/nginx-health", NGINX_PORT, 5, 2),
         livenessProbe: httpProbe("/nginx-health", NGINX_PORT, 10, 6),
-        lifecycle: drain,
+        lifecycle: serveFor(5),
         volumeMounts: [{ name: "nginx", mountPath: "/run/nginx" }],
     };
 }

@@ -23,7 +23,7 @@ export interface Placement {
 /** User and group of every container; none of the images relies on the number, above 10000 keeps clear of host users. */
 const UID = 10001;
 
-/** Seconds between SIGTERM and SIGKILL. Above Redis's shutdown-timeout (10 s) and gunicorn's graceful timeout (25 s). */
+/** Seconds between SIGTERM and SIGKILL. Above Redis's shutdown-timeout (20 s) and gunicorn's graceful timeout (25 s). */
 export const GRACE_SECONDS = 60;
 
 /** The standard labels; `component` tells the workloads of one system apart and is what selectors use. */
@@ -48,12 +48,15 @@ export const containerSecurity: k8s.types.input.core.v1.SecurityContext = {
     runAsNonRoot: true,
 };
 
+/** Seconds that a probe may take: a slave's asks its absent master for the cause, which takes up to 5. */
+const PROBE_TIMEOUT = 6;
+
 /** A readiness, liveness or startup probe that runs a command of the image. Times in seconds. */
 export function execProbe(
     command: string,
-    times: { periodSeconds: number; failureThreshold: number; timeoutSeconds?: number },
+    times: { periodSeconds: number; failureThreshold: number },
 ): k8s.types.input.core.v1.Probe {
-    return { exec: { command: [`/opt/dabaweb/bin/${command}`] }, timeoutSeconds: 5, ...times };
+    return { exec: { command: [`/opt/dabaweb/bin/${command}`] }, timeoutSeconds: PROBE_TIMEOUT, ...times };
 }
 
 /** A writable directory in memory; its content counts against the memory limit of the container that writes it. */

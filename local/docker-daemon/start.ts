@@ -55,22 +55,40 @@ async function startByHand(): Promise<DockerChoice> {
         say("docker: an earlier daemon died and left its pid file, which is removed");
         fs.rmSync(place.dockerPid);
     }
-    if (livingDaemon() === undefined) {
-        writeWhole(place.dockerConfig, `${JSON.stringify(configuration(), undefined, 4)}\n`);
-        fs.mkdirSync(place.dockerData, { recursive: true });
-        const log = fs.openSync(place.dockerLog, "a");
-        const daemon = spawn("dockerd", ["--config-file", place.dockerConfig], {
-            // Of its own session: it outlives this run and its terminal.
-            detached: true,
-            stdio: ["ignore", log, log],
-        });
-        daemon.on("error", () => undefined);
-        daemon.unref();
-        fs.closeSync(log);
-    }
-    const remedy = `What it said stands at the end of ${place.dockerLog}.`;
-    await until("the Docker Engine to answer", 60, async () => (await ask(host)) !== undefined, remedy);
+    const alive = livingDaemon() === undefined ? launch() : () => true;
+    await until(
+        "the Docker Engine to answer",
+        60,
+        async () => {
+            if (!alive()) {
+                const said = fs.readFileSync(place.dockerLog, "utf8").trimEnd().split("\n").at(-1);
+                throw new Refusal(
+                    `dockerd ended at its start, saying: ${said} (All of it stands in ${place.dockerLog}.)`,
+                );
+            }
+            return (await ask(host)) !== undefined;
+        },
+        `What it said stands in ${place.dockerLog}.`,
+    );
     return { host, startedBy: "hand" };
+}
+
+/** Starts the daemon in a session of its own, so that it outlives this run; gives what tells whether it still lives. */
+function launch(): () => boolean {
+    const place = places();
+    writeWhole(place.dockerConfig, `${JSON.stringify(configuration(), undefined, 4)}\n`);
+    fs.mkdirSync(place.dockerData, { recursive: true });
+    const log = fs.openSync(place.dockerLog, "a");
+    const daemon = spawn("dockerd", ["--config-file", place.dockerConfig], {
+        detached: true,
+        stdio: ["ignore", log, log],
+    });
+    fs.closeSync(log);
+    let ended = false;
+    daemon.on("error", () => (ended = true));
+    daemon.on("exit", () => (ended = true));
+    daemon.unref();
+    return () => !ended;
 }
 
 function configuration(): Record<string, unknown> {

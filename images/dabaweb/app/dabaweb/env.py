@@ -41,7 +41,7 @@ def addresses(name, at_least=0, at_most=None):
     for item in filter(None, (part.strip() for part in os.environ.get(name, "").split(","))):
         host, _, port = item.rpartition(":")
         if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
-            raise ImproperlyConfigured(f'{name} contains "{item}": host:port is needed, for example db.example:3306.')
+            raise ImproperlyConfigured(f'{name} contains "{item}": host:port is needed, as in db.example:3306.')
         pairs.append((host, int(port)))
     if len(pairs) < at_least:
         raise ImproperlyConfigured(f"{name} is not set: give it as host:port.")
@@ -53,7 +53,7 @@ def addresses(name, at_least=0, at_most=None):
 def public_url(name):
     """The address under which browsers reach the site, as (origin, host, is https)."""
     value = text(name)
-    problem = f'{name} is "{value}": http(s)://host[:port] without a path is needed, for example http://localhost:32000.'
+    problem = f'{name} is "{value}": http(s)://host[:port] without a path is needed, as in http://localhost:32000.'
     try:
         url = urlsplit(value)
         port = url.port

@@ -8,7 +8,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.http import HttpResponse
 
 from form import pages
-from form.database import separate_connection
+from form.database import NO_SUCH_TABLE, separate_connection
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,8 @@ def readiness():
         try:
             missing = missing_migrations(connection)
         except Error as error:
-            # 1146: there is no such table yet.
             code = error.args[0] if error.args else "?"
-            problems.append(f"{alias}: no migrations yet" if code == 1146 else f"{alias}: error {code}")
+            problems.append(f"{alias}: no migrations yet" if code == NO_SUCH_TABLE else f"{alias}: error {code}")
         else:
             if not missing:
                 return _answer(200, f"ready: {alias} can be read")

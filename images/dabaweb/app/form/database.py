@@ -6,6 +6,9 @@ from contextvars import ContextVar
 
 from django.db import connections
 
+# MySQL's number for it.
+NO_SUCH_TABLE = 1146
+
 _from_readers = ContextVar("from_readers", default=False)
 
 

@@ -8,7 +8,7 @@ from unittest import mock
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.test import SimpleTestCase, TestCase
 
 from dabaweb import health, logs
@@ -115,6 +115,16 @@ class Beginning(SimpleTestCase):
             self.assertIsNone(self.mark)
             with self.assertRaisesMessage(CommandError, "the table installing_0, which"):
                 self.begin("a", "installing_0", mark, lacking=lacking)
+
+
+    def test_only_a_missing_table_of_migrations_counts_as_cut_off(self):
+        connection = mock.MagicMock()
+        connection.cursor.side_effect = ProgrammingError(1146, "no such table")
+        self.assertTrue(prepare_database._incomplete(connection))
+        for error in (OperationalError(2013, "lost connection"), ProgrammingError(1064, "syntax")):
+            connection.cursor.side_effect = error
+            with self.assertRaises(type(error)):
+                prepare_database._incomplete(connection)
 
 
 class PublicPages(Site):
@@ -229,6 +239,10 @@ class HostsAndHealth(Site):
             self.assertContains(self.get("/readyz"), "replica can be read")
         with without("default", "replica"), self.assertLogs("dabaweb.health", "WARNING"):
             self.assertContains(self.get("/readyz"), "default: error 2002", status_code=503)
+        empty = mock.Mock(cursor=mock.Mock(side_effect=ProgrammingError(1146, "no such table")))
+        nothing = mock.patch.object(health, "separate_connection", lambda *_, **__: empty)
+        with nothing, self.assertLogs("dabaweb.health", "WARNING"):
+            self.assertContains(self.get("/readyz"), "default: no migrations yet", status_code=503)
         more = {*health.migrations(), ("form", "9999_not_yet")}
         with mock.patch.object(health, "migrations", lambda: more), self.assertLogs("dabaweb.health", "WARNING"):
             self.assertContains(self.get("/readyz"), "form.9999_not_yet is missing", status_code=503)

@@ -7,11 +7,11 @@ import time
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connections
+from django.db import Error, ProgrammingError, connections
 
 from dabaweb import health
 from form import pages
-from form.database import separate_connection
+from form.database import NO_SUCH_TABLE, separate_connection
 
 # Changing a table may take long; what hangs longer than that is given up.
 STEP_SECONDS = 3600
@@ -68,7 +68,6 @@ class Command(BaseCommand):
                 self.stdout.write(f'waiting for the lock "{name}", which connection {holder} holds')
                 self.stdout.flush()
 
-
     def _begin(self, connection):
         """
         MySQL cannot undo half a migration, so a first installation that was killed could not go on. An empty database
@@ -98,7 +97,10 @@ class Command(BaseCommand):
 def _incomplete(connection):
     try:
         return health.missing_migrations(connection)
-    except Error:
+    except ProgrammingError as error:
+        # There is not even a table of migrations. Any other error is not a reason to drop anything.
+        if error.args[0] != NO_SUCH_TABLE:
+            raise
         return True
 
 
