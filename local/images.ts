@@ -68,8 +68,11 @@ class ImageStep implements Step {
         if (mine === this.hash()) {
             return { way: "stands", detail: "built", minutes: 0, gigabytes: 0 };
         }
+        const known = readOrigins().some((each) => each.part === this.name);
+        if (mine === undefined && known && !(await engineAnswers())) {
+            return { way: "start", detail: "seen when the engine runs", minutes: 0, gigabytes: 0 };
+        }
         if (mine === "" || (image !== built && (await inspect(image)) !== undefined)) {
-            const known = readOrigins().some((each) => each.part === this.name);
             return { way: known ? "stands" : "found", detail: image, minutes: 0, gigabytes: 0 };
         }
         const way = await choose(
@@ -273,6 +276,13 @@ function proxies(): Record<string, string> {
     return Object.fromEntries(
         names.flatMap((each) => (process.env[each] ? [[each, process.env[each]!]] : [])),
     );
+}
+
+async function engineAnswers(): Promise<boolean> {
+    const { code } = await attempt("docker", ["version", "--format", "{{.Server.Version}}"], {
+        timeout: 10_000,
+    });
+    return code === 0;
 }
 
 /** The recipe's hash that an image was built from; empty for one that was pulled, none where it is absent. */

@@ -1,4 +1,4 @@
-/** Pulumi, kind and kubectl as steps: from PATH, from a release, or from source; used through links in one directory. */
+/** Pulumi, kind and kubectl as steps: from PATH, from a release, or from source; used through hard links in one directory. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -146,7 +146,7 @@ class ToolStep implements Step {
         return ways.find(({ target }) =>
             this.recipe.programs.every((each) => {
                 const wanted = target(each);
-                return fs.existsSync(wanted) && readLink(this.link(each)) === wanted;
+                return fs.existsSync(wanted) && sameFile(this.link(each), wanted);
             }),
         )?.detail;
     }
@@ -190,7 +190,9 @@ class ToolStep implements Step {
         for (const program of this.recipe.programs) {
             const link = this.link(program);
             fs.rmSync(link, { force: true });
-            fs.symlinkSync(programs[program]!, link);
+            // A hard link: Pulumi follows symbolic ones to look for its language host beside itself, and warns about one
+            // that it finds on PATH only.
+            fs.linkSync(programs[program]!, link);
         }
     }
 
@@ -218,10 +220,6 @@ class ToolStep implements Step {
     }
 }
 
-function readLink(file: string): string | undefined {
-    try {
-        return fs.readlinkSync(file);
-    } catch {
-        return undefined;
-    }
+function sameFile(one: string, other: string): boolean {
+    return fs.lstatSync(one, { throwIfNoEntry: false })?.ino === fs.statSync(other).ino;
 }

@@ -211,6 +211,57 @@ describe("the whole system on a real cluster", function () {
         });
     });
 
+    describe("bad input", () => {
+        const refused: [string, string, string, string, RegExp][] = [
+            [
+                "a slave count of -1",
+                "redis-slave.replicas",
+                "-1",
+                "2",
+                /redis-slave\.replicas is -1; it must be 0 or more/,
+            ],
+            [
+                "a nodePort of 80",
+                "service.nodePort",
+                "80",
+                "32001",
+                /service\.nodePort is 80; it must be 30000 or more/,
+            ],
+            [
+                "a storage class that the cluster lacks",
+                "storageClass",
+                "fast",
+                "standard",
+                /storageClass fast of redis-master does not exist; the cluster has retained, standard/,
+            ],
+            [
+                "a registry that does not answer",
+                "registry.address",
+                "localhost:5999",
+                "localhost:5001",
+                /registry localhost:5999 does not answer/,
+            ],
+        ];
+        for (const [what, key, bad, good, message] of refused) {
+            it(`refuses ${what} in one sentence, before anything is changed`, async () => {
+                const resources = async () =>
+                    (
+                        JSON.parse(await pulumi("e2e", ["stack", "export"])) as {
+                            deployment: { resources: unknown };
+                        }
+                    ).deployment.resources;
+                const before = await resources();
+                await configure("e2e", key, bad);
+                try {
+                    await assert.rejects(pulumi("e2e", ["up", "--yes", "--skip-preview"]), message);
+                } finally {
+                    await configure("e2e", key, good);
+                }
+                assert.deepStrictEqual(await resources(), before);
+            });
+        }
+    });
+
     describe("images", () => {
         it("rolls exactly the pods whose image takes a changed file, from another folder and back", async () => {
             const folder = mkdtempSync(join(tmpdir(), "touched-"));

@@ -35,6 +35,7 @@ describe("local: where the environment lies", () => {
             "PULUMI_BACKEND_URL",
             "PULUMI_CONFIG_PASSPHRASE_FILE",
             "PULUMI_HOME",
+            "PULUMI_NODEJS_TRANSPILE_ONLY",
             "PULUMI_SKIP_UPDATE_CHECK",
         ]);
         for (const [name, value] of Object.entries(variables).filter(([name]) =>
