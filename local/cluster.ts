@@ -191,6 +191,8 @@ export async function removeCluster(): Promise<void> {
 }
 
 async function create(nodes: number): Promise<void> {
+    // As long as the new one is unfinished there is no cluster that this state belongs to.
+    fs.rmSync(places().cluster, { force: true });
     const image = await nodeImage();
     const args = [
         "create",
@@ -225,7 +227,8 @@ async function restart(): Promise<void> {
 /** What makes kind's cluster ours; every part can be done again. The file of the state comes last. */
 async function configure(): Promise<void> {
     const nodes = await clusterNodes();
-    await until("the cluster's nodes to be ready", 180, isReady, "`kubectl describe nodes` tells more.");
+    const remedy = "`kubectl describe nodes` tells more; `make local-purge` and `make up` begin anew.";
+    await until("the cluster's nodes to be ready", 180, isReady, remedy);
     for (const { name } of nodes) {
         await useRegistry(name);
     }
@@ -289,6 +292,7 @@ function setBackendAside(why: string): void {
     if (fs.existsSync(`${backend}/.pulumi/stacks`)) {
         const aside = `${backend}.lost-${new Date().toISOString().replace(/[:.]/g, "-")}`;
         fs.renameSync(backend, aside);
+        fs.mkdirSync(backend, { mode: 0o700 });
         say(`cluster: ${why}; the stacks that were in it are kept in ${aside}`);
     }
 }

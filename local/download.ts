@@ -1,8 +1,10 @@
 /** Release files: can they be reached, and are they what was published. */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
 import * as path from "node:path";
-import { Readable } from "node:stream";
+import { text as readText } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 
 import type { Platform, ReleasedTool } from "./pins";
@@ -23,9 +25,9 @@ export function releaseOf(tool: ReleasedTool, platform: Platform, env: NodeJS.Pr
 /** Whether a server gives this file now, within a few seconds: asks for its checksums, which are small. */
 export async function reachable(url: string, milliseconds = patience): Promise<boolean> {
     try {
-        const answer = await fetch(url, { signal: AbortSignal.timeout(milliseconds) });
-        await answer.body?.cancel();
-        return answer.ok;
+        const answer = await get(url, AbortSignal.timeout(milliseconds));
+        answer.destroy();
+        return answer.statusCode === 200;
     } catch {
         return false;
     }
@@ -79,13 +81,35 @@ export function checksumIn(list: string, file: string): string | undefined {
     return undefined;
 }
 
+/**
+ * Opens a file, wherever its server sends us for it. Not `fetch`: that of Node 24 dies of an assertion where a server ends
+ * its connection while a slow disk holds the stream back.
+ */
+async function get(url: string, signal: AbortSignal, hops = 5): Promise<http.IncomingMessage> {
+    const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
+        const client = url.startsWith("https:") ? https : http;
+        client.get(url, { signal, headers: { "user-agent": "dabaweb-pulumi" } }, resolve).on("error", reject);
+    });
+    const { statusCode = 0, headers } = answer;
+    if (statusCode < 300 || statusCode >= 400 || headers.location === undefined || hops === 0) {
+        return answer;
+    }
+    answer.destroy();
+    return get(new URL(headers.location, url).href, signal, hops - 1);
+}
+
+async function open(url: string, signal: AbortSignal): Promise<http.IncomingMessage> {
+    const answer = await get(url, signal);
+    if (answer.statusCode !== 200) {
+        answer.destroy();
+        throw new Refusal(`${url} answers ${answer.statusCode}; it cannot be downloaded.`);
+    }
+    return answer;
+}
+
 async function text(url: string, milliseconds: number): Promise<string> {
     try {
-        const answer = await fetch(url, { signal: AbortSignal.timeout(milliseconds) });
-        if (!answer.ok) {
-            throw new Refusal(`${url} answers ${answer.status}; it cannot be downloaded.`);
-        }
-        return await answer.text();
+        return await readText(await open(url, AbortSignal.timeout(milliseconds)));
     } catch (error) {
         throw error instanceof Refusal ? error : new Refusal(`${url} cannot be read: ${reasonOf(error)}.`);
     }
@@ -95,22 +119,18 @@ async function text(url: string, milliseconds: number): Promise<string> {
 async function save(url: string, file: string, limits: { answer: number; silence: number }): Promise<string> {
     const abort = new AbortController();
     let timer = setTimeout(() => abort.abort(), limits.answer);
-    const alive = (): void => {
-        clearTimeout(timer);
-        timer = setTimeout(() => abort.abort(), limits.silence);
-    };
     const hash = createHash("sha256");
-    try {
-        const answer = await fetch(url, { signal: abort.signal });
-        if (!answer.ok || answer.body === null) {
-            throw new Refusal(`${url} answers ${answer.status}; it cannot be downloaded.`);
-        }
-        const body = Readable.fromWeb(answer.body as import("node:stream/web").ReadableStream);
-        body.on("data", (chunk: Buffer) => {
+    const check = async function* (body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+        for await (const chunk of body) {
+            clearTimeout(timer);
+            timer = setTimeout(() => abort.abort(), limits.silence);
             hash.update(chunk);
-            alive();
-        });
-        await pipeline(body, fs.createWriteStream(file));
+            yield chunk;
+        }
+    };
+    try {
+        const body = await open(url, abort.signal);
+        await pipeline(body, check, fs.createWriteStream(file), { signal: abort.signal });
         return hash.digest("hex");
     } catch (error) {
         throw error instanceof Refusal

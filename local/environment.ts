@@ -94,6 +94,8 @@ export function exported(
         // The types are checked by `npm test`; checking them in every run costs seconds.
         PULUMI_NODEJS_TRANSPILE_ONLY: "true",
         KUBECONFIG: place.kubeconfig,
+        // What kubectl remembers of a cluster goes into ~/.kube otherwise.
+        KUBECACHEDIR: path.join(place.cache, "kubectl"),
         ...(dockerHost === undefined ? {} : { DOCKER_HOST: dockerHost }),
     };
 }

@@ -65,10 +65,10 @@ class ImageStep implements Step {
     async plan(): Promise<Plan> {
         const { image, built, tools, minutes, gigabytes, packages, version } = this.recipe;
         const mine = await inspect(built);
-        if (mine === this.hash()) {
-            return { way: "stands", detail: "built", minutes: 0, gigabytes: 0 };
-        }
         const known = readOrigins().some((each) => each.part === this.name);
+        if (mine === this.hash()) {
+            return { way: known ? "stands" : "found", detail: this.recipe.origin, minutes: 0, gigabytes: 0 };
+        }
         if (mine === undefined && known && !(await engineAnswers())) {
             return { way: "start", detail: "seen when the engine runs", minutes: 0, gigabytes: 0 };
         }
@@ -98,10 +98,11 @@ class ImageStep implements Step {
         };
     }
 
-    async run({ way }: Plan): Promise<void> {
+    async run({ way, detail }: Plan): Promise<void> {
         const { image, version, origin, packages, make } = this.recipe;
         if (way === "found") {
-            return remember(this.name, version, "found");
+            // What an earlier run built is no less built because the state of that run is lost.
+            return remember(this.name, version, detail === origin ? origin : "found");
         }
         if (way === "download") {
             say(`${this.name}: docker pull ${image}`);

@@ -3,11 +3,12 @@
  * `with-docker COMMAND...`, which bring what is missing and run the command in the environment.
  */
 import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
 
 import { down, purge } from "./down";
 import { ask } from "./docker-daemon/find";
 import { clusterNodes, isReady } from "./cluster";
-import { dockerChoice, exported, exportLines, names } from "./environment";
+import { dockerChoice, exported, exportLines, names, places } from "./environment";
 import { takeLock } from "./lock";
 import { table } from "./progress";
 import { containerState } from "./registry";
@@ -42,13 +43,21 @@ async function inside(bring: () => Promise<void>, [command, ...args]: readonly s
     process.exitCode = status ?? 1;
 }
 
+/** Takes the ground from under every stack, so no run on a stack may be at work either. */
 function locked(what: string, work: () => Promise<void>): () => Promise<void> {
     return async () => {
-        const release = takeLock("environment", what);
+        const { locks } = places();
+        const stacks = fs.existsSync(locks)
+            ? fs.readdirSync(locks).filter((each) => each.startsWith("stack-"))
+            : [];
+        const taken: (() => void)[] = [];
         try {
+            for (const name of ["environment", ...stacks]) {
+                taken.push(takeLock(name, what));
+            }
             await work();
         } finally {
-            release();
+            taken.forEach((release) => release());
         }
     };
 }

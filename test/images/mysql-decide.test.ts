@@ -124,8 +124,11 @@ describe("mysql decisions", () => {
             it(`base "${base}", pod "${pod}": ${String(id)}`, () => {
                 const { code, printed } = call("decide_server_id", base, pod);
                 assert.equal(code, typeof id === "string" ? 0 : 1);
-                if (typeof id === "string") {assert.equal(printed, id);}
-                else {assert.match(printed, id);}
+                if (typeof id === "string") {
+                    assert.equal(printed, id);
+                } else {
+                    assert.match(printed, id);
+                }
             });
         }
     });

@@ -6,8 +6,7 @@ import { build, docker, exec, logs, Result, Scope, tryDocker, waitFor } from "..
 const context = resolve(__dirname, "../../images");
 const bin = "/opt/dabaweb/bin";
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const roles = ["root", "replication", "seed", "dabaweb"] as const;
-type Passwords = Record<(typeof roles)[number], string>;
+type Passwords = Record<"root" | "replication" | "seed" | "dabaweb", string>;
 
 /** What Pulumi's random password gives: 32 letters and digits. */
 function newPasswords(): Passwords {
@@ -68,7 +67,9 @@ describe("mysql images", function () {
 
     after("everything is removed", async () => {
         await scope.close();
-        for (const tag of Object.values(images)) {await tryDocker(["image", "rm", tag]);}
+        for (const tag of Object.values(images)) {
+            await tryDocker(["image", "rm", tag]);
+        }
     });
 
     async function usePasswords(fresh: Passwords): Promise<void> {
@@ -125,7 +126,9 @@ describe("mysql images", function () {
                 ...(command === undefined ? [] : ["--entrypoint", `${bin}/${command}`]),
             ],
         });
-        if (command === undefined) {pod.container = container;}
+        if (command === undefined) {
+            pod.container = container;
+        }
         return container;
     }
 
@@ -166,7 +169,9 @@ describe("mysql images", function () {
     async function ready(pod: Pod): Promise<void> {
         await waitFor(`${pod.name} is ready`, 120, async () => {
             const { code, stdout, stderr } = await probe(pod, "ready");
-            if (code === 0) {return true;}
+            if (code === 0) {
+                return true;
+            }
             const state = await docker(["inspect", "-f", "{{.State.Status}}", running(pod)]);
             throw new Error(
                 `${state}, ${stdout}${stderr}${state === "exited" ? await logs(running(pod)) : ""}`,
@@ -181,7 +186,9 @@ describe("mysql images", function () {
             const live = await probe(pod, "live");
             assert.equal(live.code, 0, live.stdout + live.stderr);
             assert.equal((stdout + stderr).trim().split("\n").length, 1, stdout + stderr);
-            if (code !== 0 && why.test(stdout)) {return true;}
+            if (code !== 0 && why.test(stdout)) {
+                return true;
+            }
             throw new Error(`exit code ${code}, ${stdout}${stderr}`);
         });
     }
@@ -190,7 +197,9 @@ describe("mysql images", function () {
     async function logged(container: string, line: RegExp): Promise<void> {
         await waitFor(`${line.source} in the log`, 60, async () => {
             const log = await logs(container);
-            if (line.test(log)) {return true;}
+            if (line.test(log)) {
+                return true;
+            }
             throw new Error(log.slice(-2000));
         });
     }
@@ -249,7 +258,9 @@ describe("mysql images", function () {
             const [status, exitCode] = (
                 await docker(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", container])
             ).split(" ");
-            if (status === "exited") {return exitCode;}
+            if (status === "exited") {
+                return exitCode;
+            }
             throw new Error((await logs(container)).slice(-2000));
         });
         const log = await remove(container);
@@ -473,6 +484,15 @@ describe("mysql images", function () {
     });
 
     describe("slaves", () => {
+        before("a master with a table runs", async () => {
+            if (master.container === undefined) {
+                await start(master);
+            }
+            await ready(master);
+            await sql(master, "CREATE TABLE IF NOT EXISTS form.t (n INT PRIMARY KEY)");
+            identity = await sql(master, "SELECT id FROM replication.identity");
+        });
+
         it("seed waits for the master and says so; SIGTERM ends it", async () => {
             const container = await start(slave, { command: "seed", env: { MASTER_HOST: "nobody.invalid" } });
             await logged(container, /waiting: the master nobody.invalid:3306 must tell its identity/);
@@ -493,11 +513,6 @@ describe("mysql images", function () {
             await docker(["kill", container]);
             await remove(container);
             assert.equal(await inVolume(slave.volume, "[[ -e /data/mysql ]] || echo none"), "none");
-            // Whatever the kill left, this is what it looks like in the middle.
-            await inVolume(
-                slave.volume,
-                "mkdir -p /data/mysql.new && : >/data/mysql.new/half && chown -R 10001 /data/mysql.new",
-            );
         });
 
         it("cloned after the master's binlogs were purged, both threads run and a new row arrives", async () => {
@@ -506,6 +521,10 @@ describe("mysql images", function () {
             await sql(master, `PURGE BINARY LOGS TO '${last}'`);
             assert.notEqual(await sql(master, "SELECT @@GLOBAL.gtid_purged"), "");
 
+            // Whatever a kill leaves, this is what it looks like in the middle.
+            const half =
+                "mkdir -p /data/mysql.new && : >/data/mysql.new/half && chown -R 10001 /data/mysql.new";
+            await inVolume(slave.volume, half);
             const log = await seed(slave);
             assert.match(log, /removing what an earlier clone left that was ended half-way/);
             assert.equal(
@@ -522,7 +541,9 @@ describe("mysql images", function () {
                 async () => {
                     const { code, stderr } = await mysql(slave, "CREATE DATABASE errant");
                     assert.notEqual(code, 0, "a write as root on a starting slave");
-                    if (isReady) {return stderr;}
+                    if (isReady) {
+                        return stderr;
+                    }
                     isReady = (await probe(slave, "ready")).code === 0;
                     return undefined;
                 },
@@ -726,7 +747,9 @@ describe("mysql images", function () {
         });
 
         it("no password is in any log, argument or environment", async () => {
-            for (const pod of [master, slave, second]) {await stop(pod);}
+            for (const pod of [master, slave, second]) {
+                await stop(pod);
+            }
             const text = everyLog.join("\n");
             assert.match(text, /POD_NAME=mysql-slave-1/);
             assert.match(text, /ready for connections/);

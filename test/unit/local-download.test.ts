@@ -9,8 +9,10 @@ import * as path from "path";
 import { checksumIn, download, reachable, releaseOf } from "../../local/download";
 import { tools } from "../../local/pins";
 
+const hashOf = (data: string | Buffer): string => createHash("sha256").update(data).digest("hex");
 const content = "a release";
-const right = createHash("sha256").update(content).digest("hex");
+const right = hashOf(content);
+const large = Buffer.alloc(30_000_000, "x");
 const limits = { answer: 500, silence: 500 };
 
 describe("local: releases, from a server of the test's own", () => {
@@ -23,6 +25,15 @@ describe("local: releases, from a server of the test's own", () => {
         "/sums": (response) => response.end(`${right}  tool.tar.gz\n${"0".repeat(64)}  other.tar.gz\n`),
         "/wrong-sums": (response) => response.end(`${"0".repeat(64)}  tool.tar.gz\n`),
         "/empty-sums": (response) => response.end("nothing of the kind\n"),
+        "/moved": (response) => response.writeHead(302, { location: "/tool.tar.gz" }).end(),
+        "/in-circles": (response) => response.writeHead(302, { location: "/in-circles" }).end(),
+        // Larger than what a stream holds, from a server that says its end by closing the connection.
+        "/large": (response) => {
+            response.shouldKeepAlive = false;
+            response.removeHeader("transfer-encoding");
+            response.end(large);
+        },
+        "/large-sums": (response) => response.end(`${hashOf(large)}  large\n`),
         "/silent": () => undefined,
         "/broken": (response) => {
             response.writeHead(200, { "content-length": "1000" });
@@ -33,6 +44,7 @@ describe("local: releases, from a server of the test's own", () => {
             response.writeHead(200, { "content-length": "1000" });
             response.write("a rel");
         },
+        "/moved-sums": (response) => response.end(`${right}  moved\n${right}  in-circles\n`),
         "/any-sums": (response) => response.end(`${right}  broken\n${right}  stalls\n${right}  absent\n`),
     };
 
@@ -63,6 +75,18 @@ describe("local: releases, from a server of the test's own", () => {
     it("stores a file whose checksum is the published one", async () => {
         await download(`${base}/tool.tar.gz`, `${base}/sums`, target, limits);
         assert.strictEqual(fs.readFileSync(target, "utf8"), content);
+    });
+
+    it("stores a large file whole", async () => {
+        await download(`${base}/large`, `${base}/large-sums`, target, limits);
+        assert.strictEqual(fs.statSync(target).size, large.length);
+    });
+
+    it("follows a server to where it sends, but not in circles", async () => {
+        await download(`${base}/moved`, `${base}/moved-sums`, target, limits);
+        assert.strictEqual(fs.readFileSync(target, "utf8"), content);
+        const endless = download(`${base}/in-circles`, `${base}/moved-sums`, target, limits);
+        await assert.rejects(endless, /in-circles answers 302/);
     });
 
     it("throws a file away whose checksum is another one, and names both", async () => {

@@ -30,6 +30,7 @@ describe("local: where the environment lies", () => {
     it("exports nothing that belongs to the user", () => {
         const variables = exported(undefined, { HOME: "/home/me", PATH: "/usr/bin" });
         assert.deepStrictEqual(Object.keys(variables).sort(), [
+            "KUBECACHEDIR",
             "KUBECONFIG",
             "PATH",
             "PULUMI_BACKEND_URL",
