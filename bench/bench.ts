@@ -108,7 +108,11 @@ function kubectl(args: readonly string[], input?: string): string {
 
 /** What a user of raw manifests would do: apply everything, wait for everything. */
 function applyAndWait(objects: readonly KubernetesObject[]): void {
-    kubectl(["apply", "--filename", "-"], objects.map((object) => stringify(object)).join("---\n"));
+    const apply = (some: readonly KubernetesObject[]) =>
+        kubectl(["apply", "--filename", "-"], some.map((object) => stringify(object)).join("---\n"));
+    // A master that finds its marker before it has data waits for that data, as it should: markers come last here too.
+    const isMarker = ({ kind }: KubernetesObject) => kind === "ConfigMap";
+    apply(objects.filter((object) => !isMarker(object)));
     for (const { kind, metadata } of objects) {
         if (kind === "StatefulSet" || kind === "Deployment") {
             kubectl(["rollout", "status", `${kind}/${metadata.name}`, "--timeout=10m"]);
@@ -116,6 +120,7 @@ function applyAndWait(objects: readonly KubernetesObject[]): void {
             kubectl(["wait", "--for=condition=complete", `job/${metadata.name}`, "--timeout=10m"]);
         }
     }
+    apply(objects.filter(isMarker));
 }
 
 function upBesideApply(folder: string): { up: number; apply: number } {

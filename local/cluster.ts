@@ -175,9 +175,33 @@ export async function clusterNodes(): Promise<Node[]> {
 
 /** Stops the nodes, in such a way that they come back with their data. */
 export async function stopCluster(): Promise<void> {
-    const running = (await clusterNodes()).filter((node) => node.running).map((node) => node.name);
-    if (running.length > 0) {
-        await run("docker", ["stop", "--time", "30", ...running]);
+    const running = await runningNodes();
+    if (running.length === 0) {
+        return;
+    }
+    // Those whose pods take longer are killed then; `--time` and `--timeout` are the old and the new name of -t.
+    if ((await attempt("docker", ["stop", "-t", "30", ...running])).code !== 0) {
+        await Promise.all(running.map(thaw));
+    }
+    await until("the cluster's nodes to stop", 60, async () => (await runningNodes()).length === 0);
+}
+
+async function runningNodes(): Promise<string[]> {
+    return (await clusterNodes()).filter((node) => node.running).map((node) => node.name);
+}
+
+/**
+ * On cgroup v1, runc freezes a container for a moment while it starts it. A node that is stopped in that moment keeps a
+ * frozen process which nothing can kill, and never ends.
+ */
+async function thaw(node: string): Promise<void> {
+    const id = await run("docker", ["inspect", "--format", "{{.Id}}", node]);
+    const group = `/sys/fs/cgroup/freezer/docker/${id}`;
+    const files = fs.existsSync(group) ? fs.readdirSync(group, { recursive: true, encoding: "utf8" }) : [];
+    for (const file of files.filter((each) => each.endsWith("/freezer.state"))) {
+        if (fs.readFileSync(`${group}/${file}`, "utf8").trim() !== "THAWED") {
+            fs.writeFileSync(`${group}/${file}`, "THAWED");
+        }
     }
 }
 
@@ -213,15 +237,29 @@ async function create(nodes: number): Promise<void> {
 }
 
 async function restart(): Promise<void> {
+    await startNodes();
+    const remedy = "`make local-purge` and `make up` begin anew.";
+    try {
+        await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
+    } catch {
+        say("cluster: its nodes run but do not answer; they are stopped and started");
+        await stopCluster();
+        await startNodes();
+        await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
+    }
+}
+
+async function startNodes(): Promise<void> {
     for (const node of await clusterNodes()) {
         if (!node.running) {
             await run("docker", ["start", node.name]);
         }
     }
+}
+
+async function exportKubeconfig(): Promise<boolean> {
     const args = ["export", "kubeconfig", "--name", names.cluster, "--kubeconfig", places().kubeconfig];
-    await until("kind to give the kubeconfig", 60, async () => {
-        return (await attempt("kind", args, { env: exported(undefined) })).code === 0;
-    });
+    return (await attempt("kind", args, { env: exported(undefined) })).code === 0;
 }
 
 /** What makes kind's cluster ours; every part can be done again. The file of the state comes last. */

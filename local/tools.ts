@@ -173,15 +173,19 @@ class ToolStep implements Step {
         fs.rmSync(directory, { recursive: true, force: true });
         fs.mkdirSync(partial, { recursive: true });
         say(`${this.name}: downloading ${file}`);
-        await download(file, checksums, archive);
-        if (archive.endsWith(".tar.gz")) {
-            await run("tar", ["-xzf", archive, "--strip-components=1", "-C", partial]);
-            fs.rmSync(archive);
-        } else {
-            fs.chmodSync(archive, 0o755);
-            fs.renameSync(archive, path.join(partial, this.recipe.programs[0]!));
+        try {
+            await download(file, checksums, archive);
+            if (archive.endsWith(".tar.gz")) {
+                await run("tar", ["-xzf", archive, "--strip-components=1", "-C", partial]);
+                fs.rmSync(archive);
+            } else {
+                fs.chmodSync(archive, 0o755);
+                fs.renameSync(archive, path.join(partial, this.recipe.programs[0]!));
+            }
+            fs.renameSync(partial, directory);
+        } finally {
+            fs.rmSync(partial, { recursive: true, force: true });
         }
-        fs.renameSync(partial, directory);
         return Object.fromEntries(this.recipe.programs.map((each) => [each, this.released(each)]));
     }
 

@@ -640,10 +640,7 @@ describe("mysql images", function () {
             await stop(slave);
             const host = pod.name;
             await start(slave, { env: { MASTER_HOST: host } });
-            await unready(
-                slave,
-                /receiver of replication is CONNECTING: .*Access denied|receiver .*error connecting/,
-            );
+            await unready(slave, /receiver of replication is CONNECTING: .*Access denied/);
             assert.equal(await sql(slave, "SELECT MAX(n) FROM form.t"), String(rows));
             await stop(pod);
             // The changed host is taken at the next start.
@@ -753,7 +750,7 @@ describe("mysql images", function () {
             const text = everyLog.join("\n");
             assert.match(text, /POD_NAME=mysql-slave-1/);
             assert.match(text, /ready for connections/);
-            assert.equal(everyPassword.length, 8);
+            assert.ok(everyPassword.length >= 4);
             for (const password of everyPassword) {
                 assert.match(password, /^[A-Za-z0-9]{32}$/);
                 assert.ok(!text.includes(password), "a password in docker inspect or docker logs");
