@@ -37,6 +37,12 @@ export class Stack {
         return configured(this.committed, "kubeContext") === names.context;
     }
 
+    /** Whether the backend of the local environment knows it. */
+    get exists(): boolean {
+        const stacks = path.join(places().backend, ".pulumi", "stacks", project);
+        return ["json", "json.gz"].some((each) => fs.existsSync(path.join(stacks, `${this.name}.${each}`)));
+    }
+
     /** Brings what the stack needs of the local environment, and gives the variables for everything that follows. */
     async environment(everything: boolean): Promise<void> {
         await (everything && this.isLocal ? localUp() : toolsUp());
@@ -50,8 +56,7 @@ export class Stack {
         const folder = path.dirname(this.copy);
         this.refresh();
         fs.copyFileSync(projectFile, path.join(folder, "Pulumi.yaml"));
-        const stacks = path.join(places().backend, ".pulumi", "stacks", project);
-        if (!["json", "json.gz"].some((each) => fs.existsSync(path.join(stacks, `${this.name}.${each}`)))) {
+        if (!this.exists) {
             // In the copy's folder, since this is what writes the salt.
             await run("pulumi", [
                 "--cwd",
@@ -161,6 +166,10 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
         await stack.pulumi("preview");
     },
     down: async (stack) => {
+        if (!stack.exists) {
+            console.log(`Stack ${stack.name} was never deployed from here: there is nothing to destroy.`);
+            return;
+        }
         await stack.environment(true);
         await stack.select();
         const left = whatStays(await stack.resources());

@@ -120,8 +120,6 @@ describe("mysql images", function () {
                 ...env,
             },
             options: [
-                // The name of a master that is away is unknown at once, as in a cluster, and not asked of the host's name server.
-                ...["--dns", "127.0.0.1"],
                 ...(pod.role === "master" ? ["--network-alias", "mysql-master"] : []),
                 ...(command === undefined ? [] : ["--entrypoint", `${bin}/${command}`]),
             ],

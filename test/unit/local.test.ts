@@ -362,3 +362,31 @@ describe("local: places", () => {
         }
     });
 });
+
+describe("local: the runtime of machines without CAP_SYS_RESOURCE", () => {
+    const wrapper = path.resolve(__dirname, "../../local/docker-daemon/runc-without-sys-resource");
+    const capabilities = {
+        bounding: ["CAP_CHOWN", "CAP_SYS_RESOURCE"],
+        effective: ["CAP_SYS_RESOURCE", "CAP_KILL"],
+    };
+    const without = { bounding: ["CAP_CHOWN"], effective: ["CAP_KILL"] };
+
+    for (const [what, file, args] of [
+        ["a container", "config.json", ["create", "--bundle", "DIR", "id"]],
+        ["an exec", "process.json", ["exec", "--process", "DIR/process.json", "id"]],
+        ["an exec with an equals sign", "process.json", ["exec", "--process=DIR/process.json", "id"]],
+    ] as const) {
+        it(`takes that capability, and only that one, from ${what}, and hands over to runc`, async () => {
+            const directory = temporary();
+            fs.writeFileSync(path.join(directory, file), JSON.stringify({ capabilities }));
+            fs.writeFileSync(path.join(directory, "runc"), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+            const given = args.map((each) => each.replace("DIR", directory));
+            const { output } = await attempt(wrapper, given, {
+                env: { PATH: `${directory}:${process.env.PATH}` },
+            });
+            assert.strictEqual(output.trim(), given.join(" "));
+            const left = JSON.parse(fs.readFileSync(path.join(directory, file), "utf8")) as unknown;
+            assert.deepStrictEqual(left, { capabilities: without });
+        });
+    }
+});
