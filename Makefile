@@ -25,8 +25,8 @@ local-down: ## stop what local-up started; everything is kept
 local-purge: ## remove the local environment with all its data, give its disk back
 	@local/run local/main.ts purge
 
-env: ## print the exports for plain pulumi, kubectl and docker: eval "$(make -s env)"
-	@local/run local/main.ts env
+env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"
+	@local/run local/main.ts env $(STACK)
 
 test: ## everything: unit, images, end to end
 	@local/run test/run.ts
@@ -38,4 +38,4 @@ test-e2e: ## the end-to-end tests, in a stack of their own
 	@local/run test/run.ts e2e
 
 bench: ## measure, and write docs/benchmarks.md
-	@local/run bench/bench.ts
+	@local/run local/main.ts with local/run bench/bench.ts

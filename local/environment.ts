@@ -100,6 +100,14 @@ export function exported(
     };
 }
 
+/**
+ * The copy of a stack file that everything local works with: Pulumi writes a stack's encryption salt into its stack
+ * file, and the committed one is to stay as it is.
+ */
+export function stackFile(project: string, stack: string, place = places()): string {
+    return path.join(place.stacks, project, `Pulumi.${stack}.yaml`);
+}
+
 /** What `eval` in a POSIX shell turns into these variables, whatever characters they hold. */
 export function exportLines(variables: Record<string, string>): string {
     return Object.entries(variables)

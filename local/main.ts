@@ -8,7 +8,7 @@ import * as fs from "node:fs";
 import { down, purge } from "./down";
 import { ask } from "./docker-daemon/find";
 import { clusterNodes, isReady } from "./cluster";
-import { dockerChoice, exported, exportLines, names, places } from "./environment";
+import { dockerChoice, exported, exportLines, names, places, stackFile } from "./environment";
 import { takeLock } from "./lock";
 import { table } from "./progress";
 import { containerState } from "./registry";
@@ -19,8 +19,11 @@ const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
     up,
     down: locked("make local-down", down),
     purge: locked("make local-purge", purge),
-    env: async () => {
-        process.stdout.write(exportLines(exported(dockerChoice()?.host)));
+    env: async ([stack = "dev"]) => {
+        const variables = exported(dockerChoice()?.host);
+        // Plain `pulumi` takes it as --config-file.
+        const file = { PULUMI_OPTION_CONFIG_FILE: stackFile("dabaweb", stack) };
+        process.stdout.write(exportLines({ ...variables, ...file }));
     },
     plan: async () => {
         console.log(announcement(await planAll()));

@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { dockerChoice, exported, names, places, readJson, writeWhole } from "./environment";
+import { dockerChoice, exported, names, places, readJson, stackFile, writeWhole } from "./environment";
 import { birthOf, takeLock } from "./lock";
 import { whatStays, waitUntilGone } from "./leftovers";
 import { Refusal, run } from "./shell";
@@ -29,7 +29,7 @@ export class Stack {
                 `STACK is "${name}", and there is no Pulumi.${name}.yaml; there are ${stackNames().join(", ")}.`,
             );
         }
-        this.copy = path.join(places().stacks, project, `Pulumi.${name}.yaml`);
+        this.copy = stackFile(project, name);
     }
 
     /** Whether it is deployed to the cluster that local/ made. */

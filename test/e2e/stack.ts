@@ -1,6 +1,6 @@
 import * as path from "path";
 
-import { places } from "../../local/environment";
+import { stackFile } from "../../local/environment";
 import { command } from "../support/docker";
 import { System } from "../support/system";
 
@@ -27,11 +27,6 @@ export function destroy(stack: string): Promise<void> {
     return script("down", stack);
 }
 
-/** The working copy of the stack file that make targets use, so that the committed one stays untouched. */
-function stackFile(stack: string): string {
-    return path.join(places().stacks, "dabaweb", `Pulumi.${stack}.yaml`);
-}
-
 /** Runs pulumi on a stack and returns its output; a failure throws with all of it. */
 export async function pulumi(
     stack: string,
@@ -53,7 +48,7 @@ export async function pulumi(
         folder,
         "--stack",
         stack,
-        ...(takesConfig ? ["--config-file", stackFile(stack)] : []),
+        ...(takesConfig ? ["--config-file", stackFile("dabaweb", stack)] : []),
     ];
     const { code, stdout, stderr } = await command("env", all, { timeoutSeconds: PULUMI_SECONDS });
     if (code !== 0) {
