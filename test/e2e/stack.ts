@@ -59,7 +59,8 @@ export async function pulumi(
 
 /** Changes one setting of the deployed stack, as a user would in the stack file. */
 export async function configure(stack: string, key: string, value: string): Promise<void> {
-    await pulumi(stack, ["config", "set", "--path", `dabaweb:${key}`, value]);
+    // set-all, because `set` takes a value such as -1 for an option.
+    await pulumi(stack, ["config", "set-all", "--path", "--plaintext", `dabaweb:${key}=${value}`]);
 }
 
 /** What a destroyed stack must not leave behind: its namespace, its volumes, its tags in the local registry. */
