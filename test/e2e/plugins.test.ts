@@ -1,0 +1,26 @@
+import assert from "assert";
+import * as fs from "fs";
+import * as path from "path";
+
+import { places } from "../../local/environment";
+import { contractOfPlugins } from "../../local/from-source/plugin-contract";
+import recorded from "../../local/from-source/built-plugins.json";
+
+describe("the installed Pulumi plugins", function () {
+    this.timeout(120_000);
+
+    it("still take and give what was recorded of the built ones", () => {
+        const folder = path.join(places().pulumiHome, "plugins");
+        const installed = fs.readdirSync(folder);
+        const built = ["random", "docker"].map((name) => {
+            const version = installed.find((each) =>
+                new RegExp(`^resource-${name}-v[^.]+(\\.\\d+)+\\+built$`).test(each),
+            );
+            // A release comes from the publisher of the SDK: there is nothing to compare.
+            return version === undefined ? [] : [path.join(folder, version, `pulumi-resource-${name}`)];
+        });
+        const contract = contractOfPlugins("pulumi", built.flat());
+        const released = built.every((each) => each.length === 0);
+        assert.deepStrictEqual(contract, released ? {} : recorded);
+    });
+});
