@@ -7,23 +7,6 @@ import { RECOVERY_SECONDS, System } from "../support/system";
 /** Seconds within which a write on a master is to be seen on its slaves; both are asynchronous. */
 const REPLICATION_SECONDS = 30;
 
-/** The tables that the source lists (V5). */
-export const TABLES = [
-    "auth_group",
-    "auth_group_permissions",
-    "auth_permission",
-    "auth_user",
-    "auth_user_groups",
-    "auth_user_user_permissions",
-    "django_admin_log",
-    "django_content_type",
-    "django_migrations",
-    "django_session",
-    "form_code_data",
-    "form_user",
-    "form_user_data",
-];
-
 /** V2: what is SET on redis-master is read on every redis-slave. */
 export async function redisReplicates(system: System): Promise<void> {
     const key = `test-${randomUUID()}`;

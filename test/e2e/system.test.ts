@@ -7,7 +7,8 @@ import { join } from "path";
 import { copyProgram } from "../support/copy";
 import { docker, waitFor } from "../support/docker";
 import { Pod, RECOVERY_SECONDS, System } from "../support/system";
-import { hasRow, mysqlReplicates, pageShowsSeedRows, redisReplicates, TABLES } from "./checks";
+import { TABLES } from "../support/tables";
+import { hasRow, mysqlReplicates, pageShowsSeedRows, redisReplicates } from "./checks";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
 
 const system = new System("e2e");

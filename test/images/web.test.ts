@@ -4,27 +4,13 @@ import { IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { build, docker, exec, logs, Scope, tryDocker, waitFor } from "../support/docker";
+import { TABLES } from "../support/tables";
 
 const context = join(__dirname, "../../images");
 const hex = (): string => randomBytes(16).toString("hex");
 const passwords = { mysql: hex(), redis: hex(), key: hex() };
 /** The account that signs in to the admin. */
 const root = { name: "root", password: hex() };
-const tables = [
-    "auth_group",
-    "auth_group_permissions",
-    "auth_permission",
-    "auth_user",
-    "auth_user_groups",
-    "auth_user_user_permissions",
-    "django_admin_log",
-    "django_content_type",
-    "django_migrations",
-    "django_session",
-    "form_code_data",
-    "form_user",
-    "form_user_data",
-];
 
 interface Answer {
     readonly status: number;
@@ -221,7 +207,7 @@ describe("dabaweb and nginx images", function () {
         const made = output.filter((text) => /Applying form.0004_first_rows\.\.\.\s+OK/.test(text));
         strictEqual(made.length, 1, output.join("\n--\n"));
         match(made.join(), /installation was cut off: starting over/);
-        deepStrictEqual((await sql("SHOW TABLES FROM form")).split("\n"), tables);
+        deepStrictEqual((await sql("SHOW TABLES FROM form")).split("\n"), TABLES);
     });
 
     it("changes nothing when it runs again", async () => {
