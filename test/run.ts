@@ -41,7 +41,16 @@ interface Counts {
 }
 
 function run(suite: Suite): Counts {
-    const counts = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "test-")), "counts.json");
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "test-"));
+    try {
+        return runInto(suite, path.join(folder, "counts.json"));
+    } finally {
+        fs.rmSync(folder, { recursive: true });
+    }
+}
+
+/** @param counts file that mocha leaves its counts in. */
+function runInto(suite: Suite, counts: string): Counts {
     const [file, ...args] = suite.command;
     const { status, error } = spawnSync(file, args, {
         cwd: path.resolve(__dirname, ".."),

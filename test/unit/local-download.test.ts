@@ -70,6 +70,8 @@ describe("local: releases, from a server of the test's own", () => {
         target = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "download-test-")), "tool.tar.gz");
     });
 
+    afterEach(() => fs.rmSync(path.dirname(target), { recursive: true }));
+
     const nothingStays = (): void => assert.deepStrictEqual(fs.readdirSync(path.dirname(target)), []);
 
     it("stores a file whose checksum is the published one", async () => {

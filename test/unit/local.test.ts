@@ -16,7 +16,15 @@ import { attempt, until } from "../../local/shell";
 import { choose } from "../../local/step";
 import { announcement, type Planned } from "../../local/up";
 
-const temporary = (): string => fs.mkdtempSync(path.join(os.tmpdir(), "local-test-"));
+const made: string[] = [];
+
+function temporary(): string {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "local-test-"));
+    made.push(directory);
+    return directory;
+}
+
+after(() => made.splice(0).forEach((directory) => fs.rmSync(directory, { recursive: true })));
 
 describe("local: where the environment lies", () => {
     it("follows the XDG directories, and ignores relative ones as they demand", () => {
