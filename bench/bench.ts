@@ -204,9 +204,6 @@ function inFolder<T>(work: (folder: string) => T): T {
     }
 }
 
-/** A shell that took `make env` names the file of one stack, and others are measured here too. */
-delete process.env.PULUMI_OPTION_CONFIG_FILE;
-
 function main(): void {
     process.stdout.write("bringing the dev stack up, whose images are taken\n");
     run(process.execPath, ["-r", "ts-node/register/transpile-only", "local/stack.ts", "up", "dev"], ROOT);

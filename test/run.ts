@@ -86,9 +86,6 @@ function isWanted({ name }: Suite, wanted: readonly string[]): boolean {
     return wanted.length === 0 || wanted.includes(name) || (name === "environment" && needsEnvironment);
 }
 
-/** A shell that took `make env` names the file of one stack, and the tests work on another. */
-delete process.env.PULUMI_OPTION_CONFIG_FILE;
-
 function main(wanted: readonly string[]): void {
     const unknown = wanted.filter((name) => !SUITES.some((suite) => suite.name === name));
     if (unknown.length > 0) {

@@ -68,16 +68,7 @@ export function hasRow(rows: readonly string[][], ...cells: string[]): boolean {
 
 /** SHOW REPLICA STATUS by column name. */
 export async function replicaStatus(system: System, pod: string): Promise<Record<string, string>> {
-    const text = await system.kubectl([
-        "exec",
-        pod,
-        "-c",
-        "mysql",
-        "--",
-        "mysql",
-        "-e",
-        "SHOW REPLICA STATUS\\G",
-    ]);
+    const text = await system.sqlByColumn(pod, "SHOW REPLICA STATUS\\G");
     return Object.fromEntries(
         text
             .split("\n")

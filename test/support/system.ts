@@ -81,22 +81,16 @@ export class System {
 
     /** Runs SQL in a pod as root, the way an operator would; rows by line, columns by tab. */
     sql(pod: string, statement: string): Promise<string> {
-        return this.kubectl([
-            "exec",
-            pod,
-            "-c",
-            "mysql",
-            "--",
-            "mysql",
-            "--batch",
-            "--skip-column-names",
-            "-e",
-            statement,
-        ]);
+        return this.kubectl(mysql(pod, "--batch", "--skip-column-names", "-e", statement));
+    }
+
+    /** The same with MySQL's own layout, for statements that end in \G. */
+    sqlByColumn(pod: string, statement: string): Promise<string> {
+        return this.kubectl(mysql(pod, "-e", statement));
     }
 
     trySql(pod: string, statement: string) {
-        return this.tryKubectl(["exec", pod, "-c", "mysql", "--", "mysql", "-e", statement]);
+        return this.tryKubectl(mysql(pod, "-e", statement));
     }
 
     /** Runs a Redis command in a pod as the operator. */
@@ -159,4 +153,9 @@ export class System {
             )
             .filter((cells) => cells.length > 0);
     }
+}
+
+/** kubectl's arguments that run the mysql client in a pod; it finds its login there. */
+function mysql(pod: string, ...args: string[]): string[] {
+    return ["exec", pod, "-c", "mysql", "--", "mysql", ...args];
 }
