@@ -7,8 +7,9 @@ readonly data=/data/redis
 readonly identity_file=/data/identity
 readonly secrets=/run/secrets/redis
 readonly run=/run/redis
+readonly marker=/run/initialised
 # Exists, with one line why, exactly as long as redis-server does not run for clients: see `live` and `ready`.
-readonly state=$run/state
+readonly state_file=$run/state
 
 private_pid=
 said=
@@ -25,7 +26,7 @@ fail() {
 
 # One second of waiting, alive and unready; says why at once and then every ten seconds.
 wait_saying() {
-    printf '%s\n' "$*" >"$state"
+    printf '%s\n' "$*" >"$state_file"
     if [[ $said != "$*" ]] || ((SECONDS - said_at >= 10)); then
         said=$*
         said_at=$SECONDS
@@ -40,6 +41,22 @@ stopped() {
     say "stopped before redis-server was open"
     if [[ -n $private_pid ]]; then private_stop; fi
     exit 143
+}
+
+# Whether the operator gave a word in `bootstrap` that was not used up yet: yes | no.
+override() {
+    if [[ -n ${BOOTSTRAP-} && $BOOTSTRAP != "$(marked bootstrap)" ]]; then echo yes; else echo no; fi
+}
+
+# What the marker, which the program makes when the system was ready once, says under a name, or nothing.
+marked() {
+    if [[ -r $marker/$1 ]]; then one_word "$(<"$marker/$1")"; fi
+}
+
+one_word() {
+    local word
+    read -r word _ <<<"$1" || true
+    echo "$word"
 }
 
 # Checks a variable of the environment: name, pattern, what is allowed.
@@ -61,15 +78,17 @@ password() {
 prepare() {
     trap stopped TERM INT
     umask 0022
-    printf 'starting\n' >"$state"
+    printf 'starting\n' >"$state_file"
     check_env POD_IP '[0-9a-fA-F.:]+' "the pod's address"
     check_env REDIS_MAXMEMORY '[1-9][0-9]{6,}' "a number of bytes, at least 1000000"
+    check_env SLAVES_HOST '[A-Za-z0-9.-]+' "the name under which every slave pod has an address"
+    check_env SLAVES_PORT '[1-9][0-9]{0,4}' "the slaves' port"
     # The copy is what this server was started with, whatever the Secret becomes: see `redis-cli`.
     local admin
     admin=$(password admin)
     (umask 0077 && printf %s "$admin" >"$run/admin")
     if [[ -e $data.new ]]; then
-        say "an initialisation was cut off before it was complete: removing $data.new"
+        say "data that was being made was cut off before it was complete: removing $data.new"
         rm -rf "$data.new"
     fi
 }
@@ -102,8 +121,10 @@ private_cli() {
     REDIS_CLI_PLAIN=yes redis-cli -s "$run/private.sock" "$@"
 }
 
-# Starts a server on the given directory that only this script reaches, and waits until it has loaded.
+# Starts a server on the given directory that only this script reaches, and waits until it has loaded. Further
+# arguments are lines of its configuration.
 private_start() {
+    (umask 0077 && : >"$run/private.conf")
     cat >"$run/private.conf" <<CONF
 include /opt/dabaweb/etc/redis.conf
 port 0
@@ -112,13 +133,14 @@ unixsocketperm 700
 dir $1
 loglevel warning
 auto-aof-rewrite-percentage 0
+$(printf '%s\n' "${@:2}")
 CONF
     redis-server "$run/private.conf" >"$run/private.log" 2>&1 &
     private_pid=$!
     until [[ $(private_cli PING 2>/dev/null) == PONG ]]; do
         kill -0 "$private_pid" 2>/dev/null ||
             fail "redis-server cannot load $1, in its own words: $(<"$run/private.log")"
-        printf 'loading %s in private, before clients may come\n' "$1" >"$state"
+        printf 'loading %s in private, before clients may come\n' "$1" >"$state_file"
         sleep 0.05
     done
 }
@@ -128,6 +150,10 @@ private_stop() {
     kill -TERM "$private_pid" 2>/dev/null || true
     wait "$private_pid" || true
     private_pid=
+}
+
+private_heartbeat() {
+    private_cli -n 15 GET heartbeat
 }
 
 # The identity in the data of the private server, or nothing.
@@ -159,11 +185,35 @@ initialise() {
     write_identity "$1"
 }
 
-# Returns when the data and the file beside it have the same identity; waits for ever where they contradict.
+# Asks another redis server for all that decisions about it need; any failure is part of the answer.
+ask() {
+    timeout 2 redis-cli -h "$1" -p "$2" -n 15 2>&1 <<'ASK' || true
+INFO persistence replication
+FCALL_RO identity 0
+EVAL_RO "return {'heartbeat:' .. (redis.call('GET', 'heartbeat') or ''), 'synced:' .. (redis.call('GET', 'heartbeat:synced') or '')}" 0
+ASK
+}
+
+# Asks every slave pod at once; a line each, see `slave_line`. In a subshell, so that `wait` has only these to wait
+# for, and in any case waits: what outlives its parent is left to process 1.
+ask_slaves() (
+    addresses=$(timeout 3 getent ahosts "$SLAVES_HOST" | sed -n 's/ *STREAM.*//p' | sort -u) || true
+    {
+        for address in $addresses; do
+            slave_line "$address" "$(ask "$address" "$SLAVES_PORT")" &
+        done
+        wait
+    } | sort
+)
+
+# Returns when the data and the file beside it have the same identity; waits for ever where they contradict. Leaves
+# the heartbeat that is in the data in $own_heartbeat.
 verify_identity() {
     local library
     private_start "$data"
     library=$(private_identity)
+    # shellcheck disable=SC2034 # for the master's start
+    own_heartbeat=$(private_heartbeat)
     private_stop
     while :; do
         case $(decide_identity "$(known_identity)" "$library") in
@@ -237,6 +287,6 @@ CONF
 # Becomes redis-server: from here on it gets the signals.
 open_for_clients() {
     say "opening $data of identity $(known_identity)"
-    rm -f "$state"
+    rm -f "$state_file"
     exec redis-server "$run/redis.conf"
 }

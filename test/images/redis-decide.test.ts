@@ -28,7 +28,7 @@ const tables: Table[] = [
         name: "decide_master",
         cases: [
             [["none", "no"], "initialise"],
-            [["none", "yes"], "wait-lost"],
+            [["none", "yes"], "recover"],
             [["partial", "no"], "wait-partial"],
             [["partial", "yes"], "wait-partial"],
             [["whole", "no"], "verify"],
@@ -91,19 +91,222 @@ const tables: Table[] = [
     {
         name: "unready_slave",
         cases: [
-            [[slave("up", "0")], ""],
-            [[slave("down", "0")], "link-down"],
-            [[slave("down", "1")], "taking a full copy from the master"],
-            [[slave("up", "1")], "taking a full copy from the master"],
-            [[info({ loading: "1", role: "slave", master_link_status: "down" })], "loading its data"],
-            [[info({ loading: "0", role: "master" })], "following nobody: role is master"],
-            [[""], "redis-server gives no status, its answer is: nothing"],
+            // Now is 100 s; with a link 10 s of age are allowed, without 60 s.
+            [[slave("up", "0"), "99000", "100000", "10", "60"], ""],
+            [[slave("up", "0"), "90000", "100000", "10", "60"], ""],
+            [
+                [slave("up", "0"), "89900", "100000", "10", "60"],
+                "its data is 10.1 s old although the link to the master is up; 10 s are allowed (MAX_STALE_SECONDS)",
+            ],
+            [[slave("up", "0"), "", "100000", "10", "60"], ""],
+            [[slave("up", "0"), "300000", "100000", "10", "60"], ""],
+            [[slave("down", "0"), "89900", "100000", "10", "60"], "link-down"],
+            [[slave("down", "0"), "40000", "100000", "10", "60"], "link-down"],
+            [[slave("down", "0"), "300000", "100000", "10", "60"], "link-down"],
+            [
+                [slave("down", "0"), "39000", "100000", "10", "60"],
+                "link-down its data is 61.0 s old, 60 s are allowed without the master (MAX_MASTER_AWAY_SECONDS)",
+            ],
+            [
+                [slave("down", "0"), "", "100000", "10", "60"],
+                "link-down its data has no heartbeat of a master",
+            ],
+            [
+                [slave("down", "0"), "LOADING", "100000", "10", "60"],
+                "link-down its data has no heartbeat of a master",
+            ],
+            [[slave("down", "1"), "99000", "100000", "10", "60"], "taking a full copy from the master"],
+            [[slave("up", "1"), "99000", "100000", "10", "60"], "taking a full copy from the master"],
+            [
+                [info({ loading: "1", role: "slave", master_link_status: "down" }), "", "100000", "10", "60"],
+                "loading its data",
+            ],
+            [
+                [info({ loading: "0", role: "master" }), "99000", "100000", "10", "60"],
+                "following nobody: role is master",
+            ],
+            [["", "", "100000", "10", "60"], "redis-server gives no status, its answer is: nothing"],
+        ],
+    },
+    {
+        name: "unready_alone",
+        cases: [
+            [[a, "m:1", a, ""], ""],
+            [[a, "m:1", "Could not connect", ""], ""],
+            [[a, "m:1", "", ""], ""],
+            [[a, "m:1", a, "old"], `old: no link yet to the master m:1, which has the same identity ${a}`],
+            [[a, "m:1", "Not\nhere", "old"], "old: no link to the master m:1, which answers: Not here"],
+            [[a, "m:1", "", "old"], "old: no link to the master m:1, which answers: nothing"],
+        ],
+    },
+    {
+        name: "age_of",
+        cases: [
+            [["", "100000"], ""],
+            [["LOADING", "100000"], ""],
+            [["100000", "100000"], "0.0"],
+            [["98765", "100000"], "1.2"],
+            [["105000", "100000"], "0.0"],
+        ],
+    },
+    {
+        name: "slave_line",
+        cases: [
+            [["s", answer({ offset: "7" })], `s slave ${a} 5000 4000 7`],
+            [["s", answer({ offset: "7", link: "up" })], `s linked ${a} 5000 4000 7`],
+            [["s", answer({ offset: "7", role: "master" })], `s master ${a} 5000 4000 7`],
+            [["s", answer({ heartbeat: "", synced: "" })], `s slave ${a} - - 0`],
+            [["s", answer({ loading: "1" })], `s loading ${a} - - -`],
+            [["s", answer({ sync: "1" })], `s loading ${a} - - -`],
+            [["s", answer({ identity: "ERR Function not found" })], "s silent its data has no identity"],
+            [["s", "Could not connect\r\nto Redis"], "s silent Could not connect to Redis"],
+            [["s", ""], "s silent nothing"],
+        ],
+    },
+    {
+        name: "describe_slaves",
+        cases: [
+            [[""], "no slave pod has an address"],
+            [
+                [
+                    `x slave ${a} 1700000000123 - 1\ny silent Could not connect to it\nz loading - - - -\n` +
+                        `w master ${b} - - 1`,
+                ],
+                `x has identity ${a}, data of 2023-11-14 22:13:20.123 UTC; y does not tell (Could not connect to it); ` +
+                    `z is loading its data; w has identity ${b}, data of no time, as it has no heartbeat`,
+            ],
+        ],
+    },
+    {
+        name: "decide_copy",
+        cases: [
+            [[donor("9"), copied({})], "whole"],
+            [[donor("9"), copied({ slave_repl_offset: "10" })], "whole"],
+            [[donor("10"), copied({})], "copying"],
+            [[donor("9"), copied({ master_link_status: "down" })], "copying"],
+            [[donor("9"), copied({ master_sync_in_progress: "1" })], "copying"],
+            [[donor("9"), copied({ loading: "1" })], "copying"],
+            [[donor("9"), copied({ aof_enabled: "0" })], "copying"],
+            [[donor("9"), copied({ aof_rewrite_in_progress: "1" })], "copying"],
+            [[donor("9"), copied({ aof_rewrite_scheduled: "1" })], "copying"],
+            [[donor("9"), copied({ aof_last_bgrewrite_status: "err" })], "copying"],
+            [[donor("9"), ""], "copying"],
+            [[donor("9").replace("role:master", "role:slave"), copied({})], "gone"],
+            [["Could not connect", copied({})], "gone"],
+        ],
+    },
+    {
+        name: "decide_turn_back",
+        cases: [
+            [["5000", a, `x master ${a} 5000 4000 1`], "yes"],
+            [["5000", a, `x master ${a} - - 1`], "yes"],
+            [["5000", a, `x master ${a} 5001 5000 1`], "no"],
+            [["5000", a, `x master ${b} 4000 3000 1`], "no"],
+            [["5000", a, `x slave ${a} 4000 3000 1`], "no"],
+            [["5000", a, `x linked ${a} 4000 3000 1`], "no"],
+            [["5000", a, "x silent Could not connect"], "no"],
+            [["5000", a, ""], "no"],
+        ],
+    },
+    {
+        name: "common_identity",
+        cases: [
+            [[""], ""],
+            [[`x slave ${a} 1 1 1\ny silent no`], a],
+            [[`x slave ${a} 1 1 1\ny master ${a} 1 1 1\nz loading ${b} - - -`], a],
+            [[`x slave ${a} 1 1 1\ny slave ${b} 1 1 1\nz slave ${b} 1 1 1`], ""],
+        ],
+    },
+    {
+        // expected, override, seconds waited, identity beside the lost data, slaves
+        name: "decide_donor",
+        cases: [
+            [["2", "no", "0", "", `x slave ${a} 5 4 10\ny slave ${a} 5 4 11`], `take y ${a}`],
+            [["2", "no", "0", "", `x slave ${a} 6 5 10\ny slave ${a} 5 4 11`], `take x ${a}`],
+            [["2", "no", "0", "", `x slave ${a} 10 9 1\ny slave ${a} 9 8 1`], `take x ${a}`],
+            [["2", "no", "0", a, `x slave ${a} 5 4 11\ny slave ${a} 5 4 10`], `take x ${a}`],
+            [["", "no", "0", "", `x slave ${a} 5 4 10`], `take x ${a}`],
+            [["1", "no", "0", "", `x slave ${a} 5 4 10\ny silent Could not`], `take x ${a}`],
+            // One that an earlier try has promoted, of equals and otherwise.
+            [["2", "no", "0", "", `x slave ${a} 5 4 10\ny master ${a} 5 4 10`], `take y ${a}`],
+            [["2", "no", "0", "", `x master ${a} 5 4 12\ny slave ${a} 5 4 10`], `take x ${a}`],
+            [["2", "no", "0", "", `x master ${a} 5 4 12\ny slave ${a} 6 5 10`], `take y ${a}`],
+            // One that was started with nothing.
+            [["2", "no", "0", "", `x slave ${a} - - 99\ny slave ${a} 6 5 10`], `take y ${a}`],
+            // An override.
+            [["2", "yes", "10", "", `x slave ${a} 5 4 10\ny silent no`], `take x ${a}`],
+            [["2", "yes", "0", "", `x slave ${a} 5 4 10\ny slave ${b} 6 5 10`], `take y ${b}`],
+            [["1", "yes", "0", "", `x slave ${a} - - 1`], `take x ${a}`],
+            [["2", "yes", "10", "", ""], "initialise"],
+            [["2", "yes", "10", "", "x silent no\ny silent no"], "initialise"],
+        ],
+    },
+    {
+        // heartbeat, identity, expected, override, seconds waited, slaves
+        name: "decide_open",
+        cases: [
+            [["5000", a, "1", "no", "0", `x slave ${a} 5000 4000 1`], "open"],
+            [["5000", a, "1", "no", "0", `x slave ${a} 6000 5000 1`], "open"],
+            [["", a, "1", "no", "0", `x slave ${a} - - 1`], "open"],
+            [["5000", a, "1", "no", "0", `x slave ${b} 9000 8000 1`], "open"],
+            [["5000", a, "", "no", "0", ""], "open"],
+            [["5000", a, "0", "no", "0", ""], "open"],
+            [["5000", a, "1", "no", "0", `x linked ${a} 4000 3000 1\ny silent no`], "open"],
         ],
     },
 ];
 
 function slave(link: string, sync: string): string {
     return info({ loading: "0", role: "slave", master_link_status: link, master_sync_in_progress: sync });
+}
+
+/** What a slave answers to everything that a master asks. */
+function answer(fields: {
+    loading?: string;
+    role?: string;
+    link?: string;
+    sync?: string;
+    offset?: string;
+    identity?: string;
+    heartbeat?: string;
+    synced?: string;
+}): string {
+    const role = fields.role ?? "slave";
+    const state = info({
+        loading: fields.loading ?? "0",
+        async_loading: "0",
+        role,
+        ...(role === "slave"
+            ? {
+                  master_link_status: fields.link ?? "down",
+                  master_sync_in_progress: fields.sync ?? "0",
+                  slave_repl_offset: fields.offset ?? "0",
+                  master_repl_offset: "99",
+              }
+            : { master_repl_offset: fields.offset ?? "0" }),
+    });
+    const beat = `heartbeat:${fields.heartbeat ?? "5000"}\nsynced:${fields.synced ?? "4000"}`;
+    return `${state}\n${fields.identity ?? a}\n${beat}\n`;
+}
+
+function donor(offset: string): string {
+    return answer({ role: "master", offset });
+}
+
+/** What the server of a master says of itself while it copies; without further words it has all up to 9. */
+function copied(fields: Record<string, string>): string {
+    return info({
+        loading: "0",
+        role: "slave",
+        master_link_status: "up",
+        master_sync_in_progress: "0",
+        slave_repl_offset: "9",
+        aof_enabled: "1",
+        aof_rewrite_in_progress: "0",
+        aof_rewrite_scheduled: "0",
+        aof_last_bgrewrite_status: "ok",
+        ...fields,
+    });
 }
 
 describe("images/redis/decide.sh", () => {
@@ -116,10 +319,150 @@ describe("images/redis/decide.sh", () => {
     }
 
     it("explains a link that is down by what the master answers", async () => {
-        const explain = (answer: string): Promise<string> => decide("explain_link_down", a, "m:6379", answer);
-        match(await explain(b), new RegExp(`another history: its identity is ${b}, this slave's is ${a}`));
-        match(await explain(a), /no link to the master m:6379 yet, which has the same identity/);
-        match(await explain("Could not connect"), /no link to the master m:6379, which answers: Could not/);
-        match(await explain(""), /which answers: nothing/);
+        const other = new RegExp(`another history: its identity is ${b}, this slave's is ${a}`);
+        for (const old of ["", "old"]) {
+            match(await decide("unready_alone", a, "m:6379", b, old), other);
+        }
+    });
+
+    const waiting: [name: string, inputs: string[], sentence: RegExp][] = [
+        [
+            "there is no slave",
+            ["2", "no", "99", "", ""],
+            /0 of 2 slaves .*: no slave pod has an address\. .*`bootstrap`/,
+        ],
+        ["the system has no slaves", ["0", "no", "99", "", ""], /0 of 1 slaves/],
+        [
+            "nobody says how many",
+            ["", "no", "99", "", "x silent no"],
+            /0 of 1 slaves .*: x does not tell \(no\)/,
+        ],
+        [
+            "one is missing",
+            ["2", "no", "99", "", `x slave ${a} 5 4 1\ny silent no`],
+            /1 of 2 .*x has .*; y does/,
+        ],
+        [
+            "one may come in spite of an override",
+            ["2", "yes", "9", "", `x slave ${a} 5 4 1`],
+            /1 of 2 slaves/,
+        ],
+        ["any may come in spite of an override", ["2", "yes", "9", "", ""], /0 of 2 slaves/],
+        [
+            "one is loading",
+            ["1", "no", "0", "", `x slave ${a} 5 4 1\ny loading - - - -`],
+            /slave y is still loading/,
+        ],
+        [
+            "one is loading, override or not",
+            ["1", "yes", "99", "", "y loading - - - -"],
+            /slave y is still loading/,
+        ],
+        [
+            "one has a master",
+            ["1", "no", "0", "", `x linked ${a} 5 4 1`],
+            /x still has a link to a master .* 10 s/,
+        ],
+        [
+            "two histories",
+            ["2", "no", "0", "", `x slave ${a} 5 4 1\ny slave ${b} 5 4 1`],
+            /two histories: x has/,
+        ],
+        [
+            "another history than here",
+            ["1", "no", "0", b, `x slave ${a} 5 4 1`],
+            new RegExp(`identity says ${b}; x has`),
+        ],
+        [
+            "nobody has data",
+            ["1", "no", "0", "", `x slave ${a} - - 1`],
+            /no slave has data of a master: x has/,
+        ],
+    ];
+    for (const [name, inputs, sentence] of waiting) {
+        it(`a master without data waits: ${name}`, async () => {
+            const answer = await decide("decide_donor", ...inputs);
+            match(answer, /^wait [^\n]+$/);
+            match(answer, sentence);
+        });
+    }
+
+    const newer = `x slave ${a} 7000 6000 1`;
+    const opening: [name: string, inputs: string[], sentence: RegExp][] = [
+        [
+            "waits: a slave has more",
+            ["5000", a, "1", "no", "99", newer],
+            /^wait .*00:00:05\.000 UTC, .* x .*:06\.000 UTC/,
+        ],
+        ["waits: its data has no time", ["", a, "1", "no", "0", newer], /^wait this data is of no time/],
+        [
+            "waits: one of two has more",
+            ["5000", a, "", "no", "0", `y slave ${a} 5000 1 1\n${newer}`],
+            /^wait .* x has/,
+        ],
+        [
+            "opens by override",
+            ["5000", a, "1", "yes", "0", newer],
+            /^open although the slave x has .*new word/,
+        ],
+        [
+            "waits for a missing slave",
+            ["5000", a, "1", "no", "3", "x silent no"],
+            /^wait 0 of 1 .* in 7 s: x does not/,
+        ],
+        [
+            "waits for a loading slave",
+            ["5000", a, "1", "no", "3", "x loading - - - -"],
+            /^wait 0 of 1 .* x is loading/,
+        ],
+        [
+            "opens without them after a while",
+            ["5000", a, "1", "no", "10", ""],
+            /^open although only 0 of 1 slaves/,
+        ],
+    ];
+    for (const [name, inputs, sentence] of opening) {
+        it(`a master with data ${name}`, async () => {
+            match(await decide("decide_open", ...inputs), sentence);
+        });
+    }
+
+    it("describes replication for people", async () => {
+        const master =
+            info({ role: "master", connected_slaves: "1" }) +
+            "\r\nslave0:ip=x,port=1,state=online,offset=1,lag=0,type=replica";
+        strictEqual(
+            await decide("describe_master_replication", master),
+            "asynchronous, slaves: 1 (x online 0 s ago)",
+        );
+        strictEqual(
+            await decide("describe_master_replication", info({ role: "master", connected_slaves: "0" })),
+            "asynchronous, slaves: 0",
+        );
+        match(
+            await decide("describe_master_replication", info({ role: "slave" })),
+            /following another server/,
+        );
+        const of = (link: string, sync: string): string =>
+            slave(link, sync) +
+            info({
+                master_host: "m",
+                master_port: "1",
+                master_last_io_seconds_ago: "2",
+                master_link_down_since_seconds: "3",
+            });
+        strictEqual(
+            await decide("describe_slave_replication", of("up", "0")),
+            "link to m:1 up, last heard 2 s ago",
+        );
+        strictEqual(await decide("describe_slave_replication", of("down", "0")), "link to m:1 down for 3 s");
+        strictEqual(
+            await decide("describe_slave_replication", of("down", "1")),
+            "taking a full copy from m:1",
+        );
+        match(await decide("describe_slave_replication", info({ role: "master" })), /^promoted: /);
+        for (const role of ["master", "slave"]) {
+            strictEqual(await decide(`describe_${role}_replication`, "no"), "redis-server gives no status");
+        }
     });
 });

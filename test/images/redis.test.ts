@@ -1,172 +1,38 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
+import { match, ok, strictEqual } from "node:assert";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
-import { join } from "node:path";
-import { build, docker, exec, logs, mount, Result, Scope, waitFor } from "../support/docker";
+import { docker, exec, logs, waitFor } from "../support/docker";
+import {
+    dump,
+    identity,
+    identityFile,
+    live,
+    maxmemory,
+    Pod,
+    ready,
+    redis,
+    RedisPods,
+    stop,
+    untilReady,
+    untilValue,
+    untilWaits,
+} from "../support/redis-pods";
 
-const images = join(__dirname, "../../images");
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const passwords = {
-    admin: randomBytes(16).toString("hex"),
-    replication: randomBytes(16).toString("hex"),
-    dabaweb: randomBytes(16).toString("hex"),
-};
-/** As in the dev stack: the limit of a pod and, below it, Redis's own. */
-const memory = "128m";
-const maxmemory = 40 * 1024 * 1024;
-
-const scope = new Scope("redis-test");
-let masterImage = "";
-let slaveImage = "";
-let network = "";
-let secrets = "";
-let marked = "";
-
-/** A volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
-async function dataVolume(name: string): Promise<string> {
-    const volume = await scope.filledVolume(name, masterImage);
-    await inVolume(volume, "mkdir lost+found");
-    return volume;
-}
-
-/** Runs a script as root in a volume that no pod has open. */
-async function inVolume(volume: string, script: string): Promise<string> {
-    const options = ["-v", mount(volume, "/data"), "-w", "/data", "--entrypoint", "bash"];
-    return docker(["run", "--rm", "--user", "0:0", ...options, masterImage, "-euc", script]);
-}
-
-interface Pod {
-    readonly volume: string;
-    readonly env?: Readonly<Record<string, string>>;
-    /** Whether the ConfigMap that says "was initialised" is there. */
-    readonly marker?: boolean;
-    /** Default: the real name; the network name that other pods use for it. */
-    readonly alias?: string;
-    readonly image?: string;
-    /** Default 192.0.2.1, an address of documentation. */
-    readonly ip?: string;
-}
-
-async function start(name: string, pod: Pod & { readonly image: string }): Promise<string> {
-    return scope.run({
-        image: pod.image,
-        name,
-        network,
-        env: {
-            POD_NAME: name,
-            POD_IP: pod.ip ?? "192.0.2.1",
-            REDIS_MAXMEMORY: String(maxmemory),
-            ...pod.env,
-        },
-        mounts: {
-            [pod.volume]: "/data",
-            [secrets]: "/run/secrets/redis:ro",
-            ...(pod.marker === true ? { [marked]: "/run/initialised:ro" } : {}),
-        },
-        tmpfs: ["/run/redis", "/tmp"],
-        memory,
-        options: pod.alias === undefined ? [] : ["--network-alias", pod.alias],
-    });
-}
-
-const startMaster = (name: string, pod: Pod): Promise<string> => start(name, { image: masterImage, ...pod });
-
+const pods = new RedisPods("redis-test");
+const { scope, passwords } = pods;
+const dataVolume = (name: string): Promise<string> => pods.dataVolume(name);
+const inVolume = (volume: string, script: string): Promise<string> => pods.inVolume(volume, script);
+const startMaster = (name: string, pod: Pod): Promise<string> => pods.startMaster(name, pod);
 const startSlave = (name: string, masterHost: string, pod: Pod): Promise<string> =>
-    start(name, {
-        image: slaveImage,
-        ...pod,
-        env: { MASTER_HOST: masterHost, MASTER_PORT: "6379", ...pod.env },
-    });
-
-/** Asks a pod's own server as the operator does. */
-async function redis(pod: string, ...args: string[]): Promise<string> {
-    const result = await exec(pod, ["redis-cli", ...args]);
-    return (result.stdout + result.stderr).trim();
-}
-
-const ready = (pod: string): Promise<Result> => exec(pod, ["ready"]);
-const live = (pod: string): Promise<Result> => exec(pod, ["live"]);
-
-async function untilReady(...pods: string[]): Promise<void> {
-    for (const pod of pods) {
-        await waitFor(`${pod} is ready`, 60, async () => {
-            const result = await ready(pod);
-            if (result.code !== 0) {
-                throw new Error(`${result.stdout}${result.stderr}\n${await logs(pod)}`);
-            }
-            return true;
-        });
-    }
-}
-
-/** Waits until a pod waits alive and unready, for a reason that is in its log and in what `ready` prints. */
-async function untilWaits(pod: string, reason: RegExp): Promise<void> {
-    const text = await waitFor(`${pod} waits because ${reason}`, 20, async () => {
-        const result = await ready(pod);
-        return result.code !== 0 && reason.test(result.stdout) && result.stdout;
-    });
-    strictEqual(text.trim().split("\n").length, 1, "one line says why");
-    match(await logs(pod), reason);
-    const alive = await live(pod);
-    deepStrictEqual({ code: alive.code, text: alive.stdout + alive.stderr }, { code: 0, text: "" });
-}
-
-/** Stops a pod as the kubelet does and returns the seconds and the exit code. */
-async function stop(pod: string): Promise<{ seconds: number; code: number }> {
-    const begin = Date.now();
-    await docker(["stop", "-t", "30", pod], { timeoutSeconds: 45 });
-    const code = Number(await docker(["inspect", "-f", "{{.State.ExitCode}}", pod]));
-    return { seconds: (Date.now() - begin) / 1000, code };
-}
-
-const identity = (pod: string): Promise<string> => redis(pod, "FCALL_RO", "identity", "0");
-const identityFile = async (pod: string): Promise<string> =>
-    (await exec(pod, ["cat", "/data/identity"])).stdout.trim();
-
-async function untilValue(pod: string, key: string, value: string): Promise<void> {
-    await waitFor(
-        `${key} is ${value} on ${pod}`,
-        10,
-        async () => (await redis(pod, "GET", key)) === value,
-        50,
-    );
-}
-
-/** Log lines of the engine and of `start` are the only report of a failed wait: show them. */
-async function dump(...pods: string[]): Promise<void> {
-    for (const pod of pods) {
-        console.log(`--- ${pod}\n${await logs(pod)}`);
-    }
-}
+    pods.startSlave(name, masterHost, pod);
 
 describe("images/redis-master and images/redis-slave with Docker alone", function () {
     this.timeout(180_000);
 
-    before(async () => {
-        const base = process.env["REDIS_IMAGE"];
-        const make = (name: string): Promise<string> =>
-            build({
-                context: images,
-                dockerfile: join(images, name, "Dockerfile"),
-                tag: `${scope.prefix}-${name}`,
-                buildArgs: base === undefined ? {} : { REDIS_IMAGE: base },
-            });
-        masterImage = await make("redis-master");
-        slaveImage = await make("redis-slave");
-        network = await scope.network("net");
-        secrets = await scope.filledVolume("secrets", masterImage, passwords);
-        marked = await scope.filledVolume("marked", masterImage, { initialised: "yes" });
-    });
-
-    after(async () => {
-        await scope.close();
-        for (const image of [masterImage, slaveImage]) {
-            if (image !== "") {
-                await docker(["rmi", "--no-prune", image]);
-            }
-        }
-    });
+    before(() => pods.setUp());
+    after(() => pods.tearDown());
 
     describe("a master and two slaves", () => {
         let master = "";
@@ -438,7 +304,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const old = passwords.dabaweb;
             passwords.dabaweb = randomBytes(16).toString("hex");
             passwords.admin = randomBytes(16).toString("hex");
-            await scope.fillVolume(secrets, masterImage, passwords);
+            await scope.fillVolume(pods.secrets, pods.masterImage, passwords);
             // Until then probes and the operator go by what the server was started with.
             strictEqual((await ready(master)).code, 0);
             strictEqual(await redis(master, "GET", "greeting"), "hello");
@@ -543,9 +409,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 async () => (await redis(slave, "GET", "greeting")) === "hello",
             );
             strictEqual((await live(slave)).code, 0);
-            const result = await ready(slave);
-            strictEqual(result.code, 1);
-            match(result.stdout, /no link to the master redis-master:6379, which answers: /);
+            await untilReady(slave);
             await docker(["start", master]);
             await untilReady(master, ...slaves);
         });
@@ -625,19 +489,19 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
     });
 
     describe("one pod", () => {
-        const pods: string[] = [];
+        const running: string[] = [];
 
         async function tracked(started: Promise<string>): Promise<string> {
             const pod = await started;
-            pods.push(pod);
+            running.push(pod);
             return pod;
         }
 
         afterEach(async function () {
             if (this.currentTest?.state === "failed") {
-                await dump(...pods);
+                await dump(...running);
             }
-            await scope.remove(...pods.splice(0));
+            await scope.remove(...running.splice(0));
         });
 
         it("is small when it is empty", async () => {
@@ -648,7 +512,8 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
 
         it("of a master without data waits when the system was initialised before, for ever, and ends at once", async () => {
             const volume = await dataVolume("lost");
-            const pod = await tracked(startMaster("lost", { volume, marker: true }));
+            const marker = await scope.filledVolume("marker", pods.masterImage, { initialised: "yes" });
+            const pod = await tracked(startMaster("lost", { volume, marker }));
             await untilWaits(pod, /no data in \/data\/redis, but this system was initialised before/);
             const count = async (): Promise<number> =>
                 (await logs(pod)).split("initialised before").length - 1;
@@ -681,7 +546,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             );
             const pod = await tracked(startMaster("half", { volume }));
             await untilReady(pod);
-            match(await logs(pod), /cut off before it was complete: removing \/data\/redis\.new/);
+            match(await logs(pod), /was cut off before it was complete: removing \/data\/redis\.new/);
             strictEqual((await exec(pod, ["ls", "/data"])).stdout, "identity\nlost+found\nredis\n");
         });
 
@@ -758,16 +623,24 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 ],
                 ["ip", { POD_IP: "" }, /POD_IP is ''; it must be the pod's address/],
                 ["port", { MASTER_PORT: "" }, /MASTER_PORT is ''; it must be the master's port/],
+                ["slaves", { SLAVES_HOST: "" }, /SLAVES_HOST is ''; it must be the name under which every/],
+                [
+                    "stale",
+                    { MAX_STALE_SECONDS: "1m" },
+                    /MAX_STALE_SECONDS is '1m'; it must be a number of sec/,
+                ],
             ];
             for (const [name, env, message] of wrong) {
                 const pod = await tracked(startSlave(`wrong-${name}`, "m", { volume, env }));
                 strictEqual(await docker(["wait", pod]), "1");
                 match(await logs(pod), message);
             }
-            const empty = await scope.filledVolume("no-secrets", masterImage);
-            const real = secrets;
-            secrets = empty;
-            const pod = await tracked(startMaster("no-password", { volume })).finally(() => (secrets = real));
+            const empty = await scope.filledVolume("no-secrets", pods.masterImage);
+            const real = pods.secrets;
+            pods.secrets = empty;
+            const pod = await tracked(startMaster("no-password", { volume })).finally(
+                () => (pods.secrets = real),
+            );
             strictEqual(await docker(["wait", pod]), "1");
             match(await logs(pod), /\/run\/secrets\/redis\/admin has no password of letters and digits/);
         });

@@ -1,0 +1,674 @@
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { docker, exec, logs, waitFor } from "../support/docker";
+import {
+    dump,
+    heartbeat,
+    identity,
+    identityFile,
+    ready,
+    redis,
+    RedisPods,
+    stop,
+    untilLogged,
+    untilReady,
+    untilUnready,
+    untilValue,
+    untilWaits,
+} from "../support/redis-pods";
+
+const pods = new RedisPods("redis-loss");
+const { scope } = pods;
+
+/** Further facts of the marker, and the environment of the master. */
+interface Options {
+    readonly slaves?: number;
+    readonly usedUp?: string;
+    readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A master and its slaves as StatefulSets make them: a pod that comes back has its name and, unless lost, its volume. */
+class System {
+    private static count = 0;
+    private readonly containers = new Set<string>();
+    private readonly volumes = new Map<string, string>();
+    private readonly id = `s${System.count++}`;
+    private generation = 0;
+    readonly slaves: string[] = [];
+    master = "";
+    private holder = "";
+    private slaveEnv: Readonly<Record<string, string>> = {};
+
+    /** Starts everything and waits until the master has told the slaves the time. */
+    async up(slaves: number, slaveEnv: Readonly<Record<string, string>> = {}): Promise<this> {
+        this.slaveEnv = slaveEnv;
+        await this.startMaster();
+        for (let n = 0; n < slaves; n++) {
+            this.slaves.push(await this.startSlave(n));
+        }
+        await untilReady(this.master, ...this.slaves);
+        for (const slave of this.slaves) {
+            await waitFor("a heartbeat arrives", 20, async () => (await heartbeat(slave)) > 0);
+        }
+        return this;
+    }
+
+    /**
+     * The Service's name has an address also when no pod is behind it. Docker forgets names of containers that do not
+     * run, and asks the world for it, for seconds during which redis-server does nothing else.
+     */
+    private async holdName(): Promise<void> {
+        if (this.holder === "") {
+            this.holder = await scope.run({
+                name: `${this.id}-holder-${this.generation++}`,
+                image: pods.slaveImage,
+                network: pods.network,
+                options: ["--network-alias", "redis-master", "--entrypoint", "sleep"],
+                args: ["infinity"],
+            });
+        }
+    }
+
+    private async releaseName(): Promise<void> {
+        if (this.holder !== "") {
+            await scope.remove(this.holder);
+            this.holder = "";
+        }
+    }
+
+    async stopMaster(): Promise<{ seconds: number; code: number }> {
+        const stopped = await stop(this.master);
+        await this.holdName();
+        return stopped;
+    }
+
+    async killMaster(): Promise<void> {
+        await docker(["kill", this.master]);
+        await this.holdName();
+    }
+
+    /** Starts the container of the master again. */
+    async continueMaster(): Promise<void> {
+        await this.releaseName();
+        await docker(["start", this.master]);
+    }
+
+    async startMaster({ slaves, usedUp, env = {} }: Options = {}): Promise<string> {
+        const marked = {
+            ...(slaves === undefined ? {} : { initialised: "yes", slaves: String(slaves) }),
+            ...(usedUp === undefined ? {} : { bootstrap: usedUp }),
+        };
+        const marker = await scope.filledVolume(
+            `${this.id}-marker-${this.generation++}`,
+            pods.masterImage,
+            marked,
+        );
+        await this.releaseName();
+        this.master = await pods.startMaster(`${this.id}-redis-master-0`, {
+            volume: await this.volume("master"),
+            marker,
+            // The Service's name is the pod's without its number.
+            env: { POD_NAME: "redis-master-0", ...env },
+        });
+        this.containers.add(this.master);
+        return this.master;
+    }
+
+    async startSlave(n: number): Promise<string> {
+        const slave = await pods.startSlave(`${this.id}-slave-${n}`, "redis-master", {
+            volume: await this.volume(`slave-${n}`),
+            ip: `192.0.2.${10 + n}`,
+            env: this.slaveEnv,
+        });
+        this.containers.add(slave);
+        return slave;
+    }
+
+    /** Removes a pod and its claim: what comes back under its name is empty. */
+    async lose(container: string, name: string): Promise<void> {
+        await this.remove(container);
+        this.volumes.delete(name);
+    }
+
+    async remove(container: string): Promise<void> {
+        await scope.remove(container);
+        this.containers.delete(container);
+    }
+
+    /** The volume of a pod, new and empty when it has none. */
+    async volume(name: string): Promise<string> {
+        let volume = this.volumes.get(name);
+        if (volume === undefined) {
+            volume = await pods.dataVolume(`${this.id}-${name}-${this.generation++}`);
+            this.volumes.set(name, volume);
+        }
+        return volume;
+    }
+
+    /** Puts another volume under a pod that does not run. */
+    exchange(name: string, volume: string): void {
+        this.volumes.set(name, volume);
+    }
+
+    async untilSame(key: string, value: string): Promise<void> {
+        for (const pod of [this.master, ...this.slaves]) {
+            await untilValue(pod, key, value);
+        }
+    }
+
+    /** Until every slave follows the master and serves. */
+    async untilWhole(): Promise<void> {
+        await untilReady(this.master, ...this.slaves);
+        await waitFor("all slaves follow", 60, async () => {
+            const info = await redis(this.master, "INFO", "replication");
+            return info.includes(`connected_slaves:${this.slaves.length}`);
+        });
+        await untilReady(...this.slaves);
+    }
+
+    async dump(): Promise<void> {
+        await dump(...this.containers);
+    }
+
+    async close(): Promise<void> {
+        await this.releaseName();
+        await scope.remove(...this.containers);
+    }
+}
+
+const role = async (pod: string): Promise<string> => (await redis(pod, "ROLE")).split("\n")[0] as string;
+
+describe("images/redis-master and images/redis-slave when data is lost", function () {
+    this.timeout(180_000);
+    let system: System;
+
+    before(() => pods.setUp());
+    after(() => pods.tearDown());
+    beforeEach(() => (system = new System()));
+
+    afterEach(async function () {
+        if (this.currentTest?.state === "failed") {
+            await system.dump();
+        }
+        await system.close();
+    });
+
+    describe("a master whose volume is lost", () => {
+        for (const count of [1, 2]) {
+            it(`takes everything from ${count} slave(s), which follow it afterwards`, async () => {
+                await system.up(count);
+                const born = await identity(system.master);
+                await redis(system.master, "SET", "greeting", "hello");
+                await redis(system.master, "-n", "7", "SET", "seven", "up", "EX", "3600");
+                await system.untilSame("greeting", "hello");
+                await system.stopMaster();
+                await system.lose(system.master, "master");
+                await system.startMaster({ slaves: count });
+                await system.untilWhole();
+                for (const pod of [system.master, ...system.slaves]) {
+                    strictEqual(await identity(pod), born, pod);
+                    strictEqual(await identityFile(pod), born, pod);
+                    strictEqual(await redis(pod, "GET", "greeting"), "hello", pod);
+                    strictEqual(await redis(pod, "-n", "7", "GET", "seven"), "up", pod);
+                }
+                strictEqual(
+                    (await exec(system.master, ["ls", "/data"])).stdout,
+                    "identity\nlost+found\nredis\n",
+                );
+                await redis(system.master, "SET", "after", "wards");
+                await system.untilSame("after", "wards");
+                // What it took is on its own disk.
+                await docker(["restart", "-t", "30", system.master], { timeoutSeconds: 45 });
+                await system.untilWhole();
+                await system.untilSame("greeting", "hello");
+            });
+        }
+
+        it("takes the newest data, whichever slave has it", async () => {
+            await system.up(2);
+            await redis(system.master, "SET", "k", "old");
+            await system.untilSame("k", "old");
+            const [behind, ahead] = system.slaves as [string, string];
+            await stop(behind);
+            const before = await heartbeat(ahead);
+            await waitFor("time passes", 20, async () => (await heartbeat(ahead)) > before + 2000);
+            await redis(system.master, "SET", "k", "new");
+            await untilValue(ahead, "k", "new");
+            await system.stopMaster();
+            await system.lose(system.master, "master");
+            await docker(["start", behind]);
+            await system.startMaster({ slaves: 2 });
+            await system.untilWhole();
+            await system.untilSame("k", "new");
+        });
+
+        it("waits for slaves that start at the same time", async () => {
+            await system.up(2);
+            await redis(system.master, "SET", "k", "v");
+            await system.untilSame("k", "v");
+            for (const pod of [system.master, ...system.slaves]) {
+                await docker(["kill", pod]);
+            }
+            await system.lose(system.master, "master");
+            await system.startMaster({ slaves: 2 });
+            await untilWaits(system.master, /initialised before.* 0 of 2 slaves tell what they have/);
+            await docker(["start", ...system.slaves]);
+            await system.untilWhole();
+            await system.untilSame("k", "v");
+        });
+
+        it("waits for a missing slave and names what the others say, until a new word overrides", async () => {
+            await system.up(2);
+            await redis(system.master, "SET", "k", "v");
+            await system.untilSame("k", "v");
+            const born = await identity(system.master);
+            await system.stopMaster();
+            await system.lose(system.master, "master");
+            await stop(system.slaves[1] as string);
+            const env = { BOOTSTRAP: "word-1" };
+            await system.startMaster({ slaves: 2, env, usedUp: "word-1" });
+            await untilWaits(
+                system.master,
+                new RegExp(
+                    `1 of 2 slaves tell .*: [0-9.]+ has identity ${born}, data of 20.* UTC.*\`bootstrap\``,
+                ),
+            );
+            strictEqual(await role(system.slaves[0] as string), "slave", "nothing was touched");
+            await system.remove(system.master);
+            await system.startMaster({ slaves: 2, env, usedUp: "word-0" });
+            await untilReady(system.master, system.slaves[0] as string);
+            await docker(["start", system.slaves[1] as string]);
+            await system.untilWhole();
+            await system.untilSame("k", "v");
+            strictEqual(await identity(system.master), born);
+        });
+
+        it("waits when there is no slave at all, until a new word lets it begin with nothing", async () => {
+            await system.startMaster({ slaves: 0 });
+            await untilWaits(system.master, /0 of 1 slaves tell what they have: no slave pod has an address/);
+            await system.remove(system.master);
+            await system.startMaster({ slaves: 0, env: { BOOTSTRAP: "again" } });
+            await untilReady(system.master);
+            match(await logs(system.master), /the new word in `bootstrap` says to begin with nothing/);
+            match(await identity(system.master), /^[0-9a-f-]{36}$/);
+        });
+
+        it("begins without marker and identity as ever, and old slaves keep what they have", async () => {
+            await system.up(1);
+            const born = await identity(system.master);
+            const slave = system.slaves[0] as string;
+            await redis(system.master, "SET", "k", "v");
+            await system.untilSame("k", "v");
+            await system.stopMaster();
+            await system.lose(system.master, "master");
+            await system.startMaster();
+            await untilReady(system.master);
+            notStrictEqual(await identity(system.master), born);
+            await untilUnready(slave, /is of another history: its identity is/);
+            await waitFor("it was asked and refused", 20, async () => /WRONGPASS/.test(await logs(slave)));
+            strictEqual(await redis(slave, "GET", "k"), "v");
+            strictEqual(await identity(slave), born);
+        });
+
+        it("takes the data although a slave lost its volume at the same time", async () => {
+            await system.up(2);
+            const born = await identity(system.master);
+            await redis(system.master, "SET", "k", "v");
+            await system.untilSame("k", "v");
+            await system.stopMaster();
+            await system.lose(system.master, "master");
+            await system.lose(system.slaves[0] as string, "slave-0");
+            system.slaves[0] = await system.startSlave(0);
+            await untilUnready(system.slaves[0], /its data has no heartbeat of a master/);
+            match(await logs(system.slaves[0]), /the identity of the other slaves, as the master does not/);
+            await system.startMaster({ slaves: 2 });
+            await system.untilWhole();
+            await system.untilSame("k", "v");
+            strictEqual(await identity(system.master), born);
+        });
+
+        const moments: [when: string, line: RegExp][] = [
+            ["when it has promoted a slave", /taking the data of identity/],
+            ["while it copies", /it is being taken from the slave/],
+            ["when the copy is complete", /was taken from the slave/],
+            ["when it opens", /start: opening/],
+        ];
+        for (const [when, line] of moments) {
+            it(`begins anew after a kill ${when}`, async () => {
+                await system.up(2);
+                await redis(system.master, "SET", "k", "v");
+                await system.untilSame("k", "v");
+                const born = await identity(system.master);
+                await system.stopMaster();
+                await system.lose(system.master, "master");
+                await system.startMaster({ slaves: 2 });
+                await untilLogged(system.master, line);
+                await system.killMaster();
+                const roles = await Promise.all(system.slaves.map(role));
+                console.log(`      after the kill the slaves have the roles ${roles.join(", ")}`);
+                await system.continueMaster();
+                await system.untilWhole();
+                await system.untilSame("k", "v");
+                strictEqual(await identity(system.master), born);
+            });
+        }
+
+        it("leaves a promoted slave unready and closed to writes, and a later master turns it back", async () => {
+            await system.up(1);
+            const slave = system.slaves[0] as string;
+            await redis(system.master, "SET", "k", "v");
+            await system.untilSame("k", "v");
+            await system.stopMaster();
+            strictEqual(await redis(slave, "REPLICAOF", "NO", "ONE"), "OK");
+            await untilUnready(slave, /following nobody: role is master/);
+            match(await redis(slave, "SET", "k", "other"), /^NOREPLICAS/);
+            await system.continueMaster();
+            await system.untilWhole();
+            match(
+                await logs(system.master),
+                /was promoted; it is told to follow redis-master again and answers: OK/,
+            );
+            await system.untilSame("k", "v");
+        });
+
+        it("has every write that WAIT 1 acknowledged, when it was deleted with its volume under load", async () => {
+            await system.up(2);
+            const writers = [0, 1, 2].map((n) => new Writer(system.slaves[n % 2] as string, n));
+            await waitFor("writes are acknowledged", 60, async () =>
+                writers.every((writer) => writer.acknowledged.length > 100),
+            );
+            const { code, seconds } = await system.stopMaster();
+            strictEqual(code, 0);
+            await system.lose(system.master, "master");
+            await Promise.all(writers.map((writer) => writer.end()));
+            const keys = writers.flatMap((writer) => writer.acknowledged);
+            console.log(
+                `      ${keys.length} writes acknowledged by WAIT 1, stopped in ${seconds.toFixed(1)} s`,
+            );
+            await system.startMaster({ slaves: 2 });
+            await system.untilWhole();
+            for (const pod of [system.master, ...system.slaves]) {
+                const lost = await exec(pod, ["redis-cli"], {
+                    input: keys.map((k) => `EXISTS ${k}\n`).join(""),
+                });
+                const missing = lost.stdout.split("\n").filter((line) => line === "0").length;
+                deepStrictEqual(
+                    { missing, asked: lost.stdout.trim().split("\n").length },
+                    { missing: 0, asked: keys.length },
+                );
+            }
+        });
+    });
+
+    describe("a master with data", () => {
+        it("does not open an older copy under slaves that have more; without its volume it takes theirs", async () => {
+            await system.up(2);
+            await redis(system.master, "SET", "k", "old");
+            await system.untilSame("k", "old");
+            await system.stopMaster();
+            const current = await system.volume("master");
+            const copy = await scope.filledVolume(`copy-${Date.now()}`, pods.masterImage);
+            await docker([
+                ...["run", "--rm", "--user", "0:0", "-v", `${current}:/from:ro`, "-v", `${copy}:/to`],
+                ...["--entrypoint", "cp", pods.masterImage, "-a", "/from/.", "/to/"],
+            ]);
+            await system.continueMaster();
+            await system.untilWhole();
+            await redis(system.master, "SET", "k", "new");
+            await system.untilSame("k", "new");
+            const slave = system.slaves[0] as string;
+            const before = await heartbeat(slave);
+            await waitFor("time passes", 20, async () => (await heartbeat(slave)) > before + 2000);
+            await system.stopMaster();
+            await system.remove(system.master);
+
+            system.exchange("master", copy);
+            await system.startMaster({ slaves: 2 });
+            await untilWaits(
+                system.master,
+                /is not opened: this data is of 20.* UTC, but the slave [0-9.]+ has data of 20.* UTC: an older copy/,
+            );
+            match((await exec(system.master, ["redis-cli", "PING"])).stderr, /Could not connect/);
+            for (const each of system.slaves) {
+                strictEqual(await redis(each, "GET", "k"), "new");
+                strictEqual((await ready(each)).code, 0, "goes on serving");
+            }
+
+            await system.lose(system.master, "master");
+            await system.startMaster({ slaves: 2 });
+            await system.untilWhole();
+            await system.untilSame("k", "new");
+
+            await system.stopMaster();
+            await system.remove(system.master);
+            system.exchange("master", copy);
+            await system.startMaster({ slaves: 2, env: { BOOTSTRAP: "this-one" } });
+            await system.untilWhole();
+            await system.untilSame("k", "old");
+            match(
+                await logs(system.master),
+                /is opened although the slave .* the new word in `bootstrap` says so/,
+            );
+        });
+
+        it("opens at once when its slaves answer, and without them after ten seconds", async () => {
+            await system.up(2);
+            await system.stopMaster();
+            await system.remove(system.master);
+            await system.startMaster({ slaves: 2 });
+            await system.untilWhole();
+            ok(!/slaves tell what they have/.test(await logs(system.master)), "it did not wait");
+            for (const slave of system.slaves) {
+                await stop(slave);
+            }
+            await docker(["restart", "-t", "30", system.master], { timeoutSeconds: 45 });
+            await untilWaits(system.master, /0 of 2 slaves tell .*it is opened without the others in \d+ s/);
+            await untilReady(system.master);
+            match(await logs(system.master), /is opened although only 0 of 2 slaves tell what they have/);
+        });
+
+        it("opens every time after a kill under writes", async function () {
+            this.timeout(300_000);
+            await system.up(2);
+            await system.remove(system.master);
+            await system.startMaster({ slaves: 2 });
+            await system.untilWhole();
+            for (let round = 0; round < 10; round++) {
+                const writers = [0, 1].map(
+                    (n) => new Writer(system.slaves[n] as string, n + 2 * round, true),
+                );
+                await waitFor("writes arrive", 30, async () =>
+                    writers.every((writer) => writer.acknowledged.length > 50),
+                );
+                await system.killMaster();
+                await Promise.all(writers.map((writer) => writer.end()));
+                await system.continueMaster();
+                await untilReady(system.master, ...system.slaves);
+            }
+            ok(!/is not opened: this data/.test(await logs(system.master)));
+        });
+    });
+
+    describe("a slave", () => {
+        it("serves while the master is away, as long as its data may be old, also after a restart", async () => {
+            await system.up(2, { MAX_MASTER_AWAY_SECONDS: "8" });
+            const [staying, restarted] = system.slaves as [string, string];
+            await system.stopMaster();
+            strictEqual((await ready(staying)).code, 0);
+            for (const slave of [staying, restarted]) {
+                await untilUnready(
+                    slave,
+                    /^its data is [0-9.]+ s old, 8 s are allowed without the master \(MAX_MASTER_AWAY_SECONDS\): no link/,
+                );
+            }
+            await docker(["restart", "-t", "30", restarted], { timeoutSeconds: 45 });
+            await untilUnready(restarted, /^its data is [0-9.]+ s old/);
+            match((await exec(restarted, ["status"])).stdout, /^stale: \d+\.\d$/m);
+            await system.continueMaster();
+            await system.untilWhole();
+        });
+
+        it("leaves when its data gets old although the link is up", async () => {
+            await system.up(1, { MAX_STALE_SECONDS: "3" });
+            const slave = system.slaves[0] as string;
+            // Without heartbeats the data gets no younger, whatever else is written.
+            await redis(system.master, "-n", "15", "SET", "heartbeat", String(Date.now() - 60_000));
+            await exec(system.master, ["bash", "-c", stopCompanion]);
+            await untilUnready(slave, /^its data is [0-9.]+ s old although the link .* 3 s are allowed/);
+            await exec(system.master, ["bash", "-c", continueCompanion]);
+            await untilReady(slave);
+        });
+    });
+
+    describe("status", () => {
+        it("tells the same keys for master and slave, up or waiting", async () => {
+            await system.up(1);
+            const slave = system.slaves[0] as string;
+            const born = await identity(system.master);
+            const master = await status(system.master);
+            match(master["position"] ?? "", /^\d+$/);
+            match(master["volume"] ?? "", /^\d+%$/);
+            deepStrictEqual(
+                { ...master, position: "", volume: "" },
+                {
+                    role: "master",
+                    identity: born,
+                    position: "",
+                    stale: "",
+                    volume: "",
+                    replication: master["replication"],
+                    waiting: "",
+                },
+            );
+            match(
+                master["replication"] ?? "",
+                /^asynchronous, slaves: 1 \(192\.0\.2\.10 online \d+ s ago\)$/,
+            );
+            const of = await status(slave);
+            deepStrictEqual(Object.keys(of), Object.keys(master));
+            match(of["replication"] ?? "", /^link to redis-master:6379 up, last heard \d+ s ago$/);
+            match(of["stale"] ?? "", /^[01]\.\d$/);
+            await system.stopMaster();
+            await waitFor("the slave says that the link is down", 20, async () =>
+                /^link to redis-master:6379 down for \d+ s$/.test((await status(slave))["replication"] ?? ""),
+            );
+            await system.lose(system.master, "master");
+            await stop(slave);
+            await system.startMaster({ slaves: 1 });
+            await untilWaits(system.master, /0 of 1 slaves/);
+            const waiting = await status(system.master);
+            deepStrictEqual(Object.keys(waiting), Object.keys(master));
+            match(waiting["waiting"] ?? "", /0 of 1 slaves/);
+            strictEqual(waiting["replication"], "redis-server gives no status");
+        });
+    });
+
+    describe("the companion of redis-server", () => {
+        it("tells the time every second over one connection, also when memory is full", async () => {
+            await system.up(1);
+            const fill =
+                "for i = 1, 1000 do redis.call('SET', ARGV[1] .. ':' .. i, string.rep('x', 4096)) end";
+            await waitFor("memory is full", 60, async () =>
+                /OOM/.test(await redis(system.master, "EVAL", fill, "0", String(Math.random()))),
+            );
+            match(await redis(system.master, "SET", "k", "v"), /^OOM/);
+            const full = await heartbeat(system.master);
+            await waitFor(
+                "the time goes on",
+                20,
+                async () => (await heartbeat(system.slaves[0] as string)) > full + 2000,
+            );
+            const connection = async (): Promise<string | undefined> =>
+                /^id=(\d+) .* db=15 .*cmd=eval/m.exec(await redis(system.master, "CLIENT", "LIST"))?.[1];
+            const one = await connection();
+            ok(one !== undefined);
+            const now = await heartbeat(system.master);
+            await waitFor(
+                "five beats",
+                20,
+                async () => (await heartbeat(system.slaves[0] as string)) > now + 5000,
+            );
+            strictEqual(await connection(), one);
+        });
+
+        it("connects again, and leaves no dead processes", async () => {
+            await system.up(1);
+            const slave = system.slaves[0] as string;
+            for (let round = 0; round < 5; round++) {
+                const before = await heartbeat(system.master);
+                await redis(system.master, "CLIENT", "KILL", "TYPE", "normal");
+                await waitFor("the time goes on", 20, async () => (await heartbeat(slave)) > before);
+            }
+            const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
+            // Those that redis-server makes itself are cleared away after a moment.
+            await waitFor(
+                "there are none",
+                20,
+                async () => (await exec(system.master, ["bash", "-c", dead])).stdout === "",
+            );
+        });
+
+        it("does not delay the end", async () => {
+            await system.up(2);
+            const { seconds, code } = await system.stopMaster();
+            console.log(`      master stopped in ${seconds.toFixed(1)} s`);
+            strictEqual(code, 0);
+        });
+    });
+});
+
+const companion = "grep -lz [/]heartbeat /proc/[0-9]*/cmdline | sed 's/[^0-9]//g'";
+const stopCompanion = `kill -STOP $(${companion})`;
+const continueCompanion = `kill -CONT $(${companion})`;
+
+async function status(pod: string): Promise<Record<string, string>> {
+    const { code, stdout, stderr } = await exec(pod, ["/opt/dabaweb/bin/status"]);
+    deepStrictEqual({ code, stderr }, { code: 0, stderr: "" });
+    const pairs = stdout
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => /^([a-z]+): (.*)$/.exec(line) ?? [line]);
+    return Object.fromEntries(pairs.map(([, key, value]) => [key, value])) as Record<string, string>;
+}
+
+/** Writes new keys without end; `acknowledged` are those that a slave had, or with `plain` that were answered. */
+class Writer {
+    readonly acknowledged: string[] = [];
+    private readonly ended: Promise<void>;
+    private readonly client;
+    private next = 0;
+
+    constructor(from: string, id: number, plain = false) {
+        this.client = spawn("docker", ["exec", "-i", from, "redis-cli", "-h", "redis-master"]);
+        this.client.stdin.on("error", () => undefined);
+        this.ended = new Promise((resolve) => this.client.on("close", () => resolve()));
+        const more = (): void => {
+            const key = `w${id}:${this.next++}`;
+            this.client.stdin.write(`SET ${key} ${"x".repeat(100)}\n${plain ? "PING" : "WAIT 1 2000"}\n`);
+        };
+        let stored = false;
+        createInterface(this.client.stdout).on("line", (line) => {
+            if (line === "OK") {
+                stored = true;
+            } else if (stored && (plain ? line === "PONG" : Number(line) >= 1)) {
+                stored = false;
+                this.acknowledged.push(`w${id}:${this.next - 1}`);
+                more();
+            } else {
+                this.client.stdin.end();
+            }
+        });
+        more();
+    }
+
+    async end(): Promise<void> {
+        this.client.stdin.end();
+        await waitFor("the writer ends", 60, async () =>
+            Promise.race([
+                this.ended.then(() => true),
+                new Promise<false>((resolve) => setTimeout(resolve, 100, false)),
+            ]),
+        );
+    }
+}

@@ -1,0 +1,204 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { build, docker, exec, logs, mount, Result, Scope, waitFor } from "./docker";
+
+const images = join(__dirname, "../../images");
+
+/** As in the dev stack: the limit of a pod and, below it, Redis's own. */
+const memory = "128m";
+export const maxmemory = 40 * 1024 * 1024;
+
+/** How a container of a pod is started. */
+export interface Pod {
+    readonly volume: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** A volume for /run/initialised; without it the ConfigMap is not there. */
+    readonly marker?: string;
+    /** The name that other pods use for it. Default: the role's Service, `redis-master` or `redis-slave-pods`. */
+    readonly alias?: string;
+    readonly image?: string;
+    /** Default 192.0.2.1, an address of documentation. */
+    readonly ip?: string;
+}
+
+/**
+ * Redis pods of one test file, without a cluster: images of their own, one network, one secret. Call `setUp` and
+ * `tearDown` in hooks.
+ */
+export class RedisPods {
+    readonly scope: Scope;
+    readonly passwords: Record<"admin" | "replication" | "dabaweb", string> = {
+        admin: randomBytes(16).toString("hex"),
+        replication: randomBytes(16).toString("hex"),
+        dabaweb: randomBytes(16).toString("hex"),
+    };
+    masterImage = "";
+    slaveImage = "";
+    network = "";
+    /** The volume that is mounted as Secret. */
+    secrets = "";
+
+    constructor(purpose: string) {
+        this.scope = new Scope(purpose);
+    }
+
+    /** Builds the images, makes network and passwords. */
+    async setUp(): Promise<void> {
+        const base = process.env["REDIS_IMAGE"];
+        const make = (name: string): Promise<string> =>
+            build({
+                context: images,
+                dockerfile: join(images, name, "Dockerfile"),
+                tag: `${this.scope.prefix}-${name}`,
+                buildArgs: base === undefined ? {} : { REDIS_IMAGE: base },
+            });
+        this.masterImage = await make("redis-master");
+        this.slaveImage = await make("redis-slave");
+        this.network = await this.scope.network("net");
+        this.secrets = await this.scope.filledVolume("secrets", this.masterImage, this.passwords);
+    }
+
+    /** Removes everything. */
+    async tearDown(): Promise<void> {
+        await this.scope.close();
+        for (const image of [this.masterImage, this.slaveImage]) {
+            if (image !== "") {
+                await docker(["rmi", "--no-prune", image]);
+            }
+        }
+    }
+
+    /** A volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
+    async dataVolume(name: string): Promise<string> {
+        const volume = await this.scope.filledVolume(name, this.masterImage);
+        await this.inVolume(volume, "mkdir lost+found");
+        return volume;
+    }
+
+    /** Runs a script as root in a volume that no pod has open. */
+    inVolume(volume: string, script: string): Promise<string> {
+        const options = ["-v", mount(volume, "/data"), "-w", "/data", "--entrypoint", "bash"];
+        return docker(["run", "--rm", "--user", "0:0", ...options, this.masterImage, "-euc", script]);
+    }
+
+    startMaster(name: string, pod: Pod): Promise<string> {
+        return this.start(name, { image: this.masterImage, alias: "redis-master", ...pod });
+    }
+
+    startSlave(name: string, masterHost: string, pod: Pod): Promise<string> {
+        const env = {
+            MASTER_HOST: masterHost,
+            MASTER_PORT: "6379",
+            MAX_STALE_SECONDS: "10",
+            MAX_MASTER_AWAY_SECONDS: "600",
+            ...pod.env,
+        };
+        return this.start(name, { image: this.slaveImage, alias: "redis-slave-pods", ...pod, env });
+    }
+
+    private start(name: string, pod: Pod & { readonly image: string }): Promise<string> {
+        return this.scope.run({
+            image: pod.image,
+            name,
+            network: this.network,
+            env: {
+                POD_NAME: name,
+                POD_IP: pod.ip ?? "192.0.2.1",
+                REDIS_MAXMEMORY: String(maxmemory),
+                SLAVES_HOST: "redis-slave-pods",
+                SLAVES_PORT: "6379",
+                ...pod.env,
+            },
+            mounts: {
+                [pod.volume]: "/data",
+                [this.secrets]: "/run/secrets/redis:ro",
+                ...(pod.marker === undefined ? {} : { [pod.marker]: "/run/initialised:ro" }),
+            },
+            tmpfs: ["/run/redis", "/tmp"],
+            memory,
+            options: pod.alias === undefined ? [] : ["--network-alias", pod.alias],
+        });
+    }
+}
+
+/** Asks a pod's own server as the operator does. */
+export async function redis(pod: string, ...args: string[]): Promise<string> {
+    const result = await exec(pod, ["redis-cli", ...args]);
+    return (result.stdout + result.stderr).trim();
+}
+
+export const ready = (pod: string): Promise<Result> => exec(pod, ["ready"]);
+export const live = (pod: string): Promise<Result> => exec(pod, ["live"]);
+
+export async function untilReady(...pods: string[]): Promise<void> {
+    for (const pod of pods) {
+        await waitFor(`${pod} is ready`, 60, async () => {
+            const result = await ready(pod);
+            if (result.code !== 0) {
+                throw new Error(`${result.stdout}${result.stderr}\n${await logs(pod)}`);
+            }
+            return true;
+        });
+    }
+}
+
+/** Waits until a pod is alive and unready for a reason, which `ready` prints in one line. */
+export async function untilUnready(pod: string, reason: RegExp): Promise<string> {
+    const text = await waitFor(`${pod} is unready because ${reason}`, 30, async () => {
+        const result = await ready(pod);
+        if (result.code !== 0 && reason.test(result.stdout)) {
+            return result.stdout;
+        }
+        throw new Error(`exit code ${result.code}: ${result.stdout}${result.stderr}`);
+    });
+    strictEqual(text.trim().split("\n").length, 1, "one line says why");
+    const alive = await live(pod);
+    deepStrictEqual({ code: alive.code, text: alive.stdout + alive.stderr }, { code: 0, text: "" });
+    return text.trim();
+}
+
+/** Waits until a pod waits alive and unready, for a reason that is in its log and in what `ready` prints. */
+export async function untilWaits(pod: string, reason: RegExp): Promise<void> {
+    await untilUnready(pod, reason);
+    match(await logs(pod), reason);
+}
+
+/** Waits for a line in the log of a pod. */
+export async function untilLogged(pod: string, line: RegExp): Promise<void> {
+    await waitFor(`${line} in the log of ${pod}`, 30, async () => line.test(await logs(pod)), 20);
+}
+
+/** Stops a pod as the kubelet does and returns the seconds and the exit code. */
+export async function stop(pod: string): Promise<{ seconds: number; code: number }> {
+    const begin = Date.now();
+    await docker(["stop", "-t", "30", pod], { timeoutSeconds: 45 });
+    const code = Number(await docker(["inspect", "-f", "{{.State.ExitCode}}", pod]));
+    return { seconds: (Date.now() - begin) / 1000, code };
+}
+
+/** The identity in the data of a pod. */
+export const identity = (pod: string): Promise<string> => redis(pod, "FCALL_RO", "identity", "0");
+/** The identity beside the data of a pod. */
+export const identityFile = async (pod: string): Promise<string> =>
+    (await exec(pod, ["cat", "/data/identity"])).stdout.trim();
+
+/** The heartbeat in the data of a pod, in ms, or 0. */
+export const heartbeat = async (pod: string): Promise<number> =>
+    Number(await redis(pod, "-n", "15", "GET", "heartbeat"));
+
+export async function untilValue(pod: string, key: string, value: string): Promise<void> {
+    await waitFor(
+        `${key} is ${value} on ${pod}`,
+        10,
+        async () => (await redis(pod, "GET", key)) === value,
+        50,
+    );
+}
+
+/** Log lines of the engine and of `start` are the only report of a failed wait: show them. */
+export async function dump(...pods: string[]): Promise<void> {
+    for (const pod of pods) {
+        console.log(`--- ${pod}\n${await logs(pod)}`);
+    }
+}
