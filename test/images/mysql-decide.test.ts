@@ -6,8 +6,16 @@ const functions = resolve(__dirname, "../../images/mysql/decide.sh");
 
 /** Calls one of the shell functions; prints are joined, whichever stream they took. */
 function call(name: string, ...args: string[]): { code: number; printed: string } {
+    return callWith("", name, ...args);
+}
+
+/** The same, with standard input. */
+function callWith(input: string, name: string, ...args: string[]): { code: number; printed: string } {
     const script = `set -euo pipefail; source "$1"; shift; "$@"`;
-    const result = spawnSync("bash", ["-c", script, "bash", functions, name, ...args], { encoding: "utf8" });
+    const result = spawnSync("bash", ["-c", script, "bash", functions, name, ...args], {
+        encoding: "utf8",
+        input,
+    });
     return { code: result.status ?? 128, printed: (result.stdout + result.stderr).trim() };
 }
 
@@ -26,9 +34,9 @@ describe("mysql decisions", () => {
         ][] = [
             // No data.
             ["master", "no", "no", "", "", /^initialise$/],
-            ["master", "no", "yes", "", "", /^wait .*was in use before/],
-            ["master", "no", "yes", A, "", /^wait .*was in use before/],
-            ["master", "no", "no", A, "", new RegExp(`^wait .*identity ${A}`)],
+            ["master", "no", "yes", "", "", /^seed$/],
+            ["master", "no", "yes", A, "", /^seed$/],
+            ["master", "no", "no", A, "", /^seed$/],
             ["slave", "no", "no", "", "", /^wait .*a slave makes none/],
             ["slave", "no", "no", A, "", /^wait .*a slave makes none/],
             ["slave", "no", "yes", "", "", /^wait .*a slave makes none/],
@@ -59,6 +67,183 @@ describe("mysql decisions", () => {
                 [["master", "no", "no", "", ""]],
             );
         });
+    });
+
+    describe("decide_donor: from which slave an empty master takes the data", () => {
+        const silent = "10.0.0.9 - ERROR 2003 (HY000): Can't connect";
+        const cases: [
+            given: string,
+            expected: number,
+            override: string,
+            beside: string,
+            slaves: string[],
+            decision: RegExp,
+        ][] = [
+            ["one that is enough", 1, "no", "", [`10.0.0.1 ${A} yes`], new RegExp(`^donor 10.0.0.1 ${A}$`)],
+            ["one of this identity", 1, "no", A, [`10.0.0.1 ${A} yes`], new RegExp(`^donor 10.0.0.1 ${A}$`)],
+            [
+                "the second has more",
+                2,
+                "no",
+                A,
+                [`10.0.0.1 ${A} no`, `10.0.0.2 ${A} yes`],
+                new RegExp(`^donor 10.0.0.2 ${A}$`),
+            ],
+            [
+                "equal ones: the first",
+                2,
+                "no",
+                A,
+                [`10.0.0.1 ${A} yes`, `10.0.0.2 ${A} yes`],
+                /^donor 10.0.0.1 /,
+            ],
+            ["more than expected", 1, "no", A, [`10.0.0.1 ${A} no`, `10.0.0.2 ${A} yes`], /^donor 10.0.0.2 /],
+            ["none", 1, "no", "", [], /^wait .*was in use before: 0 of the 1 slaves/],
+            [
+                "none answers",
+                1,
+                "no",
+                A,
+                [silent],
+                /^wait .*0 of the 1 .*10.0.0.9 gives no answer \(ERROR 2003/,
+            ],
+            [
+                "fewer than expected",
+                2,
+                "no",
+                "",
+                [`10.0.0.1 ${A} yes`, silent],
+                new RegExp(`^wait .*1 of the 2 .*10.0.0.1 has identity ${A}, 10.0.0.9 gives no answer`),
+            ],
+            [
+                "two identities",
+                2,
+                "no",
+                "",
+                [`10.0.0.1 ${A} yes`, `10.0.0.2 ${B} yes`],
+                /^wait .*different systems/,
+            ],
+            [
+                "two identities, override",
+                2,
+                "yes",
+                A,
+                [`10.0.0.1 ${A} yes`, `10.0.0.2 ${B} yes`],
+                /^wait .*different/,
+            ],
+            [
+                "diverged",
+                2,
+                "no",
+                A,
+                [`10.0.0.1 ${A} no`, `10.0.0.2 ${A} no`],
+                /^wait .*each slave lacks something/,
+            ],
+            [
+                "diverged, override",
+                2,
+                "yes",
+                A,
+                [`10.0.0.1 ${A} no`, `10.0.0.2 ${A} no`],
+                /^wait .*each slave lacks/,
+            ],
+            [
+                "another identity than the volume's",
+                1,
+                "no",
+                B,
+                [`10.0.0.1 ${A} yes`],
+                /^wait .*of another system/,
+            ],
+            ["another identity, override", 1, "yes", B, [`10.0.0.1 ${A} yes`], /^donor 10.0.0.1 /],
+            ["override with a donor", 3, "yes", A, [silent, `10.0.0.1 ${A} yes`], /^donor 10.0.0.1 /],
+            ["override, none answers", 2, "yes", A, [silent], /^initialise$/],
+            ["override, none", 1, "yes", "", [], /^initialise$/],
+        ];
+        for (const [given, expected, override, beside, slaves, decision] of cases) {
+            it(`${given}: ${decision.source}`, () => {
+                const input = slaves.map((line) => `${line}\n`).join("");
+                const { code, printed } = callWith(input, "decide_donor", String(expected), override, beside);
+                assert.equal(code, 0);
+                assert.match(printed, decision);
+                assert.equal(printed.split("\n").length, 1);
+            });
+        }
+        it("initialises only where the operator says so and no slave answers", () => {
+            const initialised = cases.filter(([, , , , , decision]) => decision.test("initialise"));
+            for (const [given, , override, , slaves] of initialised) {
+                assert.equal(override, "yes", given);
+                assert.ok(
+                    slaves.every((line) => line.includes(" - ")),
+                    given,
+                );
+            }
+        });
+    });
+
+    describe("decide_open: whether a master with data lets clients in", () => {
+        const more = "0a1b2c3d-0000-4000-8000-000000000001:7-9";
+        const cases: [
+            answers: number,
+            expected: number,
+            patience: number,
+            lacking: string,
+            override: string,
+            decision: RegExp,
+        ][] = [
+            [2, 2, 10, "", "no", /^open$/],
+            [3, 2, 10, "", "no", /^open$/],
+            [0, 0, 10, "", "no", /^open$/],
+            [0, 0, 10, "", "yes", /^open$/],
+            [1, 2, 10, "", "no", /^wait 1 of 2 slaves .* in 10 s$/],
+            [0, 2, 1, "", "yes", /^wait 0 of 2 slaves/],
+            [1, 2, 0, "", "no", /^open$/],
+            [0, 2, -1, "", "no", /^open$/],
+            [2, 2, 10, more, "no", /^wait .*lacks transactions that 10.0.0.1 has \(.*:7-9\): an older copy/],
+            [1, 2, -5, more, "no", /^wait .*an older copy/],
+            [1, 2, 10, more, "yes", /^declare$/],
+        ];
+        for (const [answers, expected, patience, lacking, override, decision] of cases) {
+            const given = `${answers} of ${expected}, ${patience} s left, lacks "${lacking}", override ${override}`;
+            it(`${given}: ${decision.source}`, () => {
+                const numbers = [answers, expected, patience].map(String);
+                const { code, printed } = call("decide_open", ...numbers, lacking, "10.0.0.1", override);
+                assert.equal(code, 0);
+                assert.match(printed, decision);
+                assert.equal(printed.split("\n").length, 1);
+            });
+        }
+    });
+
+    describe("decide_semi_sync: commits that wait for a slave", () => {
+        const cases: [
+            mode: string,
+            point: string,
+            clients: number,
+            hanging: number,
+            clones: number,
+            decision: string,
+        ][] = [
+            ["wait", "AFTER_COMMIT", 0, 0, 0, "keep"],
+            ["wait", "AFTER_COMMIT", 0, 3, 1, "keep"],
+            ["wait", "AFTER_COMMIT", 1, 0, 0, "after_sync"],
+            ["wait", "AFTER_COMMIT", 1, 3, 1, "after_sync"],
+            ["wait", "AFTER_SYNC", 1, 3, 1, "keep"],
+            ["wait", "AFTER_SYNC", 0, 3, 0, "keep"],
+            ["wait", "AFTER_SYNC", 0, 0, 1, "keep"],
+            ["wait", "AFTER_SYNC", 0, 1, 1, "release"],
+            ["degrade", "AFTER_SYNC", 0, 1, 1, "keep"],
+            ["degrade", "AFTER_COMMIT", 1, 0, 0, "keep"],
+        ];
+        for (const [mode, point, clients, hanging, clones, decision] of cases) {
+            it(`${mode}, ${point}, ${clients} slaves, ${hanging} hang, ${clones} clones: ${decision}`, () => {
+                const numbers = [clients, hanging, clones].map(String);
+                assert.deepEqual(call("decide_semi_sync", mode, point, ...numbers), {
+                    code: 0,
+                    printed: decision,
+                });
+            });
+        }
     });
 
     describe("decide_replicating: readiness of a slave", () => {
@@ -144,7 +329,10 @@ describe("mysql decisions", () => {
         assert.deepEqual(script.sort(), [
             "decide_alive",
             "decide_data",
+            "decide_donor",
+            "decide_open",
             "decide_replicating",
+            "decide_semi_sync",
             "decide_server_id",
         ]);
     });

@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# What the programs of the slave's image share: how its own state is asked, and where data may be taken from. Sourced after lib.sh or probe.sh.
+
+# shellcheck source=../mysql/decide-slave.sh
+source /opt/dabaweb/lib/decide-slave.sh
+
+# Every transaction that this server could have made itself; a slave makes none.
+readonly OWN="CONCAT(@@server_uuid, ':1-9223372036854775806')"
+# Those of them that it did make.
+readonly OWN_EXECUTED="REPLACE(GTID_SUBTRACT(@@GLOBAL.gtid_executed, GTID_SUBTRACT(@@GLOBAL.gtid_executed, $OWN)), '\n', '')"
+
+# One line: identity|receiver|applier|age of the heartbeat in ms|errant transactions|error of the receiver|error of the applier.
+# The heartbeat's table is younger than the first volumes: a query that names it must not fail for those.
+# shellcheck disable=SC2034
+readonly STATE="
+    SET @age = NULL, @query = IF(
+        EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = 'replication' AND table_name = 'heartbeat'),
+        'SELECT TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6)) DIV 1000 INTO @age FROM replication.heartbeat', 'DO 0');
+    PREPARE query FROM @query;
+    EXECUTE query;
+    SELECT CONCAT_WS('|',
+        IFNULL((SELECT MAX(id) FROM replication.identity), ''),
+        IFNULL(MAX(receiver.service_state), ''),
+        IFNULL(MAX(applier.service_state), ''),
+        IFNULL(@age, ''),
+        $OWN_EXECUTED,
+        IFNULL(MAX(IF(receiver.last_error_number = 0, NULL,
+            REPLACE(CONCAT_WS(' ', receiver.last_error_number, receiver.last_error_message), '|', '/'))), ''),
+        IFNULL(REPLACE(COALESCE(
+            (SELECT MAX(CONCAT_WS(' ', last_error_number, last_error_message))
+                FROM performance_schema.replication_applier_status_by_worker WHERE last_error_number <> 0),
+            (SELECT MAX(CONCAT_WS(' ', last_error_number, last_error_message))
+                FROM performance_schema.replication_applier_status_by_coordinator WHERE last_error_number <> 0)), '|', '/'), ''))
+    FROM performance_schema.replication_connection_status receiver
+    JOIN performance_schema.replication_applier_status applier USING (channel_name)
+    WHERE channel_name = ''"
+
+# compare ADDRESS PORT SET [owned]: sets compared_identity to the identity of another pod's server, compared_lacks to what of the GTID set
+# it has not executed, and compared_own to what it made itself; fails when there is no answer. With "owned", transactions count that are in its binlog and wait to be committed, for a
+# semi-synchronous acknowledgement for example: whoever received one has not parted from it.
+compared_identity="" compared_lacks="" compared_own=""
+compare() {
+    local owned="''"
+    if [[ ${4-} == owned ]]; then owned="REGEXP_REPLACE(@@GLOBAL.gtid_owned, '#[0-9]+', '')"; fi
+    compared_identity="" compared_lacks="" compared_own=""
+    query_server "$1" "$2" "SELECT CONCAT_WS('|', IFNULL(MAX(id), ''),
+        REPLACE(GTID_SUBTRACT('$3', CONCAT(@@GLOBAL.gtid_executed, ',', $owned)), '\n', ''), $OWN_EXECUTED) FROM replication.identity" || return 1
+    # shellcheck disable=SC2034
+    IFS='|' read -r compared_identity compared_lacks compared_own <"$RUN/answer" && [[ $compared_identity =~ $UUID ]]
+}
+
+# survey: asks all other slaves and then the master for their state, into the arrays below; the master is the last of them. In this order, so
+# that a healthy slave's transactions are a part of the master's.
+survey_address=() survey_identity=() survey_executed=() survey_receiver=() survey_applier=() survey_age=() survey_why=()
+survey() {
+    local own addresses address
+    own=" ${POD_IP-} $({ getent ahosts "${HOSTNAME-}" || true; } | sed -n 's/ .*STREAM.*//p' | tr '\n' ' ') "
+    survey_address=()
+    in_background slave_addresses
+    mapfile -t addresses <"$RUN/answer"
+    for address in "${addresses[@]}"; do
+        if [[ $own != *" $address "* ]]; then survey_address+=("$address"); fi
+    done
+    survey_address+=("$MASTER_HOST")
+    survey_identity=() survey_executed=() survey_receiver=() survey_applier=() survey_age=() survey_why=()
+    for address in "${survey_address[@]}"; do
+        ask_server "$address" "$(port_of "$address")" || true
+        survey_identity+=("$asked_identity") survey_executed+=("$asked_executed") survey_receiver+=("$asked_receiver")
+        survey_applier+=("$asked_applier") survey_age+=("$(milliseconds "$asked_age")") survey_why+=("$asked_why")
+    done
+}
+
+port_of() {
+    if [[ $1 == "$MASTER_HOST" ]]; then printf '%s' "$MASTER_PORT"; else printf '%s' "${SLAVES_PORT-}"; fi
+}
+
+# choose_donor WANTED SET: of the servers in the survey, the first whose data has the identity WANTED, is healthy and holds the GTID set; the
+# master last, which has writes to do. Sets donor to its address, empty if there is none, and donor_why to one sentence about all that are not fit.
+donor="" donor_why=""
+choose_donor() {
+    local wanted=$1 set=$2 i last role master=no lacks extra why
+    donor="" donor_why=""
+    last=$((${#survey_address[@]} - 1))
+    if [[ ${survey_identity[last]} == "$wanted" ]]; then master=yes; fi
+    for i in "${!survey_address[@]}"; do
+        role=slave lacks="" extra=""
+        if ((i == last)); then role=master; fi
+        if [[ ${survey_identity[i]} == "$wanted" ]]; then
+            if compare "${survey_address[i]}" "$(port_of "${survey_address[i]}")" "$set"; then lacks=$compared_lacks; else lacks="an answer"; fi
+            # What a slave made itself was written by hand. What came to it with its data, nobody but the master can tell.
+            if [[ $role == slave ]]; then extra=$compared_own; fi
+            if [[ $role == slave && -z $extra && $master == yes ]]; then
+                if compare "$MASTER_HOST" "$MASTER_PORT" "${survey_executed[i]}" owned; then extra=$compared_lacks; fi
+            fi
+        fi
+        if why=$(decide_fit "$role" "$wanted" "${survey_identity[i]}" "${survey_receiver[i]}" "${survey_applier[i]}" "${survey_age[i]}" \
+            "$MAX_STALE_SECONDS" "$master" "$lacks" "$extra"); then
+            # shellcheck disable=SC2034
+            donor=${survey_address[i]}
+            return 0
+        fi
+        donor_why+="${donor_why:+, }${survey_address[i]} $why${survey_why[i]:+ (${survey_why[i]})}"
+    done
+    return 1
+}

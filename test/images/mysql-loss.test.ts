@@ -1,0 +1,471 @@
+import assert from "node:assert/strict";
+import { docker, exec, logs, Result, waitFor } from "../support/docker";
+import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
+
+describe("loss of a mysql master", function () {
+    // Bounds are for a machine that does other work at the same time.
+    this.timeout(300_000);
+
+    const pods = new MysqlPods("mysql-loss", { ON_NO_REPLICA: "wait" });
+    let made = 0;
+    let master: Pod;
+    let slaves: Pod[] = [];
+    let identity: string;
+
+    before("Docker answers; images and network are made", async function () {
+        this.timeout(600_000);
+        await pods.setUp();
+    });
+
+    afterEach("the pods of the test are removed", async function () {
+        if (this.currentTest?.state === "failed") {
+            for (const pod of [master, ...slaves]) {
+                if (pod.container !== undefined) {
+                    console.log(
+                        `${pod.name}:\n${(await logs(pod.container)).split("\n").slice(-40).join("\n")}`,
+                    );
+                }
+            }
+        }
+        for (const pod of [master, ...slaves]) {
+            if (pod.container !== undefined) {
+                await pods.kill(pod);
+            }
+            await pods.scope.removeVolumes(pod.volume);
+        }
+        slaves = [];
+    });
+
+    after("everything is removed", async () => {
+        await pods.tearDown();
+    });
+
+    /** A new system: a master with a table, and slaves that replicate. */
+    async function system(count: number): Promise<void> {
+        made += 1;
+        master = await pods.newPod(`mysql-master-${made}`, "master");
+        await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
+        await pods.ready(master);
+        await pods.sql(master, "CREATE TABLE form.t (n INT PRIMARY KEY)");
+        identity = await pods.sql(master, "SELECT id FROM replication.identity");
+        slaves = [];
+        for (let n = 0; n < count; n += 1) {
+            slaves.push(await addSlave(n));
+        }
+        if (count > 0) {
+            await startMaster({ env: {} }, "restart");
+            await attached(count);
+        }
+    }
+
+    async function addSlave(n: number): Promise<Pod> {
+        const pod = await pods.newPod(`mysql-slave-${made}-${n}`, "slave");
+        await pods.seed(pod);
+        await pods.start(pod);
+        return pod;
+    }
+
+    async function startMaster(
+        { env, ...marker }: Marker & { env?: Record<string, string> } = {},
+        how: "start" | "restart" = "start",
+    ): Promise<void> {
+        if (how === "restart") {
+            await pods.stop(master);
+        }
+        const markers = { initialised: true, slaves: slaves.length, ...marker };
+        await pods.start(master, { ...markers, env: { POD_NAME: "mysql-master-0", ...env } });
+        if (how === "restart") {
+            await pods.ready(master);
+        }
+    }
+
+    /** Waits until so many slaves acknowledge, and commits wait for them before they are complete. */
+    async function attached(count: number): Promise<void> {
+        await waitFor(`${count} slaves acknowledge`, 60, async () => {
+            const query =
+                "SELECT CONCAT(variable_value, @@GLOBAL.rpl_semi_sync_source_wait_point) " +
+                "FROM performance_schema.global_status WHERE variable_name = 'Rpl_semi_sync_source_clients'";
+            const answer = await pods.sql(master, query);
+            if (answer === `${count}AFTER_SYNC`) {
+                return true;
+            }
+            throw new Error(answer);
+        });
+    }
+
+    function insert(n: number, timeoutSeconds = 60): Promise<Result> {
+        return pods.mysql(master, `INSERT INTO form.t VALUES (${n})`, timeoutSeconds);
+    }
+
+    /** Writes rows, one by one, until told to stop or the master is gone. Gives those that were acknowledged. */
+    function writing(from: number): () => Promise<number[]> {
+        const acknowledged: number[] = [];
+        let go = true;
+        const loop = (async () => {
+            for (let n = from; go && master.container !== undefined; n += 1) {
+                if ((await insert(n)).code === 0) {
+                    acknowledged.push(n);
+                }
+            }
+        })();
+        return async () => {
+            go = false;
+            await loop;
+            return acknowledged;
+        };
+    }
+
+    async function rows(pod: Pod): Promise<number[]> {
+        const text = await pods.sql(pod, "SELECT n FROM form.t ORDER BY n");
+        return text === "" ? [] : text.split("\n").map(Number);
+    }
+
+    function missing(all: number[], held: number[]): number[] {
+        return all.filter((n) => !held.includes(n));
+    }
+
+    /** Takes pod and volume away, under way or not, and gives the pod an empty one. */
+    async function loseMaster(): Promise<void> {
+        await pods.kill(master);
+        await pods.emptyVolume(master);
+    }
+
+    /** Every slave has what the master has. One that ends by itself to take a new copy is started again, as a kubelet does. */
+    async function everySlaveFollows(): Promise<void> {
+        for (const pod of slaves) {
+            await waitFor(`${pod.name} follows`, 120, async () => {
+                if ((await docker(["inspect", "-f", "{{.State.Status}}", pods.running(pod)])) === "exited") {
+                    await docker(["start", pods.running(pod)]);
+                }
+                await pods.caughtUp(master, pod);
+                return true;
+            });
+            assert.deepEqual(missing(await rows(master), await rows(pod)), [], pod.name);
+        }
+    }
+
+    /** The master opens, with the identity it had and every row that was acknowledged. */
+    async function isBack(acknowledged: number[]): Promise<void> {
+        await pods.ready(master);
+        assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
+        assert.equal((await exec(pods.running(master), ["cat", "/data/identity"])).stdout, `${identity}\n`);
+        assert.deepEqual(missing(acknowledged, await rows(master)), []);
+    }
+
+    /** An application's write that nothing acknowledges yet. */
+    async function hangs(n: number): Promise<() => Promise<Result>> {
+        const statement = `INSERT INTO form.t VALUES (${n})`;
+        const result = pods.login(master, "mysql-master", "dabaweb", pods.passwords.dabaweb, "-e", statement);
+        await waitFor("the write hangs", 60, async () => {
+            const query =
+                "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_state LIKE 'Waiting for semi-sync ACK%'";
+            return (await pods.sql(master, query)) !== "0";
+        });
+        return () => result;
+    }
+
+    async function status(pod: Pod): Promise<Record<string, string>> {
+        const { code, stdout } = await pods.probe(pod, "status");
+        assert.equal(code, 0);
+        return Object.fromEntries(
+            stdout
+                .trimEnd()
+                .split("\n")
+                .map((line) => {
+                    const [, key = "", value = ""] = /^(\w+): (.*)$/.exec(line) ?? [];
+                    return [key, value] as const;
+                }),
+        );
+    }
+
+    describe("pod and volume are gone", () => {
+        it("under writes that a slave has only received: all that was acknowledged is back, and the slaves follow", async () => {
+            await system(2);
+            const [first, second] = slaves as [Pod, Pod];
+            await insert(0);
+            await everySlaveFollows();
+            // The one has the newest in its relay log only, the other does not get it.
+            await pods.sql(first, "STOP REPLICA SQL_THREAD");
+            await docker(["pause", pods.running(second)]);
+            const end = writing(1);
+            await waitFor("twenty rows", 60, async () => (await rows(master)).length > 20);
+            await pods.kill(master);
+            await docker(["unpause", pods.running(second)]);
+            const acknowledged = await end();
+            assert.ok(acknowledged.length > 10, String(acknowledged.length));
+            await pods.emptyVolume(master);
+            await startMaster();
+            await isBack(acknowledged);
+            const configuration =
+                "SELECT COUNT(*) FROM performance_schema.replication_connection_configuration";
+            assert.equal(await pods.sql(master, configuration), "0");
+            const left = (await exec(pods.running(master), ["ls", "/data"])).stdout.trim().split("\n");
+            assert.deepEqual(left, ["identity", "lost+found", "mysql", "tmp"]);
+            assert.equal((await insert(-1)).code, 0);
+            await everySlaveFollows();
+        });
+
+        it("while the slaves restart too: it waits for them", async () => {
+            await system(2);
+            const end = writing(0);
+            await waitFor("twenty rows", 60, async () => (await rows(master)).length > 20);
+            await Promise.all([master, ...slaves].map((pod) => docker(["kill", pods.running(pod)])));
+            await loseMaster();
+            const acknowledged = await end();
+            await startMaster();
+            await pods.unready(master, /0 of the 2 slaves it would be taken from answer/);
+            await docker(["start", ...slaves.map((pod) => pods.running(pod))]);
+            await isBack(acknowledged);
+            await everySlaveFollows();
+        });
+
+        it("killed while it takes the data: the next start begins afresh, and no slave is left without its receiver", async () => {
+            await system(1);
+            await insert(1);
+            await everySlaveFollows();
+            for (const step of [
+                /taking the data from the slave/,
+                /cloning .*, identity/,
+                /took the data from the slave/,
+            ]) {
+                await loseMaster();
+                await startMaster();
+                await pods.logged(pods.running(master), step);
+                await docker(["kill", pods.running(master)]);
+                await docker(["start", pods.running(master)]);
+                await isBack([1]);
+                assert.equal(
+                    (await insert(Number(await pods.sql(master, "SELECT MAX(n) + 1 FROM form.t")))).code,
+                    0,
+                );
+                await everySlaveFollows();
+            }
+        });
+
+        it("fewer slaves than there were: waits and names them, and a new word goes on without the missing one", async () => {
+            await system(1);
+            await insert(1);
+            await everySlaveFollows();
+            await loseMaster();
+            await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "one" } });
+            await pods.unready(master, new RegExp(`1 of the 2 slaves .* has identity ${identity}`));
+            const { waiting, role } = await status(master);
+            assert.match(waiting ?? "", /1 of the 2 slaves/);
+            assert.equal(role, "master");
+            await pods.stop(master);
+            await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "two" } });
+            await isBack([1]);
+            await everySlaveFollows();
+        });
+
+        it("no slave at all: waits, and a new word begins anew", async () => {
+            await system(0);
+            await insert(1);
+            await loseMaster();
+            await startMaster({ slaves: 1 });
+            await pods.unready(master, /was in use before: 0 of the 1 slaves/);
+            await pods.stop(master);
+            await startMaster({ slaves: 1, env: { BOOTSTRAP: "anew", ON_NO_REPLICA: "degrade" } });
+            await pods.ready(master);
+            assert.notEqual(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
+        });
+    });
+
+    describe("the volume holds something else", () => {
+        it("an older copy: it never opens and no slave takes anything of it; without the volume it heals", async () => {
+            await system(2);
+            await insert(1);
+            await everySlaveFollows();
+            await pods.stop(master);
+            await pods.inVolume(master.volume, "cp -a /data/mysql /data/lost+found/copy");
+            await startMaster();
+            await pods.ready(master);
+            await insert(2);
+            await everySlaveFollows();
+            await pods.stop(master);
+            await pods.inVolume(master.volume, "rm -rf /data/mysql; cp -a /data/lost+found/copy /data/mysql");
+            const held = await pods.sql(slaves[0] as Pod, "SELECT @@GLOBAL.gtid_executed");
+            await startMaster();
+            await pods.unready(master, /an older copy of the volume was brought back/);
+            const closed = await pods.login(
+                master,
+                "mysql-master",
+                "dabaweb",
+                pods.passwords.dabaweb,
+                "-e",
+                "DO 0",
+            );
+            assert.match(closed.stderr, /ERROR 3032/);
+            for (const pod of slaves) {
+                assert.deepEqual(await rows(pod), [1, 2]);
+                assert.equal(await pods.sql(pod, "SELECT @@GLOBAL.gtid_executed"), held);
+            }
+            const { code } = await pods.stop(master);
+            assert.equal(code, 0);
+            await pods.emptyVolume(master);
+            await startMaster();
+            await isBack([1, 2]);
+            await everySlaveFollows();
+        });
+
+        it("an older copy that the operator declares the right one: it opens as a new history that no slave mixes with its own", async () => {
+            await system(1);
+            await insert(1);
+            await everySlaveFollows();
+            await pods.stop(master);
+            await pods.inVolume(master.volume, "cp -a /data/mysql /data/lost+found/copy");
+            await startMaster();
+            await pods.ready(master);
+            await insert(2);
+            await everySlaveFollows();
+            await pods.stop(master);
+            await pods.inVolume(master.volume, "rm -rf /data/mysql; cp -a /data/lost+found/copy /data/mysql");
+            await startMaster({ env: { BOOTSTRAP: "older", ON_NO_REPLICA: "degrade" } });
+            await pods.ready(master);
+            const declared = await pods.sql(master, "SELECT id FROM replication.identity");
+            assert.notEqual(declared, identity);
+            assert.deepEqual(await rows(master), [1]);
+            await insert(3);
+            const [slave] = slaves as [Pod];
+            await refused(slave);
+            assert.deepEqual(await rows(slave), [1, 2]);
+            await pods.restart(master, {
+                initialised: true,
+                slaves: 1,
+                env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" },
+            });
+            assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), declared);
+        });
+
+        it("a new system: the slaves refuse it and keep all they have", async () => {
+            await system(2);
+            await insert(1);
+            await everySlaveFollows();
+            await loseMaster();
+            await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
+            await pods.ready(master);
+            assert.notEqual(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
+            for (const pod of slaves) {
+                await refused(pod);
+                assert.deepEqual(await rows(pod), [1]);
+                assert.equal(await pods.sql(pod, "SELECT id FROM replication.identity"), identity);
+            }
+        });
+    });
+
+    /** The master does not let a slave in. */
+    async function refused(pod: Pod): Promise<void> {
+        await waitFor(`${pod.name} is refused`, 60, async () => {
+            const query = "SELECT last_error_message FROM performance_schema.replication_connection_status";
+            const message = await pods.sql(pod, query);
+            if (message.includes("Access denied")) {
+                return true;
+            }
+            throw new Error(message);
+        });
+    }
+
+    describe("commits without a slave", () => {
+        it("wait: a write hangs until a slave with data is back", async () => {
+            await system(1);
+            const [slave] = slaves as [Pod];
+            await insert(1);
+            await everySlaveFollows();
+            await docker(["kill", pods.running(slave)]);
+            const write = await hangs(2);
+            await docker(["start", pods.running(slave)]);
+            assert.equal((await write()).code, 0);
+            await everySlaveFollows();
+        });
+
+        it("wait: writes that hang from the start do not keep the first slave from being cloned, and return when it is there", async () => {
+            await system(0);
+            await startMaster({ slaves: 0 }, "restart");
+            const write = await hangs(1);
+            slaves = [await addSlave(0)];
+            assert.equal((await write()).code, 0);
+            await attached(1);
+            await everySlaveFollows();
+        });
+
+        it("wait: a write that hung when the only slave was lost is cut off for the clone of a new one, never acknowledged", async () => {
+            await system(1);
+            const [lost] = slaves as [Pod];
+            await insert(1);
+            await everySlaveFollows();
+            await pods.kill(lost);
+            await pods.emptyVolume(lost);
+            const write = await hangs(2);
+            await pods.seed(lost);
+            assert.match((await write()).stderr, /ERROR 2013/);
+            await pods.start(lost);
+            await attached(1);
+            assert.equal((await insert(3)).code, 0);
+            await everySlaveFollows();
+            assert.deepEqual(await rows(lost), [1, 2, 3]);
+        });
+
+        it("wait: closed before it ends, the server ends in time and acknowledges nothing that no slave has", async () => {
+            await system(0);
+            await startMaster({ slaves: 0 }, "restart");
+            const write = await hangs(1);
+            assert.equal((await exec(pods.running(master), [`${bin}/close`])).code, 0);
+            const { code } = await pods.stop(master);
+            assert.equal(code, 0);
+            assert.match((await write()).stderr, /ERROR 2013/);
+        });
+
+        it("degrade: a write returns", async () => {
+            await system(1);
+            const [slave] = slaves as [Pod];
+            await startMaster({ env: { ON_NO_REPLICA: "degrade" } }, "restart");
+            await attached(1);
+            await docker(["kill", pods.running(slave)]);
+            assert.equal((await insert(1)).code, 0);
+            assert.match(
+                (await status(master)).replication ?? "",
+                /^semi-sync off, degrade, 0 slaves acknowledge/,
+            );
+            await docker(["start", pods.running(slave)]);
+            await attached(1);
+            await everySlaveFollows();
+            assert.match(
+                (await status(master)).replication ?? "",
+                /^semi-sync on, degrade, 1 slaves acknowledge/,
+            );
+        });
+    });
+
+    describe("a master with slaves", () => {
+        it("has a heartbeat on every slave, and ends within its grace period", async () => {
+            await system(2);
+            for (const pod of slaves) {
+                const age = "SELECT TIMESTAMPDIFF(SECOND, at, NOW()) < 5 FROM replication.heartbeat";
+                await waitFor(
+                    `a fresh heartbeat on ${pod.name}`,
+                    60,
+                    async () => (await pods.sql(pod, age)) === "1",
+                );
+            }
+            const { code } = await pods.stop(master);
+            assert.equal(code, 0);
+        });
+
+        it("a lonely master makes no transactions", async () => {
+            await system(0);
+            const before = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
+            await pods.sql(master, "DO SLEEP(3)");
+            assert.equal(await pods.sql(master, "SELECT @@GLOBAL.gtid_executed"), before);
+        });
+
+        it("the companion's death does the server no harm", async () => {
+            await system(1);
+            const find = `for p in /proc/[0-9]*; do [[ $(tr '\\0' ' ' <$p/cmdline) == "bash ${bin}/open"* ]] && kill -9 \${p#/proc/}; done; true`;
+            assert.equal((await exec(pods.running(master), ["bash", "-c", find])).code, 0);
+            assert.equal((await insert(1)).code, 0);
+            await pods.ready(master);
+            await everySlaveFollows();
+            assert.equal((await pods.stop(master)).code, 0);
+        });
+    });
+});

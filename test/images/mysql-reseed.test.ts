@@ -1,0 +1,366 @@
+import assert from "node:assert/strict";
+import { docker, exec, logs, waitFor } from "../support/docker";
+import { MysqlPods, Pod, Start } from "../support/mysql-pods";
+
+describe("mysql slaves that lose their way", function () {
+    // Bounds are for a machine that does other work at the same time.
+    this.timeout(300_000);
+
+    const pods = new MysqlPods("mysql-reseed");
+    const used = { initialised: true, slaves: 2 };
+    let master: Pod;
+    let slave: Pod;
+    let second: Pod;
+    let rows = 0;
+
+    before("a master with two slaves runs", async function () {
+        this.timeout(900_000);
+        await pods.setUp();
+        master = await pods.newPod("mysql-master-0", "master");
+        slave = await pods.newPod("mysql-slave-0", "slave");
+        second = await pods.newPod("mysql-slave-1", "slave");
+        await pods.start(master);
+        await pods.ready(master);
+        await pods.sql(master, "CREATE TABLE form.t (n INT PRIMARY KEY)");
+        for (const pod of [slave, second]) {
+            await pods.seed(pod);
+            await pods.start(pod);
+            await pods.ready(pod);
+        }
+    });
+
+    after("everything is removed", () => pods.tearDown());
+
+    /** Writes a row on the master. */
+    async function write(): Promise<void> {
+        rows += 1;
+        await pods.sql(master, `INSERT INTO form.t VALUES (${rows})`);
+    }
+
+    /** Waits until slaves have every row, and nothing that the master has not. */
+    async function haveAll(...slaves: Pod[]): Promise<void> {
+        for (const pod of slaves) {
+            await pods.ready(pod);
+            await pods.caughtUp(master, pod);
+            assert.equal(await pods.sql(pod, "SELECT COUNT(*) FROM form.t"), String(rows));
+        }
+    }
+
+    /** Waits until a container has ended by itself and starts it again, as the kubelet does. */
+    async function startedAgain(pod: Pod): Promise<void> {
+        const container = pods.running(pod);
+        await waitFor(`${pod.name} ends by itself`, 120, async () => {
+            const state = await docker(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", container]);
+            if (state === "exited 0") {
+                return true;
+            }
+            throw new Error(`${state}: ${(await logs(container)).slice(-3000)}`);
+        });
+        await docker(["start", container]);
+    }
+
+    /** Address of a running pod. */
+    function address(pod: Pod): Promise<string> {
+        const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        return docker(["inspect", "-f", format, pods.running(pod)]);
+    }
+
+    /** Runs statements on a slave that replication alone may write to. */
+    function byHand(pod: Pod, statements: string): Promise<string> {
+        const [open, close] = [0, 1].map(
+            (on) => `SET GLOBAL super_read_only = ${on}; SET GLOBAL read_only = ${on};`,
+        );
+        return pods.sql(pod, `${open} ${statements}; ${close}`);
+    }
+
+    /** Waits until a slave has shut down for a reason and has taken its data again. Returns the log. */
+    async function heals(pod: Pod, why: RegExp): Promise<string> {
+        await startedAgain(pod);
+        await haveAll(pod);
+        const log = await logs(pods.running(pod));
+        assert.match(log, why);
+        assert.equal(
+            (await exec(pods.running(pod), ["ls", "/data"])).stdout,
+            "identity\nlost+found\nmysql\ntmp\n",
+        );
+        return log;
+    }
+
+    async function restart(pod: Pod, options: Start = {}): Promise<void> {
+        await pods.stop(pod);
+        await pods.start(pod, options);
+    }
+
+    beforeEach("everyone has everything", async () => {
+        await write();
+        await haveAll(slave, second);
+    });
+
+    it("acknowledges semi-synchronously, from the first receiver on", async () => {
+        const status = "SHOW STATUS LIKE 'Rpl_semi_sync_replica_status'";
+        assert.match(await pods.sql(slave, status), /ON$/);
+        assert.match(await pods.sql(second, status), /ON$/);
+    });
+
+    it("has a password of seed that the mounted file gives, whatever the master said", async () => {
+        await byHand(
+            slave,
+            "SET sql_log_bin = 0; ALTER USER seed IDENTIFIED BY 'forgotten'; ALTER USER seed DISCARD OLD PASSWORD",
+        );
+        const asSeed = async (): Promise<number> =>
+            (await pods.login(master, "mysql-slave-0", "seed", pods.passwords.seed, "-e", "SELECT 1")).code;
+        assert.equal(await asSeed(), 1);
+        await restart(slave);
+        await pods.ready(slave);
+        assert.equal(await asSeed(), 0);
+    });
+
+    it("serves while the master is away, leaves when its data is too old for that, and comes back by itself", async () => {
+        await restart(slave, { env: { MAX_MASTER_AWAY_SECONDS: "8" } });
+        await pods.ready(slave);
+        await pods.stop(master);
+        await pods.unready(slave, /receiver of replication is CONNECTING: MAX_MASTER_AWAY_SECONDS allows 8;/);
+        // Away for as long, but allowed to be.
+        await pods.ready(second);
+        assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.t"), String(rows));
+        await pods.start(master, used);
+        await pods.ready(master);
+        await write();
+        await haveAll(slave, second);
+        await restart(slave);
+    });
+
+    it("leaves when its data becomes too old while the link is up, and comes back by itself", async () => {
+        const lock = "LOCK TABLES replication.heartbeat READ; SELECT SLEEP(600)";
+        const locked = pods.mysql(slave, lock, 200);
+        await pods.unready(slave, /s old and the link to the master is up: MAX_STALE_SECONDS allows 10;/);
+        const find =
+            "SELECT processlist_id FROM performance_schema.threads WHERE processlist_info LIKE 'SELECT SLEEP(600)%'";
+        await pods.sql(slave, `KILL ${await pods.sql(slave, find)}`);
+        await locked;
+        await pods.ready(slave);
+    });
+
+    it("an applier that stops at an error is started again; when that does not help, the data is replaced", async () => {
+        await byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
+        await pods.sql(master, `DELETE FROM form.t WHERE n = ${rows}`);
+        rows -= 1;
+        await pods.unready(slave, /the applier of replication is OFF: 1032 /);
+        await heals(slave, /replaced by a clone of .* the applier stopped again after 3 starts: 1032 /);
+        rows += 1;
+        await pods.sql(master, `INSERT INTO form.t VALUES (${rows})`);
+    });
+
+    describe("a gap", () => {
+        /** Makes the master forget what a slave has not received. */
+        async function gap(): Promise<void> {
+            await write();
+            await pods.sql(master, "FLUSH BINARY LOGS");
+            const last = (await pods.sql(master, "SHOW BINARY LOG STATUS")).split("\t")[0];
+            await pods.sql(master, `PURGE BINARY LOGS TO '${last}'`);
+        }
+
+        it("heals by itself: the data comes from the other slave, which has it all", async () => {
+            await pods.stop(slave);
+            await gap();
+            await haveAll(second);
+            await pods.start(slave);
+            await heals(
+                slave,
+                new RegExp(`replaced by a clone of ${(await address(second)).replace(/\./g, "[.]")},`),
+            );
+        });
+
+        it("heals from the master where no other slave is fit", async () => {
+            await pods.stop(slave);
+            await gap();
+            await haveAll(second);
+            await pods.stop(second);
+            await pods.start(slave);
+            await heals(slave, /replaced by a clone of mysql-master,/);
+            await pods.start(second);
+        });
+
+        it("stays when AUTO_RESEED is no, and is said with what to do", async () => {
+            await pods.stop(slave);
+            await gap();
+            await pods.start(slave, { env: { AUTO_RESEED: "no" } });
+            await pods.unready(
+                slave,
+                /no longer has the binlogs .*; AUTO_RESEED is no, so the data stays: delete this pod and its claim/,
+            );
+            assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.t"), String(rows - 1));
+            await restart(slave);
+            await heals(slave, /replaced by a clone of/);
+        });
+    });
+
+    describe("transactions written by hand", () => {
+        const errant = "CREATE TABLE form.errant (n INT)";
+
+        it("heal by themselves, also when the clone is killed half-way", async () => {
+            await restart(slave);
+            await pods.ready(slave);
+            await byHand(slave, errant);
+            await startedAgain(slave);
+            await pods.logged(pods.running(slave), /cloning /);
+            await docker(["kill", pods.running(slave)]);
+            await docker(["start", pods.running(slave)]);
+            await haveAll(slave);
+            const log = await logs(pods.running(slave));
+            assert.match(log, /written on this slave by hand/);
+            assert.match(log, /removing what an earlier clone left that was ended half-way/);
+            assert.equal(await pods.sql(slave, "SHOW TABLES FROM form LIKE 'errant'"), "");
+        });
+
+        it("stay while nobody has what this slave has", async () => {
+            await pods.stop(second);
+            await docker(["pause", pods.running(master)]);
+            await byHand(slave, errant);
+            await pods.unready(
+                slave,
+                /written on this slave by hand .*; no server is fit to be cloned: .*mysql-master does not answer/,
+            );
+            assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.t"), String(rows));
+            await docker(["unpause", pods.running(master)]);
+            await heals(slave, /written on this slave by hand/);
+            await pods.start(second);
+        });
+    });
+
+    describe("a reseed that was ended half-way", () => {
+        const reason = `printf 'why: a test\nidentity: %s\nexecuted: %s\n'`;
+
+        /** Leaves a state of the volume as a kill could, starts the slave and gives the log. */
+        async function after(script: string): Promise<string> {
+            await pods.stop(second);
+            await pods.inVolume(second.volume, `cd /data; ${script}; chown -h 10001:10001 * mysql*/`);
+            await pods.start(second);
+            await haveAll(second);
+            assert.equal(
+                (await exec(pods.running(second), ["ls", "/data"])).stdout,
+                "identity\nlost+found\nmysql\ntmp\n",
+            );
+            return logs(pods.running(second));
+        }
+
+        it("with a complete clone and the old data put aside, goes on with the clone", async () => {
+            await after("cp -a mysql mysql.new; mv mysql mysql.old; touch reseed mysql.old/old");
+            assert.equal((await exec(pods.running(second), ["test", "-e", "/data/mysql/old"])).code, 1);
+        });
+
+        it("with the old data not yet deleted, deletes it", async () => {
+            await after("cp -a mysql mysql.old; touch mysql.old/old");
+            assert.equal((await exec(pods.running(second), ["test", "-e", "/data/mysql/old"])).code, 1);
+        });
+
+        it("with the old data alone, goes on with that", async () => {
+            await after("mv mysql mysql.old; touch mysql.old/old");
+            assert.equal((await exec(pods.running(second), ["rm", "/data/mysql/old"])).code, 0);
+        });
+
+        it("when no server has what this slave has, the old data serves on after a few tries", async () => {
+            const lost = "00000000-0000-4000-8000-000000000001:1";
+            const log = await after(`${reason} "$(<identity)" ${lost} >reseed; touch mysql/old`);
+            assert.match(log, new RegExp(`lacks ${lost}`));
+            assert.match(log, /5 tries found no server to clone; the old data serves on/);
+            assert.equal((await exec(pods.running(second), ["rm", "/data/mysql/old"])).code, 0);
+        });
+    });
+
+    it("an older copy of the master's volume drops nothing, and the right one goes on", async () => {
+        const older = await pods.newPod("mysql-master-1", "master");
+        const image = pods.images.master;
+        await pods.stop(master);
+        const both = ["-v", `${master.volume}:/from`, "-v", `${older.volume}:/to`];
+        await docker([
+            "run",
+            "--rm",
+            "--user",
+            "0:0",
+            ...both,
+            "--entrypoint",
+            "cp",
+            image,
+            "-a",
+            "/from/.",
+            "/to",
+        ]);
+        await pods.start(master, used);
+        await pods.ready(master);
+        await write();
+        await haveAll(slave, second);
+        await pods.stop(slave);
+        await pods.stop(second);
+        await pods.stop(master);
+        // Nobody is there to tell it, so it opens.
+        await pods.start(older, { initialised: true, slaves: 0 });
+        await pods.ready(older);
+        for (const pod of [slave, second]) {
+            await pods.start(pod);
+            await pods.unready(
+                pod,
+                /the master has an older copy .*nothing is dropped; bring the master's right volume back/,
+            );
+            assert.equal(await pods.sql(pod, "SELECT COUNT(*) FROM form.t"), String(rows));
+        }
+        await pods.stop(older);
+        await pods.start(master, used);
+        await pods.ready(master);
+        await write();
+        await haveAll(slave, second);
+    });
+
+    it("a new slave clones another while the master is away, also after a killed clone", async () => {
+        const third = await pods.newPod("mysql-slave-2", "slave");
+        await pods.stop(master);
+        const container = await pods.start(third, { command: "seed" });
+        await pods.logged(container, /cloning /);
+        await docker(["kill", container]);
+        await pods.remove(container);
+        assert.equal(await pods.inVolume(third.volume, "[[ -e /data/mysql ]] || echo none"), "none");
+        const log = await pods.seed(third);
+        assert.match(log, /removing what an earlier clone left that was ended half-way/);
+        assert.match(log, /cloned [0-9.]+ in/);
+        await pods.start(third);
+        await pods.ready(third);
+        assert.equal(await pods.sql(third, "SELECT COUNT(*) FROM form.t"), String(rows));
+        await pods.start(master, used);
+        await pods.ready(master);
+        await write();
+        await haveAll(slave, second, third);
+        await pods.stop(third);
+    });
+
+    it("lives through ten hard ends of the master", async () => {
+        const began = (): Promise<string[]> =>
+            Promise.all(
+                [slave, second].map((pod) =>
+                    docker(["inspect", "-f", "{{.State.StartedAt}} {{.State.Status}}", pods.running(pod)]),
+                ),
+            );
+        const before = await began();
+        for (let end = 0; end < 10; end += 1) {
+            await docker(["kill", pods.running(master)]);
+            await docker(["start", pods.running(master)]);
+            await pods.ready(master);
+            await write();
+        }
+        await haveAll(slave, second);
+        assert.deepEqual(await began(), before);
+    });
+
+    it("no password is in any log, argument or environment", async () => {
+        const texts = [...pods.everyLog];
+        for (const pod of [master, slave, second]) {
+            texts.push(await logs(pods.running(pod)), await docker(["inspect", pods.running(pod)]));
+        }
+        assert.match(texts.join("\n"), /ready for connections/);
+        for (const password of pods.everyPassword) {
+            assert.ok(
+                !texts.some((text) => text.includes(password)),
+                "a password in docker inspect or docker logs",
+            );
+        }
+    });
+});

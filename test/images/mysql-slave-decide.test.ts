@@ -1,0 +1,434 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { resolve } from "node:path";
+
+const functions = resolve(__dirname, "../../images/mysql/decide-slave.sh");
+
+/** Calls one of the shell functions; prints are joined, whichever stream they took. */
+function call(name: string, ...args: string[]): { code: number; printed: string } {
+    const script = `set -euo pipefail; source "$1"; shift; "$@"`;
+    const result = spawnSync("bash", ["-c", script, "bash", functions, name, ...args], { encoding: "utf8" });
+    return { code: result.status ?? 128, printed: (result.stdout + result.stderr).trim() };
+}
+
+const A = "0a1b2c3d-0000-4000-8000-000000000001";
+const B = "ffffffff-0000-4000-8000-000000000002";
+const SET = `${B}:1-7`;
+const purged =
+    "13114 Got fatal error 1236 from source when reading data from binary log: 'Cannot replicate because the source purged required binary logs.'";
+const more =
+    "13114 Got fatal error 1236 from source when reading data from binary log: 'Replica has more GTIDs than the source has'";
+
+describe("mysql slave decisions", () => {
+    describe("seconds and milliseconds", () => {
+        const cases: [name: string, given: string, printed: string][] = [
+            ["seconds", "0", "0.0"],
+            ["seconds", "99", "0.0"],
+            ["seconds", "12345", "12.3"],
+            ["milliseconds", "", ""],
+            ["milliseconds", "0.0", "0"],
+            ["milliseconds", "0.8", "800"],
+            ["milliseconds", "09.9", "9900"],
+            ["milliseconds", "12", "12000"],
+            ["milliseconds", "-0.3", "0"],
+            ["milliseconds", "nonsense", ""],
+        ];
+        for (const [name, given, printed] of cases) {
+            it(`${name} "${given}": "${printed}"`, () => {
+                assert.deepEqual(call(name, given), { code: 0, printed });
+            });
+        }
+    });
+
+    describe("decide_ready: readiness, where data may be 10 s old, or 600 s while the master is away", () => {
+        interface Case {
+            receiver?: string;
+            receiverError?: string;
+            applier?: string;
+            applierError?: string;
+            age?: string;
+            held?: string;
+            why: string | RegExp;
+        }
+        const denied = "1045 Access denied for user 'repl_0a1b2c3d'";
+        const cases: Case[] = [
+            { why: "" },
+            { age: "", why: "" },
+            { age: "0", why: "" },
+            { age: "-900", why: "" },
+            { age: "10000", why: "" },
+            {
+                age: "10001",
+                why: /^the data is 10\.0 s old and the link .* is up: MAX_STALE_SECONDS allows 10;/,
+            },
+            { age: "86400000", why: /^the data is 86400\.0 s old/ },
+            { receiverError: "2003 an error of yesterday", why: "" },
+            { applierError: "1062 an error of yesterday", why: "" },
+            ...["CONNECTING", "OFF"].flatMap((receiver): Case[] => [
+                { receiver, why: "" },
+                { receiver, receiverError: "2003 Can't connect", why: "" },
+                { receiver, receiverError: "3032 The server is currently in offline mode", why: "" },
+                { receiver, age: "600000", why: "" },
+                {
+                    receiver,
+                    age: "600001",
+                    why: new RegExp(`600\\.0 s old .* is ${receiver}: MAX_MASTER_AWAY_SECONDS allows 600`),
+                },
+                { receiver, age: "600001", receiverError: "2003 Can't connect", why: /2003 Can't connect$/ },
+                { receiver, age: "", why: /holds no heartbeat, so its age is not known$/ },
+                {
+                    receiver,
+                    receiverError: denied,
+                    why: `the receiver of replication is ${receiver}: ${denied}`,
+                },
+                {
+                    receiver,
+                    receiverError: purged,
+                    why: `the receiver of replication is ${receiver}: ${purged}`,
+                },
+                { receiver, receiverError: more, why: `the receiver of replication is ${receiver}: ${more}` },
+            ]),
+            { applier: "OFF", why: "the applier of replication is OFF" },
+            {
+                applier: "OFF",
+                applierError: "1062 Duplicate",
+                why: "the applier of replication is OFF: 1062 Duplicate",
+            },
+            { applier: "OFF", receiver: "CONNECTING", why: "the applier of replication is OFF" },
+            { receiver: "", applier: "", why: "replication is not set up" },
+            { applier: "", why: "replication is not set up" },
+            { held: "it waits for someone", why: "it waits for someone" },
+            { held: "it waits for someone", receiver: "OFF", why: "it waits for someone" },
+            { held: "it waits for someone", applier: "OFF", why: "it waits for someone" },
+        ];
+        for (const { why, ...given } of cases) {
+            it(`${JSON.stringify(given)}: ${why === "" ? "ready" : String(why)}`, () => {
+                const full = {
+                    receiver: "ON",
+                    receiverError: "",
+                    applier: "ON",
+                    applierError: "",
+                    age: "900",
+                    held: "",
+                    ...given,
+                };
+                const { code, printed } = call(
+                    "decide_ready",
+                    full.receiver,
+                    full.receiverError,
+                    full.applier,
+                    full.applierError,
+                    full.age,
+                    "10",
+                    "600",
+                    full.held,
+                );
+                assert.equal(code, why === "" ? 0 : 1);
+                if (typeof why === "string") {
+                    assert.equal(printed, why);
+                } else {
+                    assert.match(printed, why);
+                    assert.equal(printed.split("\n").length, 1);
+                }
+            });
+        }
+    });
+
+    describe("decide_follow: what keeps replication going", () => {
+        interface Case {
+            receiver?: string;
+            receiverError?: string;
+            receiverOff?: string;
+            applier?: string;
+            applierError?: string;
+            applierOff?: string;
+            tries?: string;
+            started?: string;
+            errant?: string;
+            master?: string;
+            decision: RegExp;
+        }
+        const older = `older ${SET}`;
+        const other = `other ${B}`;
+        const cases: Case[] = [
+            { decision: /^none$/ },
+            { tries: "3", decision: /^none$/ },
+            // The beginning of a pod's life: no receiver until the master was compared.
+            { receiver: "OFF", started: "no", master: "ok", decision: /^start receiver$/ },
+            { receiver: "OFF", started: "no", master: "unknown", decision: /^start receiver$/ },
+            { receiver: "OFF", started: "no", master: other, decision: /^start receiver$/ },
+            {
+                receiver: "OFF",
+                started: "no",
+                master: older,
+                decision: /^hold .*older copy.* lacks ffffffff.*nothing is dropped/,
+            },
+            // Stopped without an error: on purpose, for a while.
+            ...["unknown", "ok"].flatMap((master): Case[] => [
+                { receiver: "OFF", receiverOff: "59", master, decision: /^none$/ },
+                { receiver: "OFF", receiverOff: "60", master, decision: /^start receiver$/ },
+                { receiver: "OFF", receiverError: "1593 x", receiverOff: "4", master, decision: /^none$/ },
+                {
+                    receiver: "OFF",
+                    receiverError: "1593 x",
+                    receiverOff: "5",
+                    master,
+                    decision: /^start receiver$/,
+                },
+                {
+                    receiver: "OFF",
+                    receiverError: more,
+                    receiverOff: "5",
+                    master,
+                    decision: /^start receiver$/,
+                },
+                {
+                    receiver: "OFF",
+                    receiverError: purged,
+                    receiverOff: "0",
+                    master,
+                    decision: /^reseed the master no longer has/,
+                },
+                { receiver: "CONNECTING", master, decision: /^none$/ },
+                { receiver: "CONNECTING", receiverError: "1045 denied", master, decision: /^none$/ },
+            ]),
+            {
+                receiver: "OFF",
+                receiverError: more,
+                receiverOff: "9",
+                master: older,
+                decision: /^hold .*older copy/,
+            },
+            { receiver: "OFF", receiverOff: "9", master: older, decision: /^hold .*older copy/ },
+            { receiver: "ON", master: older, decision: /^stop receiver$/ },
+            { receiver: "CONNECTING", master: older, decision: /^stop receiver$/ },
+            {
+                receiver: "CONNECTING",
+                master: other,
+                decision: /^hold .*another history \(identity ffffffff/,
+            },
+            { receiver: "OFF", receiverOff: "1", master: other, decision: /^hold .*another history/ },
+            { receiver: "OFF", receiverOff: "60", master: other, decision: /^start receiver$/ },
+            // The applier.
+            { applier: "OFF", applierOff: "59", decision: /^none$/ },
+            { applier: "OFF", applierOff: "60", decision: /^start applier$/ },
+            { applier: "OFF", applierError: "1062 x", applierOff: "4", decision: /^none$/ },
+            {
+                applier: "OFF",
+                applierError: "1062 x",
+                applierOff: "5",
+                tries: "2",
+                decision: /^start applier$/,
+            },
+            {
+                applier: "OFF",
+                applierError: "1062 x",
+                tries: "3",
+                decision: /^reseed .*after 3 starts: 1062 x$/,
+            },
+            { applier: "OFF", applierOff: "60", tries: "3", decision: /^start applier$/ },
+            { applier: "OFF", applierOff: "60", receiver: "OFF", started: "no", decision: /^start applier$/ },
+            { applier: "OFF", receiver: "OFF", started: "no", decision: /^start receiver$/ },
+            // Written here by hand: whatever the threads do.
+            ...["ON", "OFF", "CONNECTING"].map((receiver) => ({
+                receiver,
+                errant: `${A}:1`,
+                decision: /^reseed .*by hand \(0a1b2c3d.*:1\)/,
+            })),
+        ];
+        for (const { decision, ...given } of cases) {
+            it(`${JSON.stringify(given)}: ${decision.source}`, () => {
+                const full = {
+                    receiver: "ON",
+                    receiverError: "",
+                    receiverOff: "0",
+                    applier: "ON",
+                    applierError: "",
+                    applierOff: "0",
+                    tries: "0",
+                    started: "yes",
+                    errant: "",
+                    master: "unknown",
+                    ...given,
+                };
+                const { code, printed } = call(
+                    "decide_follow",
+                    full.receiver,
+                    full.receiverError,
+                    full.receiverOff,
+                    full.applier,
+                    full.applierError,
+                    full.applierOff,
+                    full.tries,
+                    full.started,
+                    full.errant,
+                    full.master,
+                );
+                assert.equal(code, 0, printed);
+                assert.match(printed, decision);
+                assert.equal(printed.split("\n").length, 1);
+            });
+        }
+        it("never starts the receiver towards an older copy", () => {
+            for (const receiverError of ["", "1593 x", more, "1045 denied"]) {
+                for (const receiverOff of ["0", "5", "60", "600"]) {
+                    for (const started of ["yes", "no"]) {
+                        const { printed } = call(
+                            "decide_follow",
+                            "OFF",
+                            receiverError,
+                            receiverOff,
+                            "ON",
+                            "",
+                            "0",
+                            "0",
+                            started,
+                            "",
+                            older,
+                        );
+                        assert.match(printed, /^hold /);
+                    }
+                }
+            }
+        });
+    });
+
+    describe("decide_fit: whose data may be taken, where data may be 10 s old", () => {
+        interface Case {
+            role?: string;
+            identity?: string;
+            receiver?: string;
+            applier?: string;
+            age?: string;
+            master?: string;
+            lacks?: string;
+            extra?: string;
+            why: string;
+        }
+        const cases: Case[] = [
+            { why: "" },
+            { age: "", why: "" },
+            { identity: "", why: "does not answer" },
+            { identity: B, why: `has identity ${B}, not ${A}` },
+            { lacks: SET, why: `lacks ${SET}` },
+            { extra: SET, why: `has ${SET}, which the master has not` },
+            { receiver: "CONNECTING", why: "its receiver is CONNECTING" },
+            { receiver: "", why: "its receiver is not set up" },
+            { applier: "OFF", why: "its applier is OFF" },
+            { applier: "", why: "its applier is not set up" },
+            { age: "10001", why: "its data is 10.0 s old, MAX_STALE_SECONDS allows 10" },
+            // Without the master no slave can be fresh.
+            { master: "no", receiver: "CONNECTING", age: "86400000", why: "" },
+            { master: "no", applier: "OFF", why: "its applier is OFF" },
+            { master: "no", lacks: SET, why: `lacks ${SET}` },
+            { role: "master", receiver: "", applier: "", age: "", why: "" },
+            { role: "master", receiver: "", applier: "", lacks: SET, why: `lacks ${SET}` },
+            { role: "master", identity: B, why: `has identity ${B}, not ${A}` },
+            { role: "master", identity: "", why: "does not answer" },
+        ];
+        for (const { why, ...given } of cases) {
+            it(`${JSON.stringify(given)}: ${why || "fit"}`, () => {
+                const full = {
+                    role: "slave",
+                    identity: A,
+                    receiver: "ON",
+                    applier: "ON",
+                    age: "900",
+                    master: "yes",
+                    lacks: "",
+                    extra: "",
+                    ...given,
+                };
+                const { role, identity, receiver, applier, age, master, lacks, extra } = full;
+                const expected = { code: why === "" ? 0 : 1, printed: why };
+                assert.deepEqual(
+                    call("decide_fit", role, A, identity, receiver, applier, age, "10", master, lacks, extra),
+                    expected,
+                );
+            });
+        }
+    });
+
+    describe("decide_identity: which history an empty volume joins", () => {
+        const cases: [master: string, slaves: string[], decision: string | RegExp][] = [
+            [A, [], A],
+            [A, ["", B, B], A],
+            ["", [A], A],
+            ["", ["", A, "", A], A],
+            ["", [A, B], /^wait the slaves are of different histories \(identities 0a1b.* and ffff.*\)$/],
+            ["", [A, "", B, A], /^wait /],
+            ["", [], /^wait no slave tells one either$/],
+            ["", ["", ""], /^wait no slave tells one either$/],
+        ];
+        for (const [master, slaves, decision] of cases) {
+            it(`master "${master}", slaves "${slaves.join(",")}": ${String(decision)}`, () => {
+                const { code, printed } = call("decide_identity", master, ...slaves);
+                assert.equal(code, 0);
+                if (typeof decision === "string") {
+                    assert.equal(printed, decision);
+                } else {
+                    assert.match(printed, decision);
+                }
+            });
+        }
+    });
+
+    describe("decide_directories: which directory is what after a kill at any step", () => {
+        // Data, new, old, reseed; y or n.
+        const cases: Record<string, string> = {
+            // A volume without a reseed.
+            nnnn: "seed",
+            nynn: "seed",
+            ynnn: "keep",
+            yynn: "clean",
+            // The steps of a reseed.
+            ynny: "reseed",
+            yyny: "reseed",
+            nyyy: "finish",
+            ynyy: "clean",
+            ynyn: "clean",
+            // What only a hand can leave.
+            nnny: "seed",
+            nyny: "seed",
+            nyyn: "finish",
+            nnyy: "restore",
+            nnyn: "restore",
+            yyyy: "clean",
+            yyyn: "clean",
+        };
+        for (const [given, decision] of Object.entries(cases)) {
+            it(`${given}: ${decision}`, () => {
+                const args = [...given].map((letter) => (letter === "y" ? "yes" : "no"));
+                assert.deepEqual(call("decide_directories", ...args), { code: 0, printed: decision });
+            });
+        }
+        it("every combination is decided", () => {
+            assert.equal(Object.keys(cases).length, 16);
+        });
+    });
+
+    it("needs nothing but bash, and no name of the other functions", () => {
+        const declared = (...files: string[]): string[] =>
+            execFileSync("bash", ["-c", `for file; do source "$file"; done; declare -F`, "bash", ...files], {
+                encoding: "utf8",
+            })
+                .replace(/declare -f/g, "")
+                .trim()
+                .split(/\s+/);
+        const own = declared(functions);
+        const shared = declared(resolve(functions, "../decide.sh"));
+        assert.deepEqual(own, [
+            "decide_directories",
+            "decide_fit",
+            "decide_follow",
+            "decide_identity",
+            "decide_ready",
+            "milliseconds",
+            "seconds",
+        ]);
+        assert.deepEqual(
+            own.filter((name) => shared.includes(name)),
+            [],
+        );
+    });
+});

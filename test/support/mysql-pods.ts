@@ -1,0 +1,337 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+import { build, docker, exec, logs, Result, Scope, tryDocker, waitFor } from "./docker";
+
+const context = resolve(__dirname, "../../images");
+
+/** Where the images keep their programs. */
+export const bin = "/opt/dabaweb/bin";
+
+/** The accounts' passwords, as they are mounted. */
+export type Passwords = Record<"root" | "replication" | "seed" | "dabaweb", string>;
+
+/** What Pulumi's random password gives: 32 letters and digits. */
+export function newPasswords(): Passwords {
+    const one = (): string =>
+        randomBytes(64)
+            .toString("base64")
+            .replace(/[^A-Za-z0-9]/g, "")
+            .slice(0, 32);
+    return { root: one(), replication: one(), seed: one(), dabaweb: one() };
+}
+
+/** A pod: its volume and, while it runs, its container. */
+export interface Pod {
+    readonly name: string;
+    readonly role: "master" | "slave";
+    readonly volume: string;
+    container?: string;
+}
+
+/** What /run/initialised holds. */
+export interface Marker {
+    /** The system was ready once. */
+    readonly initialised?: boolean;
+    /** How many slaves the stack has; without it the file is missing. */
+    readonly slaves?: number;
+    /** The override word that was used up; without it the file is missing. */
+    readonly bootstrap?: string;
+}
+
+/** How a pod's container is started. */
+export interface Start extends Marker {
+    /** Another program of the image, as an init container has it. */
+    readonly command?: "seed";
+    readonly env?: Readonly<Record<string, string>>;
+}
+
+/** How a container of a pod ended. */
+export interface Stopped {
+    readonly code: number;
+    readonly log: string;
+    readonly seconds: number;
+}
+
+/**
+ * MySQL pods of one test file, without a cluster: images of their own, one network, one secret. Call `setUp` and `tearDown` in hooks.
+ * Every slave and seed container answers to `mysql-slave-pods`, every master to `mysql-master`, as their Services would.
+ */
+export class MysqlPods {
+    readonly scope: Scope;
+    readonly images: Readonly<Record<Pod["role"], string>>;
+    /** Every password that was ever mounted. */
+    readonly everyPassword: string[] = [];
+    /** Log and description of every container that was removed. */
+    readonly everyLog: string[] = [];
+    network = "";
+    private secrets = "";
+    private mounted: Passwords | undefined;
+    private readonly markers = new Map<string, string>();
+
+    /** `env` goes to every container, unless `start` says otherwise. */
+    constructor(
+        purpose: string,
+        private readonly env: Readonly<Record<string, string>> = {},
+    ) {
+        this.scope = new Scope(purpose);
+        this.images = { master: `${this.scope.prefix}:master`, slave: `${this.scope.prefix}:slave` };
+    }
+
+    /** Builds the images, makes network and passwords. Takes minutes where layers are not cached. */
+    async setUp(): Promise<void> {
+        await docker(["version"]);
+        for (const role of ["master", "slave"] as const) {
+            await build({
+                context,
+                dockerfile: `${context}/mysql-${role}/Dockerfile`,
+                tag: this.images[role],
+                buildArgs: { CONTENT: this.scope.prefix },
+            });
+        }
+        this.network = await this.scope.network("net");
+        this.secrets = await this.scope.volume("secrets");
+        await this.usePasswords(newPasswords());
+    }
+
+    /** Removes everything. */
+    async tearDown(): Promise<void> {
+        await this.scope.close();
+        for (const tag of Object.values(this.images)) {
+            await tryDocker(["image", "rm", tag]);
+        }
+    }
+
+    /** The passwords that are mounted now. */
+    get passwords(): Passwords {
+        assert.ok(this.mounted, "setUp was called");
+        return this.mounted;
+    }
+
+    /** Mounts other passwords, in running containers too. */
+    async usePasswords(fresh: Passwords): Promise<void> {
+        this.mounted = fresh;
+        this.everyPassword.push(...Object.values(fresh));
+        await this.scope.fillVolume(this.secrets, this.images.master, fresh);
+    }
+
+    /** A pod with an empty volume, which looks like the root of a real disk. */
+    async newPod(name: string, role: Pod["role"]): Promise<Pod> {
+        const volume = await this.scope.filledVolume(`data-${name}`, this.images.master);
+        await this.inVolume(volume, "mkdir /data/lost+found");
+        return { name, role, volume };
+    }
+
+    /** Makes a pod's volume as empty as a new one; the pod must not run. */
+    async emptyVolume(pod: Pod): Promise<void> {
+        await this.inVolume(pod.volume, "shopt -s dotglob; rm -rf /data/*; mkdir /data/lost+found");
+    }
+
+    /** Runs a shell command as root over a volume that no container uses. */
+    inVolume(volume: string, script: string): Promise<string> {
+        const mount = ["-v", `${volume}:/data`, "--entrypoint", "bash"];
+        return docker(["run", "--rm", "--user", "0:0", ...mount, this.images.master, "-c", script]);
+    }
+
+    /** The volume for /run/initialised with this content; pods with the same marker share it. */
+    async marker({ initialised, slaves, bootstrap }: Marker): Promise<string> {
+        const files: Record<string, string> = {};
+        if (initialised === true) {
+            files["initialised"] = "yes";
+        }
+        if (slaves !== undefined) {
+            files["slaves"] = String(slaves);
+        }
+        if (bootstrap !== undefined) {
+            files["bootstrap"] = bootstrap;
+        }
+        const key = JSON.stringify(files);
+        let volume = this.markers.get(key);
+        if (volume === undefined) {
+            volume = await this.scope.filledVolume(`marker-${this.markers.size}`, this.images.master, files);
+            this.markers.set(key, volume);
+        }
+        return volume;
+    }
+
+    /** Starts a pod's container with the mounts, environment and limits of its pod spec. */
+    async start(pod: Pod, { command, env = {}, ...marker }: Start = {}): Promise<string> {
+        const ofRole: Record<string, string> =
+            pod.role === "master"
+                ? {
+                      MYSQL_SERVER_ID_BASE: "100",
+                      MYSQL_DATABASE: "form",
+                      BOOTSTRAP: "",
+                      ON_NO_REPLICA: "degrade",
+                  }
+                : {
+                      MYSQL_SERVER_ID_BASE: "200",
+                      MASTER_HOST: "mysql-master",
+                      MASTER_PORT: "3306",
+                      MAX_STALE_SECONDS: "10",
+                      MAX_MASTER_AWAY_SECONDS: "600",
+                      AUTO_RESEED: "yes",
+                  };
+        const container = await this.scope.run({
+            name: command === undefined ? pod.name : `${pod.name}-${command}`,
+            image: this.images[pod.role],
+            network: this.network,
+            memory: "512m",
+            mounts: {
+                [pod.volume]: "/data",
+                [this.secrets]: "/run/secrets/mysql:ro",
+                [await this.marker(marker)]: "/run/initialised:ro",
+            },
+            tmpfs: ["/run/mysqld", "/tmp"],
+            env: {
+                POD_NAME: pod.name,
+                MYSQL_BUFFER_POOL_SIZE: String(64 * 1024 * 1024),
+                SLAVES_HOST: "mysql-slave-pods",
+                SLAVES_PORT: "3306",
+                ...ofRole,
+                ...this.env,
+                ...env,
+            },
+            options: [
+                // A name of nobody is to cost a second, not ten: a cluster's name server answers at once, Docker asks the host's.
+                "--dns-opt=timeout:1",
+                "--dns-opt=attempts:1",
+                ...["--network-alias", pod.role === "master" ? "mysql-master" : "mysql-slave-pods"],
+                ...(command === undefined ? [] : ["--entrypoint", `${bin}/${command}`]),
+            ],
+        });
+        if (command === undefined) {
+            pod.container = container;
+        }
+        return container;
+    }
+
+    /** Keeps the log for the search for passwords, removes the container. */
+    async remove(container: string): Promise<string> {
+        const log = await logs(container);
+        this.everyLog.push(log, await docker(["inspect", container]));
+        await this.scope.remove(container);
+        return log;
+    }
+
+    /** Ends a pod as Kubernetes does, within 25 s. */
+    async stop(pod: Pod): Promise<Stopped> {
+        const container = this.running(pod);
+        const begin = Date.now();
+        await docker(["stop", "-t", "25", container]);
+        const seconds = (Date.now() - begin) / 1000;
+        const code = Number(await docker(["inspect", "-f", "{{.State.ExitCode}}", container]));
+        delete pod.container;
+        return { code, log: await this.remove(container), seconds };
+    }
+
+    /** Ends a pod without a word, if it has not ended by itself. Returns its log. */
+    async kill(pod: Pod): Promise<string> {
+        const container = this.running(pod);
+        await tryDocker(["kill", container]);
+        delete pod.container;
+        return this.remove(container);
+    }
+
+    async restart(pod: Pod, options: Start = {}): Promise<void> {
+        await this.stop(pod);
+        await this.start(pod, options);
+        await this.ready(pod);
+    }
+
+    /** The container of a pod that runs. */
+    running(pod: Pod): string {
+        assert.ok(pod.container, `${pod.name} runs`);
+        return pod.container;
+    }
+
+    probe(pod: Pod, which: "ready" | "live" | "status"): Promise<Result> {
+        return exec(this.running(pod), [`${bin}/${which}`]);
+    }
+
+    async ready(pod: Pod): Promise<void> {
+        await waitFor(`${pod.name} is ready`, 120, async () => {
+            const { code, stdout, stderr } = await this.probe(pod, "ready");
+            if (code === 0) {
+                return true;
+            }
+            const state = await docker(["inspect", "-f", "{{.State.Status}}", this.running(pod)]);
+            const log = (await logs(this.running(pod))).slice(-4000);
+            throw new Error(`${state}, ${stdout}${stderr}${log}`);
+        });
+    }
+
+    /** Waits until a pod says it is not ready, for a reason that matches; it must be alive all the while. */
+    async unready(pod: Pod, why: RegExp): Promise<void> {
+        await waitFor(`${pod.name} is unready because of ${why.source}`, 60, async () => {
+            const { code, stdout, stderr } = await this.probe(pod, "ready");
+            const live = await this.probe(pod, "live");
+            assert.equal(live.code, 0, live.stdout + live.stderr);
+            assert.equal((stdout + stderr).trim().split("\n").length, 1, stdout + stderr);
+            if (code !== 0 && why.test(stdout)) {
+                return true;
+            }
+            throw new Error(`exit code ${code}, ${stdout}${stderr}`);
+        });
+    }
+
+    /** Waits for a line in the log of a container. */
+    async logged(container: string, line: RegExp): Promise<void> {
+        await waitFor(`${line.source} in the log`, 60, async () => {
+            const log = await logs(container);
+            if (line.test(log)) {
+                return true;
+            }
+            throw new Error(log.slice(-2000));
+        });
+    }
+
+    /** One statement as the operator types it: no user, no password. */
+    mysql(pod: Pod, statement: string, timeoutSeconds = 60): Promise<Result> {
+        const args = ["mysql", "--batch", "--skip-column-names", "-e", statement];
+        return exec(this.running(pod), args, { timeoutSeconds });
+    }
+
+    async sql(pod: Pod, statement: string): Promise<string> {
+        const { code, stdout, stderr } = await this.mysql(pod, statement);
+        assert.equal(code, 0, `${pod.name}: ${statement}: ${stderr}`);
+        return stdout.trim();
+    }
+
+    /** A statement over the network as an account, from within `from`; the password goes by standard input. */
+    login(from: Pod, host: string, user: string, password: string, ...rest: string[]): Promise<Result> {
+        const input = `[client]\nprotocol=tcp\nhost=${host}\nuser=${user}\npassword=${password}\n`;
+        const args = ["mysql", "--defaults-file=/dev/stdin", "--batch", "--skip-column-names", ...rest];
+        return exec(this.running(from), args, { input });
+    }
+
+    /** Waits until a slave has all that the master has executed; it must have nothing that the master has not: no errant transaction. */
+    async caughtUp(master: Pod, slave: Pod): Promise<void> {
+        const all = await this.sql(master, "SELECT @@GLOBAL.gtid_executed");
+        const waited = await this.sql(slave, `SELECT WAIT_FOR_EXECUTED_GTID_SET('${all}', 60)`);
+        assert.equal(waited, "0", `${slave.name} has the master's transactions`);
+        const own = await this.sql(slave, "SELECT @@GLOBAL.gtid_executed");
+        const more = await this.sql(master, `SELECT GTID_SUBTRACT('${own}', @@GLOBAL.gtid_executed)`);
+        assert.equal(more, "", `${slave.name} has transactions that the master has not`);
+    }
+
+    /** Waits until a container has ended by itself. Returns its log; the exit code must be 0. */
+    async ended(container: string): Promise<string> {
+        const code = await waitFor(`${container} ends`, 120, async () => {
+            const state = await docker(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", container]);
+            const [status, exitCode] = state.split(" ");
+            if (status === "exited") {
+                return exitCode;
+            }
+            throw new Error((await logs(container)).slice(-2000));
+        });
+        const log = await this.remove(container);
+        assert.equal(code, "0", log);
+        return log;
+    }
+
+    /** Runs a slave's init container to its end. Returns its log. */
+    async seed(pod: Pod, options: Start = {}): Promise<string> {
+        return this.ended(await this.start(pod, { ...options, command: "seed" }));
+    }
+}
