@@ -82,6 +82,32 @@ const storage = {
 /** Slaves may be absent; masters are always one, which is why they have no such key. */
 const slaves = z.int().min(0).max(20).default(1).describe("Number of slaves.");
 
+const master = {
+    bootstrap: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, "must be a word of 1 to 40 letters, digits, dots, _ or -")
+        .optional()
+        .describe(
+            "Override for a master that waits because its volume is lost or older than its slaves: a new word lets it go on with the most advanced slave that answers, or empty where none does. It counts once.",
+        ),
+};
+
+const slave = {
+    replicas: slaves,
+    maxStaleSeconds: z
+        .int()
+        .min(5)
+        .max(86_400)
+        .default(30)
+        .describe("Seconds that a slave's data may be old while its link to the master is up."),
+    maxMasterAwaySeconds: z
+        .int()
+        .min(1)
+        .max(86_400)
+        .default(120)
+        .describe("Seconds that a slave goes on serving reads while the master is away."),
+};
+
 const REDIS_RESOURCES = resourcesOf("20m", "192Mi");
 const MYSQL_RESOURCES = resourcesOf("50m", "640Mi", "2");
 
@@ -89,8 +115,7 @@ const imageReference = z
     .string()
     .regex(/^[^\s@]+@sha256:[0-9a-f]{64}$/, "must be pinned by digest: <repository>@sha256:<64 hex digits>");
 
-/** The whole stack configuration: the types, the defaults, the ranges and docs/config.md come from here. */
-export const schema = z.strictObject({
+const keys = z.strictObject({
     kubeContext: z
         .string()
         .min(1)
@@ -169,7 +194,9 @@ export const schema = z.strictObject({
     protect: z
         .boolean()
         .default(false)
-        .describe("true: volumes and passwords cannot be deleted until they are unprotected."),
+        .describe(
+            "true: volumes and passwords cannot be deleted until they are unprotected; volumes outlive the stack even then, and a new `up` takes them again.",
+        ),
     storageClass: z
         .string()
         .optional()
@@ -177,19 +204,41 @@ export const schema = z.strictObject({
             'StorageClass of every volume. Unset: the cluster\'s default; "": no dynamic provisioning; a name: that class.',
         ),
     "redis-master": z
-        .strictObject({ ...storage, resources: REDIS_RESOURCES, ...placement })
+        .strictObject({ ...master, ...storage, resources: REDIS_RESOURCES, ...placement })
         .prefault({})
         .describe("The Redis master, always one pod."),
     "redis-slave": z
-        .strictObject({ replicas: slaves, ...storage, resources: REDIS_RESOURCES, ...placement })
+        .strictObject({ ...slave, ...storage, resources: REDIS_RESOURCES, ...placement })
         .prefault({})
         .describe("The Redis slaves."),
     "mysql-master": z
-        .strictObject({ ...storage, resources: MYSQL_RESOURCES, ...placement })
+        .strictObject({
+            onNoReplica: z
+                .enum(["wait", "degrade"])
+                .default("degrade")
+                .describe(
+                    "What a commit does while no slave confirms it. wait: it waits, so that nothing acknowledged is lost with the master's volume. degrade: it goes on alone after a second.",
+                ),
+            ...master,
+            ...storage,
+            resources: MYSQL_RESOURCES,
+            ...placement,
+        })
         .prefault({})
         .describe("The MySQL master, always one pod."),
     "mysql-slave": z
-        .strictObject({ replicas: slaves, ...storage, resources: MYSQL_RESOURCES, ...placement })
+        .strictObject({
+            ...slave,
+            autoReseed: z
+                .boolean()
+                .default(true)
+                .describe(
+                    "true: a slave with a gap or with transactions of its own takes a new copy by itself, once a donor with everything it has was found. false: it waits for the operator.",
+                ),
+            ...storage,
+            resources: MYSQL_RESOURCES,
+            ...placement,
+        })
         .prefault({})
         .describe("The MySQL slaves."),
     dabacluster: z
@@ -202,6 +251,18 @@ export const schema = z.strictObject({
         })
         .prefault({})
         .describe("The web tier: dabaweb and nginx in one pod."),
+});
+
+/** The whole stack configuration: the types, the defaults, the ranges and docs/config.md come from here. */
+export const schema = keys.superRefine((value, context) => {
+    if (value["mysql-master"].onNoReplica === "wait" && value["mysql-slave"].replicas === 0) {
+        context.addIssue({
+            code: "custom",
+            path: ["mysql-master", "onNoReplica"],
+            message:
+                "with mysql-slave.replicas 0 every commit would wait for ever; allowed is degrade, or 1 slave or more",
+        });
+    }
 });
 
 /** A validated stack configuration with every default filled in. */

@@ -25,6 +25,25 @@ export interface DatasetOptions extends Placement {
     readonly awaitMinutes?: number;
 }
 
+/** What a user decides about a master, beside its pod and volume. */
+export interface MasterOptions extends DatasetOptions {
+    /**
+     * The operator's override for a master that waits because its volume is lost or older than its slaves: a new word
+     * lets it go on with what there is, once. Default: none.
+     */
+    readonly bootstrap?: string;
+}
+
+/** What a user decides about a group of slaves, beside their pods and volumes. */
+export interface SlaveOptions extends DatasetOptions {
+    /** Number of slaves, 0 or more. */
+    readonly replicas: number;
+    /** Seconds that the data of a slave whose link to the master is up may be old; staler ones get no reads. */
+    readonly maxStaleSeconds: number;
+    /** Seconds that a slave goes on serving reads while the master is away. */
+    readonly maxMasterAwaySeconds: number;
+}
+
 /** Arguments of {@link Dataset}. */
 export interface DatasetArgs extends DatasetOptions {
     /** Name of the system that it is part of, for example redis. */
@@ -46,10 +65,20 @@ export interface DatasetArgs extends DatasetOptions {
     readonly initialisedMarker?: string;
     /** Command of an init container that fills an empty volume. Default: none. */
     readonly seedCommand?: string;
+    /** Command that runs before the engine is told to end (preStop). Default: none. */
+    readonly closeCommand?: string;
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
-    /** true: the volumes cannot be deleted until they are unprotected. Default: false. */
+    /**
+     * true: the volumes cannot be deleted until they are unprotected, and even then they outlive the stack, which
+     * finds them again. Default: false.
+     */
     readonly protect?: boolean;
+}
+
+/** Resource options of whatever must not be lost: see {@link DatasetArgs.protect}. */
+export function keptWith(protect?: boolean): pulumi.CustomResourceOptions {
+    return { protect, retainOnDelete: protect };
 }
 
 /**
@@ -110,7 +139,7 @@ export class Dataset extends pulumi.ComponentResource {
                         },
                         spec: claim,
                     },
-                    { parent: this, protect: args.protect },
+                    { parent: this, ...keptWith(args.protect) },
                 ),
         );
         this.statefulSet = new k8s.apps.v1.StatefulSet(
@@ -141,6 +170,36 @@ export class Dataset extends pulumi.ComponentResource {
         this.address = pulumi.interpolate`${name}.${args.namespace}.svc:${args.port}`;
         this.registerOutputs({ address: this.address });
     }
+}
+
+/** Where masters and slaves find every slave, ready or not. */
+function slavesEnv(slaves: string, port: number): Record<string, string> {
+    return { SLAVES_HOST: `${slaves}-pods`, SLAVES_PORT: String(port) };
+}
+
+/** What the start of every master takes from its environment. */
+export function masterEnv(
+    { bootstrap = "" }: MasterOptions,
+    slaves: string,
+    port: number,
+): Record<string, string> {
+    return { BOOTSTRAP: bootstrap, ...slavesEnv(slaves, port) };
+}
+
+/** What start and readiness of every slave take from their environment. */
+export function slaveEnv(
+    { maxStaleSeconds, maxMasterAwaySeconds }: SlaveOptions,
+    master: string,
+    slaves: string,
+    port: number,
+): Record<string, string> {
+    return {
+        MASTER_HOST: master,
+        MASTER_PORT: String(port),
+        ...slavesEnv(slaves, port),
+        MAX_STALE_SECONDS: String(maxStaleSeconds),
+        MAX_MASTER_AWAY_SECONDS: String(maxMasterAwaySeconds),
+    };
 }
 
 /** Pulumi's deadline for an object to become ready. */
@@ -188,6 +247,13 @@ function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSp
                 startupProbe: execProbe("live", { periodSeconds: 2, failureThreshold: 300 }),
                 readinessProbe: execProbe("ready", { periodSeconds: 3, failureThreshold: 3 }),
                 livenessProbe: execProbe("live", { periodSeconds: 10, failureThreshold: 6 }),
+                ...(args.closeCommand === undefined
+                    ? {}
+                    : {
+                          lifecycle: {
+                              preStop: { exec: { command: [`/opt/dabaweb/bin/${args.closeCommand}`] } },
+                          },
+                      }),
             },
         ],
         volumes: [

@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 import { generatedPassword } from "./credentials";
-import { Dataset, DatasetOptions } from "./dataset";
+import { Dataset, DatasetOptions, masterEnv, MasterOptions, slaveEnv, SlaveOptions } from "./dataset";
 import { initialisedMarker } from "./marker";
 import { labels } from "./pod";
 import { quantityValue } from "./quantity";
@@ -12,16 +12,28 @@ export interface MySQLArgs {
     readonly namespace: pulumi.Input<string>;
     /** Image references of the pair. */
     readonly images: { readonly master: pulumi.Input<string>; readonly slave: pulumi.Input<string> };
-    readonly master: DatasetOptions;
-    readonly slave: DatasetOptions & {
-        /** Number of slaves, 0 or more. */
-        readonly replicas: number;
+    readonly master: MasterOptions & {
+        /**
+         * What a commit does while no slave confirms it. wait: it waits for one, so that no acknowledged write is lost
+         * with the master's volume. degrade: it goes on alone after a second. Without slaves only degrade works.
+         */
+        readonly onNoReplica: "wait" | "degrade";
+    };
+    readonly slave: SlaveOptions & {
+        /**
+         * true: a slave whose data has a gap or transactions of its own takes a new copy by itself, once a donor with
+         * everything it has was found. false: it waits for the operator. Default: true.
+         */
+        readonly autoReseed?: boolean;
     };
     /** Name of the database that the account `dabaweb` owns. */
     readonly database: string;
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
-    /** true: volumes and passwords cannot be deleted until they are unprotected. Default: false. */
+    /**
+     * true: volumes and passwords cannot be deleted until they are unprotected, and even then the volumes outlive the
+     * stack, which finds them again. Default: false.
+     */
     readonly protect?: boolean;
 }
 
@@ -74,6 +86,7 @@ export class MySQL extends pulumi.ComponentResource {
             pullSecret: args.pullSecret,
             protect: args.protect,
         };
+        const slaves = `${name}-slave`;
         const marker = `${name}-initialised`;
         const master = new Dataset(
             `${name}-master`,
@@ -82,25 +95,35 @@ export class MySQL extends pulumi.ComponentResource {
                 ...args.master,
                 image: args.images.master,
                 replicas: 1,
-                env: { ...engineEnv(args.master, SERVER_ID_BASE.master), MYSQL_DATABASE: args.database },
+                env: {
+                    ...engineEnv(args.master, SERVER_ID_BASE.master),
+                    ...masterEnv(args.master, slaves, PORT),
+                    MYSQL_DATABASE: args.database,
+                    ON_NO_REPLICA: args.master.onNoReplica,
+                },
                 initialisedMarker: marker,
+                closeCommand: "close",
             },
             { parent: this },
         );
-        initialisedMarker(marker, name, args.namespace, master.statefulSet, {
-            parent: this,
-            protect: args.protect,
-        });
+        initialisedMarker(
+            marker,
+            name,
+            args.namespace,
+            { slaves: args.slave.replicas, bootstrap: args.master.bootstrap ?? "" },
+            master.statefulSet,
+            { parent: this, protect: args.protect },
+        );
         const slave = new Dataset(
-            `${name}-slave`,
+            slaves,
             {
                 ...shared,
                 ...args.slave,
                 image: args.images.slave,
                 env: {
                     ...engineEnv(args.slave, SERVER_ID_BASE.slave),
-                    MASTER_HOST: `${name}-master`,
-                    MASTER_PORT: String(PORT),
+                    ...slaveEnv(args.slave, `${name}-master`, slaves, PORT),
+                    AUTO_RESEED: (args.slave.autoReseed ?? true) ? "yes" : "no",
                 },
                 seedCommand: "seed",
             },

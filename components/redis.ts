@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 import { generatedPassword } from "./credentials";
-import { Dataset, DatasetOptions } from "./dataset";
+import { Dataset, DatasetOptions, masterEnv, MasterOptions, slaveEnv, SlaveOptions } from "./dataset";
 import { initialisedMarker } from "./marker";
 import { labels } from "./pod";
 import { quantityValue } from "./quantity";
@@ -12,14 +12,14 @@ export interface RedisArgs {
     readonly namespace: pulumi.Input<string>;
     /** Image references of the pair. */
     readonly images: { readonly master: pulumi.Input<string>; readonly slave: pulumi.Input<string> };
-    readonly master: DatasetOptions;
-    readonly slave: DatasetOptions & {
-        /** Number of slaves, 0 or more. */
-        readonly replicas: number;
-    };
+    readonly master: MasterOptions;
+    readonly slave: SlaveOptions;
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
-    /** true: volumes and passwords cannot be deleted until they are unprotected. Default: false. */
+    /**
+     * true: volumes and passwords cannot be deleted until they are unprotected, and even then the volumes outlive the
+     * stack, which finds them again. Default: false.
+     */
     readonly protect?: boolean;
 }
 
@@ -70,6 +70,7 @@ export class Redis extends pulumi.ComponentResource {
             pullSecret: args.pullSecret,
             protect: args.protect,
         };
+        const slaves = `${name}-slave`;
         const marker = `${name}-initialised`;
         const master = new Dataset(
             `${name}-master`,
@@ -78,25 +79,31 @@ export class Redis extends pulumi.ComponentResource {
                 ...args.master,
                 image: args.images.master,
                 replicas: 1,
-                env: { REDIS_MAXMEMORY: maxmemory(args.master) },
+                env: {
+                    REDIS_MAXMEMORY: maxmemory(args.master),
+                    ...masterEnv(args.master, slaves, PORT),
+                },
                 initialisedMarker: marker,
             },
             { parent: this },
         );
-        initialisedMarker(marker, name, args.namespace, master.statefulSet, {
-            parent: this,
-            protect: args.protect,
-        });
+        initialisedMarker(
+            marker,
+            name,
+            args.namespace,
+            { slaves: args.slave.replicas, bootstrap: args.master.bootstrap ?? "" },
+            master.statefulSet,
+            { parent: this, protect: args.protect },
+        );
         const slave = new Dataset(
-            `${name}-slave`,
+            slaves,
             {
                 ...shared,
                 ...args.slave,
                 image: args.images.slave,
                 env: {
                     REDIS_MAXMEMORY: maxmemory(args.slave),
-                    MASTER_HOST: `${name}-master`,
-                    MASTER_PORT: String(PORT),
+                    ...slaveEnv(args.slave, `${name}-master`, slaves, PORT),
                 },
             },
             { parent: this },

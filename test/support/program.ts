@@ -10,7 +10,7 @@ const root = path.resolve(__dirname, "../..");
 const cache = new Map<string, Recorded[]>();
 
 /** Every stack file that is committed. */
-export const STACKS = ["dev", "prod", "e2e"] as const;
+export const STACKS = ["dev", "prod", "e2e", "kept"] as const;
 export type Stack = (typeof STACKS)[number];
 
 /**
@@ -18,13 +18,18 @@ export type Stack = (typeof STACKS)[number];
  * Each stack is run once per test process.
  */
 export function recordedStack(stack: Stack): Recorded[] {
-    const known = cache.get(stack);
+    return recordedFile(`Pulumi.${stack}.yaml`);
+}
+
+/** The same for any stack file, by a path from the project's root. */
+export function recordedFile(file: string): Recorded[] {
+    const known = cache.get(file);
     if (known) {
         return known;
     }
     const output = execFileSync(
         process.execPath,
-        ["-r", "ts-node/register/transpile-only", "test/support/record.ts", `Pulumi.${stack}.yaml`],
+        ["-r", "ts-node/register/transpile-only", "test/support/record.ts", file],
         {
             cwd: root,
             encoding: "utf8",
@@ -34,7 +39,7 @@ export function recordedStack(stack: Stack): Recorded[] {
         },
     );
     const recorded = JSON.parse(output) as Recorded[];
-    cache.set(stack, recorded);
+    cache.set(file, recorded);
     return recorded;
 }
 

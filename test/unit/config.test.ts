@@ -74,12 +74,22 @@ describe("stack configuration", () => {
         [
             "an unknown nested key",
             { "redis-master": { replicas: 2 } },
-            /dabaweb:redis-master\.replicas is an unknown key; known keys are storage/,
+            /dabaweb:redis-master\.replicas is an unknown key; known keys are bootstrap, storage/,
         ],
         [
             "an invalid quantity",
             { "redis-master": { storage: "1 gig" } },
             /dabaweb:redis-master\.storage is "1 gig"; must be a Kubernetes quantity/,
+        ],
+        [
+            "commits that wait for a slave where there is none",
+            { "mysql-master": { onNoReplica: "wait" }, "mysql-slave": { replicas: 0 } },
+            /dabaweb:mysql-master\.onNoReplica is "wait"; with mysql-slave\.replicas 0 every commit would wait for ever/,
+        ],
+        [
+            "an override that is no word",
+            { "redis-master": { bootstrap: "go on" } },
+            /dabaweb:redis-master\.bootstrap is "go on"; must be a word/,
         ],
         ["a missing key", { kubeContext: undefined }, /dabaweb:kubeContext is missing/],
         [

@@ -1,9 +1,10 @@
 import assert from "assert";
 import * as fs from "fs";
+import * as os from "os";
 import * as path from "path";
 
 import { quantityValue } from "../../components/quantity";
-import { at, ofType, Recorded, recordedStack, SECRET, Stack, STACKS } from "../support/program";
+import { at, ofType, Recorded, recordedFile, recordedStack, SECRET, Stack, STACKS } from "../support/program";
 
 interface Container {
     name: string;
@@ -28,7 +29,11 @@ const COUNTS: Record<Stack, Record<string, number>> = {
     dev: { "redis-master": 1, "redis-slave": 1, "mysql-master": 1, "mysql-slave": 1, dabacluster: 1 },
     prod: { "redis-master": 1, "redis-slave": 2, "mysql-master": 1, "mysql-slave": 2, dabacluster: 3 },
     e2e: { "redis-master": 1, "redis-slave": 2, "mysql-master": 1, "mysql-slave": 2, dabacluster: 3 },
+    kept: { "redis-master": 1, "redis-slave": 1, "mysql-master": 1, "mysql-slave": 1, dabacluster: 1 },
 };
+
+/** Those whose data outlives them. */
+const PROTECTED: readonly Stack[] = ["prod", "kept"];
 
 /** What `make up` may cost a laptop. */
 const DEV_MEMORY = 2.5 * 2 ** 30;
@@ -71,7 +76,7 @@ for (const stack of STACKS) {
             for (const claim of claims.values()) {
                 assert.strictEqual(
                     at(claim, "spec.storageClassName"),
-                    stack === "prod" ? "retained" : "standard",
+                    PROTECTED.includes(stack) ? "retained" : "standard",
                 );
             }
         });
@@ -83,7 +88,18 @@ for (const stack of STACKS) {
             ];
             assert.ok(guarded.length > 6);
             for (const resource of guarded) {
-                assert.strictEqual(resource.protect, stack === "prod", resource.name);
+                assert.strictEqual(resource.protect, PROTECTED.includes(stack), resource.name);
+            }
+        });
+
+        it("lets volumes and markers outlive the stack only where the stack says so", () => {
+            const kept = [
+                ...ofType(recorded, CLAIM).values(),
+                ...ofType(recorded, "kubernetes:core/v1:ConfigMap").values(),
+            ];
+            assert.ok(kept.length >= 6);
+            for (const resource of kept) {
+                assert.strictEqual(resource.retainOnDelete, PROTECTED.includes(stack), resource.name);
             }
         });
 
@@ -167,17 +183,18 @@ for (const stack of STACKS) {
             assert.ok(deployment?.dependsOn.some((urn) => urn.endsWith("::dabacluster-migrate")));
         });
 
+        it("tells a master's marker how many slaves there are and which override was used", () => {
+            for (const system of ["redis", "mysql"]) {
+                const marker = ofType(recorded, "kubernetes:core/v1:ConfigMap").get(`${system}-initialised`);
+                assert.strictEqual(at(marker, "data.slaves"), String(COUNTS[stack][`${system}-slave`]));
+                assert.strictEqual(at(marker, "data.bootstrap"), "");
+            }
+        });
+
         it("makes the markers after the masters", () => {
             for (const system of ["redis", "mysql"]) {
                 const marker = ofType(recorded, "kubernetes:core/v1:ConfigMap").get(`${system}-initialised`);
                 assert.ok(marker?.dependsOn.some((urn) => urn.endsWith(`StatefulSet::${system}-master`)));
-            }
-        });
-
-        it("puts nothing that the number of slaves decides into a master's template", () => {
-            for (const system of ["redis", "mysql"]) {
-                const master = ofType(recorded, STATEFUL_SET).get(`${system}-master`);
-                assert.doesNotMatch(JSON.stringify(at(master, "spec.template")), /slave|replica/i);
             }
         });
 
@@ -219,5 +236,29 @@ describe("the prod stack", function () {
     this.timeout(60_000);
     it("does not own its namespace", () => {
         assert.strictEqual(ofType(recordedStack("prod"), "kubernetes:core/v1:Namespace").size, 0);
+    });
+});
+
+describe("another number of slaves", function () {
+    this.timeout(60_000);
+    it("changes nothing in a master's template", () => {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "slaves-"));
+        try {
+            const more = path.join(folder, "Pulumi.dev.yaml");
+            const dev = fs.readFileSync(path.join(__dirname, "../../Pulumi.dev.yaml"), "utf8");
+            fs.writeFileSync(more, dev.replaceAll("-slave: { replicas: 1 }", "-slave: { replicas: 3 }"));
+            for (const name of ["redis-master", "mysql-master"]) {
+                const [few, many] = [recordedStack("dev"), recordedFile(more)].map((recorded) =>
+                    ofType(recorded, STATEFUL_SET).get(name),
+                );
+                assert.deepStrictEqual(many?.inputs, few?.inputs);
+            }
+            const [few, many] = [recordedStack("dev"), recordedFile(more)].map(
+                (recorded) => ofType(recorded, CLAIM).size,
+            );
+            assert.strictEqual(many, (few ?? 0) + 4);
+        } finally {
+            fs.rmSync(folder, { recursive: true });
+        }
     });
 });
