@@ -1,8 +1,4 @@
-import { readFileSync } from "fs";
-import * as path from "path";
-
-import { parse } from "yaml";
-
+import { readStackFile } from "../../operations/stack-file";
 import { command, CommandOptions, waitFor } from "./docker";
 
 /** Seconds that a pod, a slave or the page may take to come back after whatever a test did to it. */
@@ -24,15 +20,6 @@ interface PodObject {
     };
 }
 
-type Scalable = "redis-slave" | "mysql-slave" | "dabacluster";
-
-/** What the tests read of a stack file; the program has validated it. */
-type StackFile = {
-    "dabaweb:kubeContext": string;
-    "dabaweb:namespace": { name: string };
-    "dabaweb:publicUrl": string;
-} & Partial<Record<`dabaweb:${Scalable}`, { replicas?: number }>>;
-
 /** A deployed stack, reached the way an operator reaches it: kubectl, and the page's address. */
 export class System {
     readonly context: string;
@@ -42,19 +29,11 @@ export class System {
     readonly counts: Readonly<Record<string, number>>;
 
     constructor(readonly stack: string) {
-        const file = path.resolve(__dirname, `../../Pulumi.${stack}.yaml`);
-        const { config } = parse(readFileSync(file, "utf8")) as { config: StackFile };
-        this.context = config["dabaweb:kubeContext"];
-        this.namespace = config["dabaweb:namespace"].name;
-        this.url = config["dabaweb:publicUrl"];
-        const replicas = (workload: Scalable) => config[`dabaweb:${workload}`]?.replicas ?? 1;
-        this.counts = {
-            "redis-master": 1,
-            "redis-slave": replicas("redis-slave"),
-            "mysql-master": 1,
-            "mysql-slave": replicas("mysql-slave"),
-            dabacluster: replicas("dabacluster"),
-        };
+        const deployed = readStackFile(stack);
+        this.context = deployed.context;
+        this.namespace = deployed.namespace;
+        this.url = deployed.url;
+        this.counts = deployed.counts;
     }
 
     /** Names of the pods of a StatefulSet. */
@@ -113,9 +92,17 @@ export class System {
             }));
     }
 
-    /** Waits until every workload has exactly its pods and all of them are ready. */
+    /**
+     * Waits until every workload has exactly its pods, of its newest revision, and all of them are ready. `pulumi up` may
+     * return before the last pods of a StatefulSet were replaced (https://github.com/pulumi/pulumi-kubernetes/issues/3329,
+     * fixed in 4.26.0).
+     */
     async ready(): Promise<void> {
         for (const [workload, count] of Object.entries(this.counts)) {
+            const object = `${workload === "dabacluster" ? "deployment" : "statefulset"}/${workload}`;
+            await this.kubectl(["rollout", "status", object, `--timeout=${RECOVERY_SECONDS}s`], {
+                timeoutSeconds: RECOVERY_SECONDS + 10,
+            });
             await waitFor(`${count} ready pods of ${workload}`, RECOVERY_SECONDS, async () => {
                 const pods = await this.get(workload);
                 return pods.length === count && pods.every((pod) => pod.ready);

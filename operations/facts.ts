@@ -1,0 +1,312 @@
+/** What kubectl and the pods answer, as plain facts. Nothing here asks anybody. */
+import { DeployedStack } from "./stack-file";
+
+/** What `/opt/dabaweb/bin/status` tells in a pod; every text may be empty. */
+export interface PodStatus {
+    readonly role: string;
+    readonly identity: string;
+    /** Executed GTID set, or replication offset. */
+    readonly position: string;
+    /** Age of a slave's data in seconds. */
+    readonly stale: number | undefined;
+    /** Used percent of the volume. */
+    readonly volume: number | undefined;
+    readonly replication: string;
+    readonly waiting: string;
+}
+
+/** How a container ended the last time. */
+export interface Termination {
+    readonly container: string;
+    readonly reason: string;
+    readonly exitCode: number;
+    readonly at: string;
+    /** The last line of its log. */
+    readonly words: string;
+}
+
+export interface Pod {
+    readonly name: string;
+    /** For example mysql-slave. */
+    readonly workload: string;
+    /** redis, mysql or dabacluster. */
+    readonly system: string;
+    readonly role: string;
+    readonly ready: boolean;
+    /** Why it is not ready; empty when it is. */
+    readonly why: string;
+    /** When its grace period ends or has ended; undefined unless it is being deleted. */
+    readonly deletedBy: string | undefined;
+    readonly failed: boolean;
+    readonly restarts: number;
+    readonly termination: Termination | undefined;
+    readonly image: string;
+    readonly node: string;
+    /** Seconds that its data may be old while it serves, as its environment says. */
+    readonly maxStale: number | undefined;
+    /** A running container that has the status command. */
+    readonly answering: string | undefined;
+    /** What that command told, or why it did not. */
+    readonly status: PodStatus | Error | undefined;
+}
+
+export interface Claim {
+    readonly name: string;
+    readonly phase: string;
+    /** What its last event says. */
+    readonly said: string;
+}
+
+export interface Facts {
+    readonly stack: DeployedStack;
+    /** When they were read. */
+    readonly at: Date;
+    readonly pods: readonly Pod[];
+    readonly claims: readonly Claim[];
+    readonly configMaps: readonly string[];
+    /** Kinds that could not be read, as Kubernetes calls them. */
+    readonly unread: readonly string[];
+}
+
+interface Terminated {
+    reason?: string;
+    exitCode: number;
+    message?: string;
+    finishedAt?: string;
+}
+
+interface ContainerStatus {
+    name: string;
+    image?: string;
+    restartCount: number;
+    state?: {
+        waiting?: { reason?: string; message?: string };
+        running?: object;
+        terminated?: Terminated;
+    };
+    lastState?: { terminated?: Terminated };
+}
+
+interface KubeObject {
+    kind: string;
+    metadata: {
+        name: string;
+        uid?: string;
+        labels?: Record<string, string>;
+        deletionTimestamp?: string;
+    };
+}
+
+interface PodObject extends KubeObject {
+    spec: {
+        nodeName?: string;
+        containers: { name: string; image: string; env?: { name: string; value?: string }[] }[];
+    };
+    status: {
+        phase?: string;
+        reason?: string;
+        message?: string;
+        conditions?: { type: string; status: string; reason?: string; message?: string }[];
+        initContainerStatuses?: ContainerStatus[];
+        containerStatuses?: ContainerStatus[];
+    };
+}
+
+interface ClaimObject extends KubeObject {
+    status?: { phase?: string };
+}
+
+interface EventObject extends KubeObject {
+    involvedObject: { kind?: string; name?: string; uid?: string };
+    reason?: string;
+    message?: string;
+    lastTimestamp?: string | null;
+    eventTime?: string | null;
+    series?: { lastObservedTime?: string };
+}
+
+const NAME = "app.kubernetes.io/name";
+const PART_OF = "app.kubernetes.io/part-of";
+const ENGINES = ["redis", "mysql"];
+
+/** The facts in the answer to `kubectl get pods,persistentvolumeclaims,configmaps,events -o json`. */
+export function parseObjects(
+    stack: DeployedStack,
+    answer: { items: readonly KubeObject[] },
+    at: Date,
+    unread: readonly string[] = [],
+): Facts {
+    const of = <T extends KubeObject>(kind: string) =>
+        answer.items.filter((item) => item.kind === kind) as unknown as T[];
+    const events = of<EventObject>("Event").sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
+    const pods = of<PodObject>("Pod").filter((pod) => pod.metadata.labels?.[PART_OF] !== undefined);
+    const done = new Set(pods.filter((pod) => pod.status.phase === "Succeeded").map(jobOf));
+    return {
+        stack,
+        at,
+        unread,
+        pods: pods
+            // A Job leaves its pods behind: once one has done the work, the others' failures are the past.
+            .filter((pod) => !done.has(jobOf(pod) ?? pod.metadata.name))
+            .map((pod) => podFacts(pod, events))
+            .sort((a, b) => order(a) - order(b) || a.name.localeCompare(b.name)),
+        claims: of<ClaimObject>("PersistentVolumeClaim").map((claim) => ({
+            name: claim.metadata.name,
+            phase: claim.status?.phase ?? "unknown",
+            said: oneLine(events.filter(concerns(claim)).at(-1)?.message ?? ""),
+        })),
+        configMaps: of("ConfigMap").map((each) => each.metadata.name),
+    };
+}
+
+/** The lines `key: value` of the status command. */
+export function parseStatus(text: string): PodStatus {
+    const values = new Map(
+        text
+            .split("\n")
+            .map((line) => /^([a-z]+): ?(.*)$/.exec(line))
+            .filter((match) => match !== null)
+            .map(([, key, value]) => [key ?? "", (value ?? "").trim()]),
+    );
+    const number = (key: string) => {
+        const match = /^\d+(\.\d+)?/.exec(values.get(key) ?? "");
+        return match === null ? undefined : Number(match[0]);
+    };
+    return {
+        role: values.get("role") ?? "",
+        identity: values.get("identity") ?? "",
+        position: values.get("position") ?? "",
+        stale: number("stale"),
+        volume: number("volume"),
+        replication: values.get("replication") ?? "",
+        waiting: values.get("waiting") ?? "",
+    };
+}
+
+/** A pod with the answer of its status command; what it waits for is fresher there than in an event. */
+export function withStatus(pod: Pod, status: PodStatus | Error): Pod {
+    const waiting = status instanceof Error ? "" : status.waiting;
+    return { ...pod, status, why: pod.ready || waiting === "" ? pod.why : `waiting: ${waiting}` };
+}
+
+/** The status of a pod that told one. */
+export function told(pod: Pod | undefined): PodStatus | undefined {
+    return pod?.status instanceof Error ? undefined : pod?.status;
+}
+
+function podFacts(pod: PodObject, events: readonly EventObject[]): Pod {
+    const { metadata, spec, status } = pod;
+    const workload = workloadOf(pod);
+    const containers = containersOf(pod);
+    const system = metadata.labels?.[PART_OF] ?? "";
+    const ready = (status.conditions ?? []).some((c) => c.type === "Ready" && c.status === "True");
+    const main = spec.containers[0];
+    const maxStale = Number(main?.env?.find((each) => each.name === "MAX_STALE_SECONDS")?.value);
+    return {
+        name: metadata.name,
+        workload,
+        system,
+        role: /-(master|slave|migrate)$/.exec(workload)?.[1] ?? "web",
+        ready,
+        why: ready ? "" : whyNotReady(pod, events.filter(concerns(pod))),
+        deletedBy: metadata.deletionTimestamp,
+        failed: status.phase === "Failed",
+        restarts: containers.reduce((sum, { restartCount }) => sum + restartCount, 0),
+        termination: lastTermination(pod),
+        image: main?.image ?? "",
+        node: spec.nodeName ?? "",
+        maxStale: Number.isFinite(maxStale) ? maxStale : undefined,
+        answering: ENGINES.includes(system)
+            ? containers.filter(({ state }) => state?.running !== undefined).at(-1)?.name
+            : undefined,
+        status: undefined,
+    };
+}
+
+/** From the most telling to the least. */
+function whyNotReady(pod: PodObject, events: readonly EventObject[]): string {
+    const { metadata, status } = pod;
+    if (metadata.deletionTimestamp !== undefined) {
+        return "it is being deleted";
+    }
+    if (status.phase === "Failed") {
+        return oneLine(
+            `${status.reason ?? "failed"}: ${status.message ?? lastTermination(pod)?.words ?? ""}`,
+        );
+    }
+    const condition = (type: string) =>
+        status.conditions?.find((each) => each.type === type && each.status !== "True");
+    const unscheduled = condition("PodScheduled");
+    if (unscheduled !== undefined) {
+        return oneLine(`${unscheduled.reason}: ${unscheduled.message}`);
+    }
+    // A container that did not begin yet waits for the others, which is not a reason.
+    const waiting = containersOf(pod).find(
+        ({ state }) => !["", "PodInitializing", "ContainerCreating"].includes(state?.waiting?.reason ?? ""),
+    );
+    if (waiting !== undefined) {
+        const { reason, message } = waiting.state?.waiting ?? {};
+        const end = lastTermination(pod);
+        const words = end?.container === waiting.name ? end.words : "";
+        return oneLine(`${waiting.name}: ${reason}: ${words || message || ""}`);
+    }
+    const telling = events
+        .filter(({ reason = "", message = "" }) =>
+            reason === "Unhealthy" ? message.startsWith("Readiness probe") : reason.startsWith("Failed"),
+        )
+        .at(-1);
+    const words = telling?.message?.replace(/^Readiness probe (failed|errored)[^:]*: /, "");
+    const unready = condition("Ready");
+    return oneLine(words ?? unready?.message ?? unready?.reason ?? status.phase ?? "unknown");
+}
+
+function lastTermination({ status }: PodObject): Termination | undefined {
+    const ends = ({ name, state, lastState }: ContainerStatus) =>
+        [state?.terminated, lastState?.terminated]
+            .filter((each) => each !== undefined)
+            .map((each) => ({
+                container: name,
+                reason: each.reason ?? "",
+                exitCode: each.exitCode,
+                at: each.finishedAt ?? "",
+                words: (each.message ?? "").trim().split("\n").at(-1)?.trim() ?? "",
+            }));
+    // An init container that ends has done its work.
+    const initial = (status.initContainerStatuses ?? [])
+        .flatMap(ends)
+        .filter(({ exitCode }) => exitCode !== 0);
+    return [...initial, ...(status.containerStatuses ?? []).flatMap(ends)]
+        .sort((a, b) => a.at.localeCompare(b.at))
+        .at(-1);
+}
+
+function containersOf({ status }: PodObject): readonly ContainerStatus[] {
+    return [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+}
+
+function concerns(object: KubeObject) {
+    return ({ involvedObject }: EventObject) =>
+        involvedObject.uid !== undefined && involvedObject.uid === object.metadata.uid;
+}
+
+function timeOf({ series, lastTimestamp, eventTime }: EventObject): string {
+    return series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? "";
+}
+
+function workloadOf({ metadata }: PodObject): string {
+    return metadata.labels?.[NAME] ?? metadata.name;
+}
+
+function jobOf({ metadata }: PodObject): string | undefined {
+    return metadata.labels?.["batch.kubernetes.io/job-name"];
+}
+
+/** The way of a request, from the data to the page. */
+function order({ system, role }: Pod): number {
+    const systems = ["redis", "mysql", "dabacluster"];
+    return systems.indexOf(system) * 10 + ["master", "slave", "migrate", "web"].indexOf(role);
+}
+
+export function oneLine(text: string): string {
+    return text.replace(/\s+/g, " ").trim();
+}

@@ -1,0 +1,111 @@
+/**
+ * The state of a deployed stack in one table, and what is wrong in words: `status.ts STACK [--json]`. Exit code 0 when
+ * all is well, else 1. It reads; it changes nothing. `make status` calls it with the local environment's variables.
+ */
+import { execFile } from "child_process";
+import { setTimeout as pause } from "timers/promises";
+
+import { Facts, oneLine, parseObjects, parseStatus, Pod, PodStatus, withStatus } from "./facts";
+import { judge, positionsDiffer } from "./judge";
+import { render, renderJson } from "./render";
+import { DeployedStack, readStackFile, Refusal } from "./stack-file";
+
+/** A cluster that takes longer counts as unreachable; kubectl asks it several times, each with a limit of its own. */
+const GET_MS = 30_000;
+const REQUEST = "--request-timeout=10s";
+
+/** For one pod; all are asked at once. */
+const EXEC_MS = 10_000;
+
+/** Until replication must have brought what it had not brought yet: the heartbeat's second, and some. */
+const SECOND_LOOK_MS = 3_000;
+
+interface Answer {
+    readonly ok: boolean;
+    readonly stdout: string;
+    readonly stderr: string;
+}
+
+/**
+ * What a stack's pods are like, and what is wrong, one sentence each.
+ *
+ * @throws Refusal where the stack file or the cluster does not answer.
+ */
+export async function look(stack: string): Promise<{ facts: Facts; problems: readonly string[] }> {
+    const deployed = readStackFile(stack);
+    let earlier: Facts | undefined;
+    let facts = await ask(deployed);
+    if (positionsDiffer(facts)) {
+        earlier = facts;
+        await pause(SECOND_LOOK_MS);
+        facts = await ask(deployed);
+    }
+    return { facts, problems: judge(facts, earlier) };
+}
+
+/** Prints the state of a stack and returns the exit code. */
+export async function status(stack: string, json: boolean): Promise<number> {
+    const { facts, problems } = await look(stack);
+    process.stdout.write(`${json ? renderJson(facts, problems) : render(facts, problems)}\n`);
+    return problems.length === 0 ? 0 : 1;
+}
+
+async function ask(stack: DeployedStack): Promise<Facts> {
+    const kinds = "pods,persistentvolumeclaims,configmaps,events";
+    const answer = await kubectl(stack, ["get", kinds, "-o", "json", REQUEST], GET_MS);
+    const unread = [...answer.stderr.matchAll(/cannot list resource "(\w+)"/g)].map(([, kind]) => kind ?? "");
+    if (answer.stdout === "" || (!answer.ok && unread.length === 0)) {
+        throw new Refusal(
+            `The cluster of context ${stack.context} (KUBECONFIG ${process.env.KUBECONFIG ?? "unset"}) does not answer: ` +
+                `${oneLine(answer.stderr.trim().split("\n").at(-1) ?? "")}; check kubeContext in ` +
+                `Pulumi.${stack.stack}.yaml and the kubeconfig, or run \`make local-up\`.`,
+        );
+    }
+    const objects = JSON.parse(answer.stdout) as Parameters<typeof parseObjects>[1];
+    const facts = parseObjects(stack, objects, new Date(), unread);
+    const pods = await Promise.all(
+        facts.pods.map(async (pod) =>
+            pod.answering === undefined ? pod : withStatus(pod, await askPod(stack, pod, pod.answering)),
+        ),
+    );
+    return { ...facts, pods };
+}
+
+async function askPod(stack: DeployedStack, pod: Pod, container: string): Promise<PodStatus | Error> {
+    const args = ["exec", pod.name, "-c", container, "--", "/opt/dabaweb/bin/status"];
+    const { ok, stdout, stderr } = await kubectl(stack, args, EXEC_MS);
+    return ok ? parseStatus(stdout) : new Error(oneLine(stderr) || "it gave no answer");
+}
+
+function kubectl(stack: DeployedStack, args: readonly string[], timeout: number): Promise<Answer> {
+    const all = ["--context", stack.context, "--namespace", stack.namespace, ...args];
+    // Large enough for the objects of any namespace; the default of 1 MiB is not.
+    const options = { timeout, killSignal: "SIGKILL", maxBuffer: 256 * 2 ** 20 } as const;
+    return new Promise((resolve, reject) => {
+        const child = execFile("kubectl", all, options, (error, stdout, stderr) => {
+            if (error?.code === "ENOENT") {
+                reject(
+                    new Refusal(
+                        "kubectl is not on PATH; install it, or take the local one with `make local-up`.",
+                    ),
+                );
+                return;
+            }
+            const late = error?.killed === true ? `no answer within ${timeout / 1000} s` : "";
+            resolve({ ok: error === null, stdout, stderr: late || stderr });
+        });
+        // Without credentials kubectl asks for a user name, and would wait for it.
+        child.stdin?.end();
+    });
+}
+
+if (require.main === module) {
+    const [stack = "dev", ...options] = process.argv.slice(2);
+    status(stack, options.includes("--json")).then(
+        (code) => (process.exitCode = code),
+        (error: unknown) => {
+            console.error(error instanceof Refusal ? error.message : error);
+            process.exitCode = 1;
+        },
+    );
+}

@@ -1,0 +1,84 @@
+import assert from "assert";
+import { spawnSync } from "child_process";
+import { readFileSync } from "fs";
+
+import { forStack, parseRunbook } from "../support/runbook";
+
+const PAGE = readFileSync("docs/runbook.md", "utf8");
+const BLOCKS = parseRunbook(PAGE);
+
+describe("the runbook", () => {
+    it("is parsed into blocks with mark, reason, commands and what they print", () => {
+        const page =
+            "## One\n\n<!-- run -->\n\n```sh\nmake a\n# prints: b: c\n# prints: d\nmake e\n```\n\n" +
+            "## Two\n\n<!-- shown: it deletes -->\n\n```sh\nrm x\n```\n\n```yaml\na: 1\n```\n\n```sh\nls\n```\n";
+        assert.deepStrictEqual(parseRunbook(page), [
+            {
+                heading: "One",
+                mark: "run",
+                reason: "",
+                commands: [
+                    { line: "make a", prints: ["b: c", "d"] },
+                    { line: "make e", prints: [] },
+                ],
+            },
+            {
+                heading: "Two",
+                mark: "shown",
+                reason: "it deletes",
+                commands: [{ line: "rm x", prints: [] }],
+            },
+            { heading: "Two", mark: "", reason: "", commands: [{ line: "ls", prints: [] }] },
+        ]);
+    });
+
+    it("says of every block whether it is run, or why it is only shown", () => {
+        const all = PAGE.match(/^```sh$/gm)?.length;
+        assert.strictEqual(BLOCKS.length, all);
+        BLOCKS.forEach(({ heading, mark, reason, commands }) => {
+            const first = `${heading}: ${commands[0]?.line}`;
+            assert.ok(mark === "run" ? reason === "" : mark === "shown" && reason !== "", first);
+        });
+        assert.ok(BLOCKS.filter(({ mark }) => mark === "run").length >= 15);
+    });
+
+    it("runs nothing that ends the stack, its masters' data or another one's work", () => {
+        const dangerous =
+            /destroy|make (down|up|local)|cancel|unprotect|--replace|refresh|--force|taint|PURGE|master-0 --wait=false/;
+        const lines = BLOCKS.filter(({ mark }) => mark === "run").flatMap(({ commands }) => commands);
+        assert.deepStrictEqual(
+            lines.filter(({ line }) => dangerous.test(line)),
+            [],
+        );
+    });
+
+    it("has commands that a shell understands, each for the stack dev", () => {
+        for (const { line } of BLOCKS.flatMap(({ commands }) => commands)) {
+            const { status, stderr } = spawnSync("bash", ["-n", "-c", line], { encoding: "utf8" });
+            assert.strictEqual(status, 0, `${line}: ${stderr}`);
+            const e2e = forStack(line, {
+                stack: "e2e",
+                namespace: "dabaweb-e2e",
+                url: "http://localhost:32001",
+            });
+            assert.ok(!/\bdev\b(?!\/)/.test(e2e.replaceAll(/urn:\S+/g, "")), e2e);
+            assert.ok(!line.startsWith("#"), `${line}: only "# prints: " is a remark`);
+        }
+    });
+
+    it("has the sections that other places send their readers to", () => {
+        const headings = [...PAGE.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
+        const read = (file: string) => readFileSync(file, "utf8");
+        // Sentences go over several lines: in the source as strings that are put together.
+        const judge = read("operations/judge.ts").replace(/`\s*\+\s*`/g, "");
+        const named = [
+            ...judge.matchAll(/see "([^"]+)"/g),
+            ...PAGE.replace(/\s+/g, " ").matchAll(/(?:"|, ")([A-Z][a-z]*[^"|]{3,40})"/g),
+        ].map(([, title]) => title);
+        assert.ok(named.length > 10, `only ${named.length} sections are named`);
+        assert.deepStrictEqual(
+            named.filter((title) => !headings.includes(title)),
+            [],
+        );
+    });
+});

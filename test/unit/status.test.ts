@@ -1,0 +1,671 @@
+import assert from "assert";
+import { spawnSync } from "child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import * as path from "path";
+
+import { Facts, parseObjects, parseStatus, Pod, withStatus } from "../../operations/facts";
+import { judge, positionsDiffer } from "../../operations/judge";
+import { lacks, shortened } from "../../operations/position";
+import { render, renderJson, shortImage } from "../../operations/render";
+import { parseStackFile, readStackFile } from "../../operations/stack-file";
+
+const ID = "0f9f4b3e-8d0e-4c52-9a77-1f7b60b6b7a1";
+const OTHER = "b7b1c1f0-3f6d-4a7c-8b52-5f3b3f6f0a11";
+const UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+const NOW = new Date("2026-03-01T12:00:00Z");
+
+type Change = Record<string, unknown>;
+
+/** A ready pod as `kubectl get -o json` gives it. */
+function podObject(name: string, workload: string, status: Change = {}, metadata: Change = {}) {
+    const system = workload.replace(/-.*/, "");
+    const container = system === "dabacluster" ? "dabaweb" : system;
+    return {
+        kind: "Pod",
+        metadata: {
+            name,
+            uid: `uid-${name}`,
+            labels: { "app.kubernetes.io/name": workload, "app.kubernetes.io/part-of": system },
+            ...metadata,
+        },
+        spec: {
+            nodeName: "node-1",
+            containers: [
+                {
+                    name: container,
+                    image: `localhost:5001/dabaweb/dev/${workload}:0123456789abcdef`,
+                    env: workload.endsWith("-slave") ? [{ name: "MAX_STALE_SECONDS", value: "30" }] : [],
+                },
+            ],
+        },
+        status: {
+            phase: "Running",
+            conditions: [{ type: "Ready", status: "True" }],
+            containerStatuses: [{ name: container, restartCount: 0, state: { running: {} } }],
+            ...status,
+        },
+    };
+}
+
+const UNREADY = {
+    conditions: [{ type: "Ready", status: "False", message: "containers with unready status" }],
+};
+
+function event(kind: string, uid: string, reason: string, message: string, lastTimestamp: string) {
+    return {
+        kind: "Event",
+        metadata: { name: "event" },
+        involvedObject: { kind, uid },
+        reason,
+        message,
+        lastTimestamp,
+    };
+}
+
+const WORKLOADS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave"];
+
+/** Everything that the stack dev has when all is well. */
+function objects(changed: Readonly<Record<string, object | undefined>> = {}, more: readonly object[] = []) {
+    const all: Record<string, object | undefined> = {
+        "dabacluster-x-y": podObject("dabacluster-x-y", "dabacluster"),
+        ...Object.fromEntries(WORKLOADS.map((each) => [`${each}-0`, podObject(`${each}-0`, each)])),
+        ...Object.fromEntries(
+            WORKLOADS.map((each) => [
+                `data-${each}-0`,
+                {
+                    kind: "PersistentVolumeClaim",
+                    metadata: { name: `data-${each}-0`, uid: `uid-data-${each}-0` },
+                    status: { phase: "Bound" },
+                },
+            ]),
+        ),
+        "redis-initialised": { kind: "ConfigMap", metadata: { name: "redis-initialised" } },
+        "mysql-initialised": { kind: "ConfigMap", metadata: { name: "mysql-initialised" } },
+        ...changed,
+    };
+    const items = [...Object.values(all).filter((each) => each !== undefined), ...more];
+    return { items: items as Parameters<typeof parseObjects>[1]["items"] };
+}
+
+const REPLICATION = {
+    redis: {
+        master: "asynchronous, slaves: 1 (10.244.0.7 online 0 s ago)",
+        slave: "link to redis-master:6379 up, last heard 0 s ago",
+    },
+    mysql: {
+        master: "semi-sync on, wait, 1 slaves acknowledge, 1 attached, 0 commits wait",
+        slave: "from mysql-master:3306, receiver ON, applier ON",
+    },
+};
+
+/** What the pods of the stack dev tell when all is well, as lines of the status command. */
+function statusLines(pod: string, changed: Readonly<Record<string, string>> = {}): string {
+    const [system, role] = pod.split("-") as ["redis" | "mysql", "master" | "slave"];
+    const values = {
+        role,
+        identity: ID,
+        position: system === "redis" ? "5000" : `${UUID}:1-123`,
+        stale: role === "slave" ? "0.8" : "",
+        volume: "12%",
+        replication: REPLICATION[system][role],
+        waiting: "",
+        ...changed,
+    };
+    return Object.entries(values)
+        .map(([key, value]) => `${key}: ${value}\n`)
+        .join("");
+}
+
+const dev = readStackFile("dev");
+
+function facts(
+    answer = objects(),
+    statuses: Readonly<Record<string, Readonly<Record<string, string>> | Error>> = {},
+    unread: string[] = [],
+): Facts {
+    const parsed = parseObjects(dev, answer, NOW, unread);
+    const tell = (pod: Pod) => {
+        const status = statuses[pod.name];
+        return status instanceof Error ? status : parseStatus(statusLines(pod.name, status));
+    };
+    const pods = parsed.pods.map((pod) => (pod.answering === undefined ? pod : withStatus(pod, tell(pod))));
+    return { ...parsed, pods };
+}
+
+function podOf(answer: ReturnType<typeof objects>, name: string): Pod {
+    const pod = facts(answer).pods.find((each) => each.name === name);
+    assert.ok(pod, `no pod ${name}`);
+    return pod;
+}
+
+describe("status: the stack file", () => {
+    it("gives context, namespace, address and counts, with the defaults of the program", () => {
+        assert.deepStrictEqual(readStackFile("e2e"), {
+            stack: "e2e",
+            context: "kind-dabaweb",
+            namespace: "dabaweb-e2e",
+            url: "http://localhost:32001",
+            counts: {
+                "redis-master": 1,
+                "redis-slave": 2,
+                "mysql-master": 1,
+                "mysql-slave": 2,
+                dabacluster: 3,
+            },
+        });
+        const bare = "config:\n  dabaweb:kubeContext: here\n  dabaweb:namespace: { name: there }\n";
+        assert.strictEqual(parseStackFile("bare", bare).counts["redis-slave"], 1);
+    });
+
+    it("refuses a stack without a file, or a file that does not say where it lives, in a sentence", () => {
+        assert.throws(
+            () => readStackFile("nowhere"),
+            /STACK is "nowhere", and there is no Pulumi.nowhere.yaml/,
+        );
+        assert.throws(() => readStackFile("../x"), /STACK is "\.\.\/x"/);
+        assert.throws(
+            () => parseStackFile("x", "config: {}"),
+            /lacks dabaweb:kubeContext and dabaweb:namespace/,
+        );
+        assert.throws(() => parseStackFile("x", ""), /Pulumi.x.yaml lacks dabaweb:kubeContext/);
+    });
+});
+
+describe("status: what the cluster answers", () => {
+    it("orders the pods from the data to the page", () => {
+        assert.deepStrictEqual(
+            facts().pods.map(({ name, role }) => `${name} ${role}`),
+            [
+                "redis-master-0 master",
+                "redis-slave-0 slave",
+                "mysql-master-0 master",
+                "mysql-slave-0 slave",
+                "dabacluster-x-y web",
+            ],
+        );
+    });
+
+    const readinessEvents = [
+        event("Pod", "uid-redis-slave-0", "Unhealthy", "Liveness probe failed: x", "2026-03-01T11:59:59Z"),
+        event(
+            "Pod",
+            "uid-redis-slave-0",
+            "Unhealthy",
+            "Readiness probe failed: new\nwords",
+            "2026-03-01T11:59:58Z",
+        ),
+        event("Pod", "uid-redis-slave-0", "Unhealthy", "Readiness probe failed: old", "2026-03-01T11:00:00Z"),
+        event("Pod", "uid-of-before", "Unhealthy", "Readiness probe failed: other", "2026-03-01T11:59:59Z"),
+    ];
+    const waiting = (reason: string, message?: string, lastState = {}) => ({
+        ...UNREADY,
+        containerStatuses: [
+            { name: "redis", restartCount: 3, state: { waiting: { reason, message } }, lastState },
+        ],
+    });
+    const words = { terminated: { exitCode: 1, reason: "Error", message: "first\nPOD_IP is ''\n" } };
+    const reasons: [string, Change, object[], string][] = [
+        ["the readiness probe's last message", UNREADY, readinessEvents, "new words"],
+        [
+            "an image that cannot be pulled",
+            waiting("ImagePullBackOff", 'Back-off pulling image "x"'),
+            [],
+            'redis: ImagePullBackOff: Back-off pulling image "x"',
+        ],
+        [
+            "a crash loop by the container's last words",
+            waiting("CrashLoopBackOff", "back-off 40s", words),
+            [],
+            "redis: CrashLoopBackOff: POD_IP is ''",
+        ],
+        [
+            "a volume that cannot be mounted",
+            { ...UNREADY, containerStatuses: [] },
+            [event("Pod", "uid-redis-slave-0", "FailedMount", "no secret", "2026-03-01T11:59:58Z")],
+            "no secret",
+        ],
+        [
+            "a pod that no node takes",
+            {
+                phase: "Pending",
+                conditions: [
+                    { type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/1 nodes" },
+                ],
+                containerStatuses: undefined,
+            },
+            [],
+            "Unschedulable: 0/1 nodes",
+        ],
+        [
+            "the condition while an init container works",
+            {
+                ...UNREADY,
+                initContainerStatuses: [{ name: "seed", restartCount: 0, state: { running: {} } }],
+                containerStatuses: [
+                    { name: "redis", restartCount: 0, state: { waiting: { reason: "PodInitializing" } } },
+                ],
+            },
+            [],
+            "containers with unready status",
+        ],
+        ["the condition where nothing else is known", UNREADY, [], "containers with unready status"],
+        [
+            "an evicted pod",
+            { ...UNREADY, phase: "Failed", reason: "Evicted", message: "low on memory" },
+            [],
+            "Evicted: low on memory",
+        ],
+    ];
+    for (const [what, change, events, why] of reasons) {
+        it(`says why a pod is not ready: ${what}`, () => {
+            const pod = podObject("redis-slave-0", "redis-slave", change);
+            const parsed = parseObjects(dev, objects({ "redis-slave-0": pod }, events), NOW);
+            assert.strictEqual(parsed.pods.find(({ name }) => name === "redis-slave-0")?.why, why);
+        });
+    }
+
+    it("prefers what the pod itself waits for to an event", () => {
+        const pod = podObject("redis-slave-0", "redis-slave", UNREADY);
+        const all = facts(objects({ "redis-slave-0": pod }, readinessEvents), {
+            "redis-slave-0": { waiting: "no data yet" },
+        });
+        assert.strictEqual(all.pods[1]?.why, "waiting: no data yet");
+    });
+
+    it("asks a pod in the container that runs, also while it is seeded", () => {
+        const seeding = podObject("mysql-slave-0", "mysql-slave", {
+            ...UNREADY,
+            initContainerStatuses: [{ name: "seed", restartCount: 0, state: { running: {} } }],
+            containerStatuses: [
+                { name: "mysql", restartCount: 0, state: { waiting: { reason: "PodInitializing" } } },
+            ],
+        });
+        assert.strictEqual(podOf(objects({ "mysql-slave-0": seeding }), "mysql-slave-0").answering, "seed");
+        assert.strictEqual(podOf(objects(), "mysql-slave-0").answering, "mysql");
+        assert.strictEqual(podOf(objects(), "dabacluster-x-y").answering, undefined);
+    });
+
+    it("tells the last termination with the last line of its log, not the end of a seed that did its work", () => {
+        const at = (finishedAt: string, message: string, exitCode = 137, reason = "OOMKilled") => ({
+            terminated: { exitCode, reason, message, finishedAt },
+        });
+        const pod = podObject("mysql-slave-0", "mysql-slave", {
+            initContainerStatuses: [
+                {
+                    name: "seed",
+                    restartCount: 0,
+                    state: at("2026-03-01T11:00:00Z", "cloned", 0, "Completed"),
+                },
+            ],
+            containerStatuses: [
+                {
+                    name: "mysql",
+                    restartCount: 2,
+                    state: { running: {} },
+                    lastState: at("2026-03-01T10:00:00Z", "one\ntwo\n"),
+                },
+            ],
+        });
+        const { termination, restarts } = podOf(objects({ "mysql-slave-0": pod }), "mysql-slave-0");
+        assert.deepStrictEqual(termination, {
+            container: "mysql",
+            reason: "OOMKilled",
+            exitCode: 137,
+            at: "2026-03-01T10:00:00Z",
+            words: "two",
+        });
+        assert.strictEqual(restarts, 2);
+    });
+
+    it("forgets the failed pods of a migration once one succeeded", () => {
+        const job = (name: string, phase: string) => ({
+            [name]: podObject(
+                name,
+                "dabacluster-migrate",
+                { ...UNREADY, phase },
+                {
+                    labels: {
+                        "app.kubernetes.io/name": "dabacluster-migrate",
+                        "app.kubernetes.io/part-of": "dabacluster",
+                        "batch.kubernetes.io/job-name": "migrate-1",
+                    },
+                },
+            ),
+        });
+        const shown = facts(objects(job("migrate-a", "Failed"))).pods.map(({ name }) => name);
+        assert.ok(shown.includes("migrate-a"));
+        const gone = facts(objects({ ...job("migrate-a", "Failed"), ...job("migrate-b", "Succeeded") }));
+        assert.ok(!gone.pods.some(({ name }) => name.startsWith("migrate-")));
+    });
+
+    it("reads the status lines, of which every value may be empty", () => {
+        assert.deepStrictEqual(parseStatus(statusLines("mysql-slave-0")), {
+            role: "slave",
+            identity: ID,
+            position: `${UUID}:1-123`,
+            stale: 0.8,
+            volume: 12,
+            replication: REPLICATION.mysql.slave,
+            waiting: "",
+        });
+        const empty = parseStatus(
+            "role:\nidentity: \nposition: \nstale: \nvolume: \nreplication: \nwaiting: a: b\n",
+        );
+        assert.deepStrictEqual(empty, {
+            role: "",
+            identity: "",
+            position: "",
+            stale: undefined,
+            volume: undefined,
+            replication: "",
+            waiting: "a: b",
+        });
+    });
+});
+
+describe("status: positions", () => {
+    const cases: [string, string, string, string][] = [
+        ["equal sets", `${UUID}:1-5`, `${UUID}:1-5`, ""],
+        ["the end", `${UUID}:1-5`, `${UUID}:1-9`, `4 transactions (${UUID}:6-9)`],
+        ["a hole", `${UUID}:1-3:5-9`, `${UUID}:1-9`, `1 transaction (${UUID}:4)`],
+        ["another source", `${UUID}:1-5`, `${UUID}:1-5,${ID}:1-2`, `2 transactions (${ID}:1-2)`],
+        ["more than the other", `${UUID}:1-9, ${ID}:1`, `${UUID}:1-5`, ""],
+        ["a tag", `${UUID}:1-5:job:1-2`, `${UUID}:1-5:job:1-3`, `1 transaction (${UUID}:job:3)`],
+        ["intervals that cut both ends", `${UUID}:1-2:8-20`, `${UUID}:1-10`, `5 transactions (${UUID}:3-7)`],
+        ["offsets", "100", "250", "150 bytes"],
+        ["a larger offset", "250", "100", ""],
+        ["an unknown position", "", `${UUID}:1-5`, ""],
+        ["an unknown other", `${UUID}:1-5`, "", ""],
+    ];
+    for (const [what, position, other, missing] of cases) {
+        it(`says what one lacks of another: ${what}`, () =>
+            assert.strictEqual(lacks(position, other), missing));
+    }
+
+    it("shortens them for a table", () => {
+        assert.strictEqual(shortened("5000"), "5000");
+        assert.strictEqual(shortened(""), "");
+        assert.strictEqual(shortened(`${UUID}:1-5:7`), "3e11fa47:1-5:7");
+        assert.strictEqual(shortened(`${UUID}:1-5,${ID}:1,${OTHER}:2`), "3e11fa47:1-5,+2");
+    });
+});
+
+describe("status: the judgement", () => {
+    it("is empty when all is well", () => assert.deepStrictEqual(judge(facts()), []));
+
+    const unbound = {
+        kind: "PersistentVolumeClaim",
+        metadata: { name: "data-mysql-slave-0", uid: "uid-data-mysql-slave-0" },
+        status: { phase: "Pending" },
+    };
+    const lost = (deletionTimestamp: string) =>
+        podObject("mysql-slave-0", "mysql-slave", UNREADY, { deletionTimestamp });
+    const unready = podObject("redis-slave-0", "redis-slave", UNREADY);
+    const cases: [string, Facts, RegExp[]][] = [
+        [
+            "a stack that is not deployed",
+            facts({ items: [] }),
+            [/dabaweb-dev of context kind-dabaweb holds no pod/],
+        ],
+        [
+            "an absent data pod",
+            facts(objects({ "mysql-slave-0": undefined })),
+            [/^pod mysql-slave-0 is absent/],
+        ],
+        [
+            "an absent web pod",
+            facts(objects({ "dabacluster-x-y": undefined })),
+            [/^dabacluster has 0 of 1 pods/],
+        ],
+        [
+            "an unready pod",
+            facts(objects({ "redis-slave-0": unready }), { "redis-slave-0": { waiting: "no master" } }),
+            [/^redis-slave-0 is not ready: waiting: no master$/],
+        ],
+        [
+            "a pod that ends",
+            facts(objects({ "mysql-slave-0": lost("2026-03-01T12:00:30Z") })),
+            [/^mysql-slave-0 is being deleted; look again/],
+        ],
+        [
+            "a pod that its node does not end",
+            facts(objects({ "mysql-slave-0": lost("2026-03-01T11:50:00Z") })),
+            [/^mysql-slave-0 should have ended by 2026-03-01T11:50:00Z: node node-1/],
+        ],
+        [
+            "a pod that does not answer",
+            facts(objects(), { "mysql-master-0": new Error("no answer within 10 s") }),
+            [/^mysql-master-0 does not tell its status: no answer within 10 s/],
+        ],
+        [
+            "another history, whose positions say nothing",
+            facts(objects(), { "mysql-slave-0": { identity: OTHER, position: `${OTHER}:1-3` } }),
+            [new RegExp(`^mysql-slave-0 has identity ${OTHER}, mysql-master-0 has ${ID}`)],
+        ],
+        [
+            "missing transactions",
+            facts(objects(), {
+                "mysql-slave-0": { position: `${UUID}:1-120`, replication: "the receiver is OFF" },
+            }),
+            [
+                /^mysql-slave-0 lacks 3 transactions \(.*:121-123\) of mysql-master-0; its replication: the receiver/,
+            ],
+        ],
+        [
+            "transactions that the master lacks",
+            facts(objects(), { "mysql-master-0": { position: `${UUID}:1-120` } }),
+            [/^mysql-slave-0 has 3 transactions \(.*\) that mysql-master-0 lacks/],
+        ],
+        [
+            "a Redis offset behind",
+            facts(objects(), { "redis-slave-0": { position: "4000" } }),
+            [/^redis-slave-0 lacks 1000 bytes of redis-master-0/],
+        ],
+        [
+            "old data",
+            facts(objects(), { "redis-slave-0": { stale: "30.1", replication: "link down" } }),
+            [/^redis-slave-0 has data that is 30.1 s old, more than the 30 s .*link down/],
+        ],
+        [
+            "writes that hang",
+            facts(objects(), {
+                "mysql-master-0": {
+                    replication: "semi-sync on, wait, 0 slaves acknowledge, 0 attached, 3 commits wait",
+                },
+            }),
+            [/^mysql-master-0 has no slave attached, .*every write hangs/],
+        ],
+        [
+            "a full volume",
+            facts(objects(), { "mysql-slave-0": { volume: "86%" } }),
+            [/^the volume of mysql-slave-0 is 86% full/],
+        ],
+        [
+            "an unbound claim",
+            facts(
+                objects({ "data-mysql-slave-0": unbound }, [
+                    event(
+                        "PersistentVolumeClaim",
+                        "uid-data-mysql-slave-0",
+                        "ProvisioningFailed",
+                        "no such class",
+                        "2026-03-01T11:00:00Z",
+                    ),
+                ]),
+            ),
+            [/^volume claim data-mysql-slave-0 is Pending, not Bound: no such class$/],
+        ],
+        [
+            "an absent claim",
+            facts(objects({ "data-redis-master-0": undefined })),
+            [/^volume claim data-redis-master-0 is absent/],
+        ],
+        [
+            "an absent marker",
+            facts(objects({ "mysql-initialised": undefined })),
+            [/^ConfigMap mysql-initialised is absent/],
+        ],
+    ];
+    for (const [what, given, sentences] of cases) {
+        it(`names ${what}`, () => {
+            const problems = judge(given);
+            assert.strictEqual(problems.length, sentences.length, problems.join("\n"));
+            sentences.forEach((sentence, at) => assert.match(problems[at] ?? "", sentence));
+        });
+    }
+
+    it("does not complain about what may not be read", () => {
+        const items = objects().items.filter(({ kind }) => kind === "Pod");
+        assert.deepStrictEqual(judge(facts({ items }, {}, ["configmaps", "persistentvolumeclaims"])), []);
+    });
+
+    it("takes no offence at transactions that come while it looks", () => {
+        const at = (master: number, slave: number) =>
+            facts(objects(), {
+                "mysql-master-0": { position: `${UUID}:1-${master}` },
+                "mysql-slave-0": { position: `${UUID}:1-${slave}` },
+                "redis-master-0": { position: String(master) },
+                "redis-slave-0": { position: String(slave) },
+            });
+        assert.ok(positionsDiffer(at(10, 8)));
+        assert.ok(!positionsDiffer(at(10, 10)));
+        assert.deepStrictEqual(judge(at(14, 12), at(10, 8)), []);
+        assert.deepStrictEqual(judge(at(14, 15), at(10, 12)), []);
+        assert.match(judge(at(14, 8), at(10, 8)).join("\n"), /lacks 2 transactions/);
+        assert.match(judge(at(14, 20), at(14, 20)).join("\n"), /has 6 transactions/);
+    });
+});
+
+describe("status: what is printed", () => {
+    it("is one table and what is wrong in words", () => {
+        const pod = podObject("redis-slave-0", "redis-slave", UNREADY);
+        const why = "no data yet, and the master redis-master:6379 does not tell its identity";
+        const all = facts(objects({ "redis-slave-0": pod }), { "redis-slave-0": { waiting: why } });
+        const lines = render(all, judge(all)).split("\n");
+        assert.match(
+            lines[0] ?? "",
+            /^pod +role +ready +stale +position +identity +volume +restarts +last termination +image +node$/,
+        );
+        assert.match(
+            lines[2] ?? "",
+            /^redis-slave-0 +slave +no: waiting: no data yet, and the maste… +0\.8 s +5000 +0f9f4b3e +12% +0 +- +redis-slave:0123456789ab +node-1$/,
+        );
+        assert.match(lines[4] ?? "", /^mysql-slave-0 +slave +yes +0\.8 s +3e11fa47:1-123 +0f9f4b3e +12%/);
+        assert.match(
+            lines[5] ?? "",
+            /^dabacluster-x-y +web +yes +- +- +- +- +0 +- +dabacluster:0123456789ab/,
+        );
+        assert.deepStrictEqual(lines.slice(6), ["", `wrong: redis-slave-0 is not ready: waiting: ${why}`]);
+    });
+
+    it("ends with one word when all is well, after what could not be checked", () => {
+        const text = render(facts(objects(), {}, ["events"]), []);
+        assert.ok(text.endsWith("\n\nnot checked: no right to read events\nall is well"), text);
+    });
+
+    it("is JSON for programs, with whole values", () => {
+        const all = facts();
+        const { pods, problems, namespace } = JSON.parse(renderJson(all, judge(all))) as {
+            pods: Record<string, unknown>[];
+            problems: string[];
+            namespace: string;
+        };
+        assert.strictEqual(namespace, "dabaweb-dev");
+        assert.deepStrictEqual(problems, []);
+        assert.deepStrictEqual(pods[3]?.status, parseStatus(statusLines("mysql-slave-0")));
+        assert.strictEqual(pods[4]?.status, null);
+    });
+
+    it("shortens image references", () => {
+        const digest = "0123456789abcdef".repeat(4);
+        assert.strictEqual(
+            shortImage("localhost:5001/dabaweb/dev/nginx:0123456789abcdef"),
+            "nginx:0123456789ab",
+        );
+        assert.strictEqual(shortImage(`registry.example.com/a/nginx@sha256:${digest}`), "nginx@0123456789ab");
+        assert.strictEqual(shortImage(`localhost:5001/a/nginx:1.0@sha256:${digest}`), "nginx@0123456789ab");
+        assert.strictEqual(shortImage("localhost:5001/a/nginx"), "nginx");
+    });
+});
+
+describe("status: the command", function () {
+    this.timeout(60_000);
+
+    let folder: string;
+    beforeEach(() => {
+        folder = mkdtempSync(path.join(tmpdir(), "status-"));
+    });
+    afterEach(() => rmSync(folder, { recursive: true }));
+
+    /** Runs the command against a kubectl that is this script. */
+    function run(script: string, ...args: string[]) {
+        const kubectl = path.join(folder, "kubectl");
+        writeFileSync(kubectl, `#!/usr/bin/env bash\ncd ${folder}\n${script}\n`);
+        chmodSync(kubectl, 0o755);
+        const all = ["-r", "ts-node/register/transpile-only", "operations/status.ts", ...args];
+        const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+        return spawnSync(process.execPath, all, { encoding: "utf8", env });
+    }
+
+    const ANSWER = `
+        [[ "$1 $2 $3 $4" == "--context kind-dabaweb --namespace dabaweb-dev" ]] || exit 9
+        if [[ $5 == get ]]; then cat objects.json; else cat "$6"; fi`;
+
+    function wellObjects(): void {
+        writeFileSync(path.join(folder, "objects.json"), JSON.stringify(objects()));
+        WORKLOADS.forEach((each) => writeFileSync(path.join(folder, `${each}-0`), statusLines(`${each}-0`)));
+    }
+
+    it("asks the cluster, then every data pod, and ends with 0 when all is well", () => {
+        wellObjects();
+        const { stdout, stderr, status } = run(ANSWER, "dev");
+        assert.strictEqual(stderr, "");
+        assert.match(stdout, /\n\nall is well\n$/);
+        assert.strictEqual(stdout.split("\n").length, 9);
+        assert.strictEqual(status, 0);
+    });
+
+    it("ends with 1 when something is wrong, also as JSON", () => {
+        wellObjects();
+        rmSync(path.join(folder, "mysql-slave-0"));
+        const { stdout, status } = run(ANSWER, "dev", "--json");
+        const { problems } = JSON.parse(stdout) as { problems: string[] };
+        assert.strictEqual(problems.length, 1);
+        assert.match(
+            problems[0] ?? "",
+            /^mysql-slave-0 does not tell its status: cat: mysql-slave-0: No such file/,
+        );
+        assert.strictEqual(status, 1);
+    });
+
+    it("goes on without the kinds that may not be read", () => {
+        wellObjects();
+        const forbidden =
+            'Error from server (Forbidden): events is forbidden: User "u" cannot list resource "events"';
+        const { stdout, status } = run(
+            `${ANSWER}\nif [[ $5 == get ]]; then echo '${forbidden}' >&2; exit 1; fi`,
+            "dev",
+        );
+        assert.match(stdout, /not checked: no right to read events\nall is well\n$/);
+        assert.strictEqual(status, 0);
+    });
+
+    const refusals: [string, string, string, RegExp][] = [
+        [
+            "an unreachable cluster",
+            "dev",
+            "echo memcache >&2; echo 'The connection to the server was refused' >&2; exit 1",
+            /^The cluster of context kind-dabaweb \(KUBECONFIG .*\) does not answer: The connection to the server was refused; check .*\.\n$/,
+        ],
+        ["an unknown stack", "nowhere", "exit 9", /^STACK is "nowhere", .*\.\n$/],
+    ];
+    for (const [what, stack, script, sentence] of refusals) {
+        it(`says ${what} in one sentence`, () => {
+            const { stdout, stderr, status } = run(script, stack);
+            assert.strictEqual(stdout, "");
+            assert.match(stderr, sentence);
+            assert.strictEqual(status, 1);
+        });
+    }
+});
