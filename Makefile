@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview down local-up local-down local-purge env test test-images test-e2e bench
+.PHONY: help up preview status down local-up local-down local-purge env test test-images test-e2e faults bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -12,6 +12,9 @@ up: ## bring up whatever is missing, deploy STACK (dev) and check that it works
 
 preview: ## show what `make up` would change in STACK
 	@local/run local/stack.ts preview $(STACK)
+
+status: ## show STACK's pods, replication and volumes, and what is wrong; what to do then: docs/runbook.md
+	@local/run local/status.ts $(STACK)
 
 down: ## destroy STACK with its data, and wait until nothing is left of it
 	@local/run local/stack.ts down $(STACK)
@@ -36,6 +39,9 @@ test-images: ## the images' tests, with Docker alone
 
 test-e2e: ## the end-to-end tests, in a stack of their own
 	@local/run test/run.ts e2e
+
+faults: ## the failure matrix, on a cluster of its own (FAULTS="--rows redis --runs 1")
+	@local/run test/faults/run.ts $(FAULTS)
 
 bench: ## measure, and write docs/benchmarks.md
 	@local/run local/main.ts with local/run bench/bench.ts

@@ -82,6 +82,12 @@ export function keptWith(protect?: boolean): pulumi.CustomResourceOptions {
 }
 
 /**
+ * For objects that may outlive their stack: the next one knows them under another field manager's name, and could
+ * otherwise never change what the former one had set.
+ */
+export const KEPT_ANNOTATIONS = { "pulumi.com/patchForce": "true" };
+
+/**
  * Pods with a volume each: a StatefulSet, its volumes, a Service that leads to the ready pods and a headless one that
  * names each pod. Every object is called after the component (`<name>`, `<name>-pods`, `data-<name>-<n>`).
  */
@@ -136,6 +142,12 @@ export class Dataset extends pulumi.ComponentResource {
                             name: `data-${name}-${ordinal}`,
                             namespace: args.namespace,
                             labels: labels(args.system, name),
+                            // The provider waits for an event that says Bound, which a claim that was kept and is bound
+                            // already never sends; the pods' readiness tells whether volumes are there.
+                            annotations: {
+                                ...KEPT_ANNOTATIONS,
+                                "pulumi.com/waitFor": "jsonpath={.metadata.uid}",
+                            },
                         },
                         spec: claim,
                     },

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
-import { keptWith } from "./dataset";
+import { KEPT_ANNOTATIONS, keptWith } from "./dataset";
 import { labels } from "./pod";
 
 /** What a master knows of its system beside its own volume. */
@@ -30,7 +30,7 @@ export function initialisedMarker(
     return new k8s.core.v1.ConfigMap(
         name,
         {
-            metadata: { name, namespace, labels: labels(system, system) },
+            metadata: { name, namespace, labels: labels(system, system), annotations: KEPT_ANNOTATIONS },
             data: {
                 initialised:
                     "The master has held data: without data it takes that of a slave, or waits, instead of beginning again, empty.\n",

@@ -70,8 +70,27 @@ export function wantedNodes(text = process.env.NODES): number | undefined {
     return count;
 }
 
-/** kind's configuration: every node takes pods, and the nodePorts are opened on this machine's loopback alone. */
-export function kindConfig(nodes: number): string {
+/** What tells one cluster on this machine from another. */
+export interface ClusterShape {
+    readonly name: string;
+    readonly apiPort: number;
+    /** nodePorts that this machine can open, and those alone. */
+    readonly nodePorts: readonly number[];
+    /** Whether the control plane takes pods beside workers; where it is the only node it always does. */
+    readonly podsOnControlPlane: boolean;
+    /** Folders of this machine that every node has: host path to path in the node. */
+    readonly mounts?: Readonly<Record<string, string>>;
+}
+
+const ownShape: ClusterShape = {
+    name: names.cluster,
+    apiPort: ports.api,
+    nodePorts: ports.node,
+    podsOnControlPlane: true,
+};
+
+/** kind's configuration; the nodePorts are opened on this machine's loopback alone. */
+export function kindConfig(nodes: number, shape = ownShape): string {
     const mapping = (port: number): object => ({
         containerPort: port,
         hostPort: port,
@@ -79,21 +98,27 @@ export function kindConfig(nodes: number): string {
         protocol: "TCP",
     });
     const schedulable = "kind: InitConfiguration\nnodeRegistration:\n  taints: []\n";
+    const mounts = Object.entries(shape.mounts ?? {}).map(([hostPath, containerPath]) => ({
+        hostPath,
+        containerPath,
+    }));
+    const common = mounts.length > 0 ? { extraMounts: mounts } : {};
     // JSON is YAML.
     return JSON.stringify(
         {
             kind: "Cluster",
             apiVersion: "kind.x-k8s.io/v1alpha4",
-            name: names.cluster,
-            networking: { apiServerAddress: "127.0.0.1", apiServerPort: ports.api },
+            name: shape.name,
+            networking: { apiServerAddress: "127.0.0.1", apiServerPort: shape.apiPort },
             nodes: [
                 {
                     role: "control-plane",
-                    extraPortMappings: ports.node.map(mapping),
+                    extraPortMappings: shape.nodePorts.map(mapping),
                     // kind does so itself where it is the only node, and fails if it has been done.
-                    ...(nodes > 1 ? { kubeadmConfigPatches: [schedulable] } : {}),
+                    ...(nodes > 1 && shape.podsOnControlPlane ? { kubeadmConfigPatches: [schedulable] } : {}),
+                    ...common,
                 },
-                ...Array.from({ length: nodes - 1 }, () => ({ role: "worker" })),
+                ...Array.from({ length: nodes - 1 }, () => ({ role: "worker", ...common })),
             ],
         },
         undefined,
@@ -155,8 +180,8 @@ export class ClusterStep implements Step {
 }
 
 /** The containers that are the cluster's nodes, the control plane first: its address is asked for by the others. */
-export async function clusterNodes(): Promise<Node[]> {
-    const filter = `label=io.x-k8s.kind.cluster=${names.cluster}`;
+export async function clusterNodes(cluster: string = names.cluster): Promise<Node[]> {
+    const filter = `label=io.x-k8s.kind.cluster=${cluster}`;
     const output = await run("docker", [
         "ps",
         "--all",
@@ -194,7 +219,7 @@ async function runningNodes(): Promise<string[]> {
  * On cgroup v1, runc freezes a container for a moment while it starts it. A node that is stopped in that moment keeps a
  * frozen process which nothing can kill, and never ends.
  */
-async function thaw(node: string): Promise<void> {
+export async function thaw(node: string): Promise<void> {
     const id = await run("docker", ["inspect", "--format", "{{.Id}}", node]);
     const group = `/sys/fs/cgroup/freezer/docker/${id}`;
     const files = fs.existsSync(group) ? fs.readdirSync(group, { recursive: true, encoding: "utf8" }) : [];
@@ -278,11 +303,15 @@ async function configure(): Promise<void> {
     writeWhole(places().cluster, `${JSON.stringify(state)}\n`);
 }
 
-/** Sends a node's pulls from the loopback registry to the registry's container. */
-async function useRegistry(node: string): Promise<void> {
-    const directory = `/etc/containerd/certs.d/${registryAddress}`;
+/** Sends a node's pulls from a loopback registry to the registry's container. */
+export async function useRegistry(
+    node: string,
+    address: string = registryAddress,
+    container: string = names.registry,
+): Promise<void> {
+    const directory = `/etc/containerd/certs.d/${address}`;
     const script = `mkdir -p ${directory} && cat >${directory}/hosts.toml`;
-    const input = `[host."http://${names.registry}:5000"]\n`;
+    const input = `[host."http://${container}:5000"]\n`;
     await run("docker", ["exec", "--interactive", node, "sh", "-c", script], { input });
 }
 

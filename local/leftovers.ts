@@ -7,11 +7,13 @@ export interface Leftovers {
     readonly namespaces: readonly string[];
     /** Of the local registry, without its address. */
     readonly repositories: readonly string[];
+    /** Claims that outlive the stack, as namespace/name. */
+    readonly kept: readonly string[];
 }
 
 /** Reads from a stack's resources what has to be gone after them. */
-export function whatStays(resources: readonly ExportedResource[]): Leftovers {
-    const of = (type: string): ExportedResource[] => resources.filter((each) => each.type === type);
+export function whatStays(resources: readonly Omit<ExportedResource, "urn">[]): Leftovers {
+    const of = (type: string) => resources.filter((each) => each.type === type);
     const address = `localhost:${ports.registry}/`;
     return {
         namespaces: of("kubernetes:core/v1:Namespace").flatMap(({ inputs }) => {
@@ -20,15 +22,21 @@ export function whatStays(resources: readonly ExportedResource[]): Leftovers {
         }),
         repositories: of("docker:index/registryImage:RegistryImage").flatMap(({ inputs }) => {
             const name = inputs?.name;
-            return typeof name === "string" && name.startsWith(address)
+            return typeof name === "string" && name.startsWith(address) && inputs?.keepRemotely !== true
                 ? [name.slice(address.length).replace(/[:@].*$/, "")]
                 : [];
         }),
+        kept: of("kubernetes:core/v1:PersistentVolumeClaim")
+            .filter(({ retainOnDelete }) => retainOnDelete)
+            .map(({ inputs }) => {
+                const { namespace, name } = inputs?.metadata as { namespace: string; name: string };
+                return `${namespace}/${name}`;
+            }),
     };
 }
 
-/** Waits until all of it is gone; volumes that their class retains stay, and are named. */
-export async function waitUntilGone({ namespaces, repositories }: Leftovers): Promise<void> {
+/** Waits until all of it is gone; volumes that their class or the stack keeps stay, and are named. */
+export async function waitUntilGone({ namespaces, repositories, kept }: Leftovers): Promise<void> {
     for (const namespace of namespaces) {
         const args = ["get", "namespace", namespace, "--ignore-not-found", "--output", "name"];
         await until(`namespace ${namespace} to be gone`, 120, async () => (await kubectl(args)) === "");
@@ -48,7 +56,11 @@ export async function waitUntilGone({ namespaces, repositories }: Leftovers): Pr
             async () => (await tags(repository)).length === 0,
         );
     }
-    console.log("Nothing is left of it.");
+    console.log(
+        kept.length === 0
+            ? "Nothing is left of it."
+            : `The data is kept in the claims ${kept.join(", ")}: \`up\` takes them again, \`kubectl delete pvc\` gives them up.`,
+    );
 }
 
 interface Volume {

@@ -56,12 +56,12 @@ export class RegistryStep implements Step {
     }
 }
 
-/** Lets the nodes reach the registry by its name. */
-export async function joinNetwork(network: string): Promise<void> {
+/** Lets the nodes reach a registry by its name. */
+export async function joinNetwork(network: string, registry: string = names.registry): Promise<void> {
     const format = `{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}`;
-    const joined = await run("docker", ["inspect", "--format", format, names.registry]);
+    const joined = await run("docker", ["inspect", "--format", format, registry]);
     if (!joined.split(" ").includes(network)) {
-        await run("docker", ["network", "connect", network, names.registry]);
+        await run("docker", ["network", "connect", network, registry]);
     }
 }
 

@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { look } from "../operations/status";
 import { dockerChoice, exported, names, places, readJson, stackFile, writeWhole } from "./environment";
 import { birthOf, takeLock } from "./lock";
 import { whatStays, waitUntilGone } from "./leftovers";
@@ -131,8 +132,11 @@ export class Stack {
 }
 
 export interface ExportedResource {
+    readonly urn: string;
     readonly type: string;
+    readonly protect?: boolean;
     readonly inputs?: Record<string, unknown>;
+    readonly retainOnDelete?: boolean;
 }
 
 interface PulumiLock {
@@ -157,8 +161,13 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
     up: async (stack) => {
         await stack.environment(true);
         await stack.select();
-        await stack.pulumi("up", "--yes", "--skip-preview");
-        smoke(stack);
+        try {
+            await stack.pulumi("up", "--yes", "--skip-preview");
+            smoke(stack);
+        } catch (error) {
+            await sayWhatIsWrong(stack);
+            throw error;
+        }
     },
     preview: async (stack) => {
         await stack.environment(false);
@@ -172,13 +181,31 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
         }
         await stack.environment(true);
         await stack.select();
-        const left = whatStays(await stack.resources());
+        const resources = await stack.resources();
+        // Without its preview, Pulumi would find that out when it has deleted what is not protected.
+        const held = resources.filter(({ protect }) => protect).map(({ urn }) => urn.split("::").at(-1));
+        if (held.length > 0) {
+            throw new Refusal(
+                `Stack ${stack.name} is protected and was not touched: ${held.join(", ")}. To let it go: ` +
+                    `\`pulumi state unprotect --all --stack ${stack.name}\`, then again; volumes are kept even then.`,
+            );
+        }
+        const left = whatStays(resources);
         await stack.pulumi("destroy", "--yes", "--skip-preview");
         if (stack.isLocal) {
             await waitUntilGone(left);
         }
     },
 };
+
+/** Pulumi tells which object did not become ready; the pods tell why, in their last words. */
+async function sayWhatIsWrong(stack: Stack): Promise<void> {
+    const problems = await look(stack.name).then(
+        (seen) => seen.problems,
+        (error: Error) => [error.message],
+    );
+    problems.forEach((problem) => console.log(`wrong: ${problem}`));
+}
 
 function smoke(stack: Stack): void {
     const script = path.join(checkout, "test", "e2e", "smoke.ts");

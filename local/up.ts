@@ -80,6 +80,11 @@ export async function dockerUp(): Promise<void> {
     await bring([new DockerStep(), ...baseImageSteps()]);
 }
 
+/** Brings everything that another cluster than the local one is made of. */
+export async function partsUp(): Promise<void> {
+    await bring([new DockerStep(), ...toolSteps(), ...pluginSteps(), ...imageSteps()]);
+}
+
 /** Brings only what runs on this machine without a cluster: enough to preview a stack. */
 export async function toolsUp(): Promise<void> {
     await bring([...toolSteps(), ...pluginSteps(), new BackendStep()]);

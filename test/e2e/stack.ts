@@ -34,7 +34,7 @@ export async function pulumi(
     env: NodeJS.ProcessEnv = {},
     folder = ROOT,
 ): Promise<string> {
-    const takesConfig = args[0] !== "stack";
+    const takesConfig = !["stack", "state"].includes(args[0] ?? "");
     // `env` takes names to unset before names to set.
     const unset = Object.keys(env).filter((name) => env[name] === undefined);
     const set = Object.keys(env).filter((name) => env[name] !== undefined);

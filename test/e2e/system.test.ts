@@ -8,7 +8,9 @@ import { copyProgram } from "../support/copy";
 import { docker, waitFor } from "../support/docker";
 import { Pod, RECOVERY_SECONDS, System } from "../support/system";
 import { TABLES } from "../support/tables";
+import { describeChanges } from "./changes";
 import { hasRow, mysqlReplicates, pageShowsSeedRows, redisReplicates } from "./checks";
+import { describeRunbook } from "./runbook";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
 
 const system = new System("e2e");
@@ -346,6 +348,10 @@ describe("the whole system on a real cluster", function () {
             );
         });
     });
+
+    describe("a changed image", () => describeChanges(system));
+
+    describeRunbook(system);
 
     describe("secrets", () => {
         let passwords: string[];

@@ -344,12 +344,20 @@ describe("local: the announcement", () => {
 });
 
 describe("local: what has to be gone after a stack", () => {
-    it("is its namespace and its repositories in the local registry, and nothing of other registries", () => {
-        const image = (name: string) => ({
+    it("is its namespace and its repositories in the local registry, and nothing that is kept or elsewhere", () => {
+        const image = (name: string, keepRemotely = false) => ({
             type: "docker:index/registryImage:RegistryImage",
-            inputs: { name },
+            inputs: { name, keepRemotely },
+        });
+        const claim = (name: string, retainOnDelete: boolean) => ({
+            type: "kubernetes:core/v1:PersistentVolumeClaim",
+            inputs: { metadata: { namespace: "dabaweb-dev", name } },
+            retainOnDelete,
         });
         const resources = [
+            claim("data-redis-master-0", true),
+            claim("data-redis-slave-0", false),
+            image("localhost:5001/dabaweb/dev/dabaweb:0123", true),
             { type: "kubernetes:core/v1:Namespace", inputs: { metadata: { name: "dabaweb-dev" } } },
             image("localhost:5001/dabaweb/dev/nginx:0123"),
             image("registry.example.com/dabaweb/prod/nginx:0123"),
@@ -358,6 +366,7 @@ describe("local: what has to be gone after a stack", () => {
         assert.deepStrictEqual(whatStays(resources), {
             namespaces: ["dabaweb-dev"],
             repositories: ["dabaweb/dev/nginx"],
+            kept: ["dabaweb-dev/data-redis-master-0"],
         });
     });
 });

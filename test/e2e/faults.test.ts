@@ -1,0 +1,52 @@
+import assert from "assert";
+import * as path from "path";
+
+import { readJson } from "../../local/environment";
+import { closeDoors, openDoors } from "../faults/doors";
+import { removeLedgers } from "../faults/check";
+import { runRow } from "../faults/matrix";
+import { Matrix, verdict } from "../faults/report";
+import { promisedIn, ROWS } from "../faults/rows";
+import { System } from "../support/system";
+import { configure, deploy, destroy, pulumi, remnants } from "./stack";
+
+const recorded = readJson<Matrix>(path.resolve(__dirname, "../../docs/failure-matrix.json"));
+const MODE = "wait";
+/** Of those that the local cluster opens; the stack itself has 32001. */
+const NODE_PORTS = [32004, 32005, 32006, 32007];
+
+/** A selection of `make faults`, without a cluster of its own: does the page still tell what happens? */
+(recorded === undefined ? describe.skip : describe)("a selection of the failure matrix", function () {
+    this.timeout(30 * 60_000);
+    const system = new System("e2e");
+
+    before(async () => {
+        await deploy("e2e");
+        await configure("e2e", "mysql-master.onNoReplica", MODE);
+        await pulumi("e2e", ["up", "--yes", "--skip-preview"]);
+        await system.ready();
+    });
+
+    after("destroy, and leave nothing behind", async () => {
+        await removeLedgers(system);
+        await closeDoors(system);
+        await destroy("e2e");
+        assert.deepStrictEqual(await remnants(system), []);
+    });
+
+    for (const row of ROWS.filter(({ quick }) => quick)) {
+        it(`${row.name}: agrees with docs/failure-matrix.json`, async () => {
+            const known = recorded!.rows.find(({ row: name, mode }) => name === row.name && mode === MODE);
+            assert.ok(known, `docs/failure-matrix.json has no row "${row.name}"; \`make faults\` writes it`);
+            const run = await runRow(row, MODE, system, await openDoors(system, NODE_PORTS));
+            const promised = promisedIn(row, MODE);
+            // What is only measured may differ from run to run.
+            const certain = ({ survived, lost }: ReturnType<typeof verdict>) => ({
+                survived,
+                lost: lost.filter((name) => promised[name] === "kept"),
+            });
+            const [now, then] = [certain(verdict({ runs: [run] })), certain(verdict(known))];
+            assert.deepStrictEqual(now, then, run.broken.join("; "));
+        });
+    }
+});

@@ -1,0 +1,204 @@
+import assert from "assert";
+import { randomUUID } from "crypto";
+
+import { Stack } from "../../local/stack";
+import { waitFor } from "../support/docker";
+import { RECOVERY_SECONDS, System } from "../support/system";
+import { mysqlReplicates, redisReplicates } from "./checks";
+import { configure, deploy, destroy, pulumi } from "./stack";
+
+const system = new System("kept");
+const CLASS = "retained";
+
+interface Claim {
+    readonly name: string;
+    readonly uid: string;
+    readonly phase: string;
+    readonly asked: string;
+    readonly volume: string;
+}
+
+async function claims(): Promise<Claim[]> {
+    const { items } = JSON.parse(await system.kubectl(["get", "persistentvolumeclaims", "-o", "json"])) as {
+        items: {
+            metadata: { name: string; uid: string };
+            spec: { volumeName: string; resources: { requests: { storage: string } } };
+            status: { phase: string };
+        }[];
+    };
+    return items.map(({ metadata, spec, status }) => ({
+        name: metadata.name,
+        uid: metadata.uid,
+        phase: status.phase,
+        asked: spec.resources.requests.storage,
+        volume: spec.volumeName,
+    }));
+}
+
+async function podUids(): Promise<string[]> {
+    const pods = await Promise.all(Object.keys(system.counts).map((workload) => system.get(workload)));
+    return pods.flat().map(({ name, uid, restarts }) => `${name} ${uid} ${restarts}`);
+}
+
+/** A password as the program put it into a Secret. */
+async function password(secret: string, key: string): Promise<string> {
+    const text = await system.kubectl(["get", "secret", secret, "-o", `jsonpath={.data.${key}}`]);
+    return Buffer.from(text, "base64").toString();
+}
+
+/** Whether a password opens MySQL for the application, over the network. */
+async function opens(secret: string): Promise<boolean> {
+    const login =
+        "read -r MYSQL_PWD; export MYSQL_PWD; exec mysql --no-defaults -h mysql-master -u dabaweb -e 'SELECT 1'";
+    const args = ["exec", "-i", "mysql-master-0", "-c", "mysql", "--", "bash", "-c", login];
+    return (await system.tryKubectl(args, { input: `${secret}\n` })).code === 0;
+}
+
+/** Ends what this or a killed run made: stack, claims, volumes with their disk, namespace. */
+async function giveUp(): Promise<void> {
+    if (new Stack("kept").exists) {
+        await pulumi("kept", ["state", "unprotect", "--all", "--yes"]);
+        await destroy("kept");
+    }
+    for (const { volume } of await claims()) {
+        const policy = { spec: { persistentVolumeReclaimPolicy: "Delete" } };
+        await system.kubectl(["patch", "persistentvolume", volume, "-p", JSON.stringify(policy)]);
+    }
+    await system.kubectl(["delete", "namespace", system.namespace, "--ignore-not-found"], {
+        timeoutSeconds: RECOVERY_SECONDS,
+    });
+    await waitFor("its volumes to be gone", RECOVERY_SECONDS, async () => {
+        const path = "jsonpath={.items[*].spec.claimRef.namespace}";
+        const owners = await system.kubectl(["get", "persistentvolumes", "-o", path]);
+        return !owners.split(" ").includes(system.namespace);
+    });
+}
+
+describe("a stack in the shape of production", function () {
+    this.timeout(20 * 60_000);
+    const row = `row-${randomUUID().slice(0, 8)}`;
+
+    before("a namespace that is not the stack's own, then up", async () => {
+        await giveUp();
+        const namespace = {
+            apiVersion: "v1",
+            kind: "Namespace",
+            metadata: {
+                name: system.namespace,
+                labels: { "pod-security.kubernetes.io/enforce": "restricted" },
+            },
+        };
+        await system.kubectl(["apply", "-f", "-"], { input: JSON.stringify(namespace) });
+        await deploy("kept");
+    });
+
+    after("give everything up", giveUp);
+
+    it("refuses to be destroyed while it is protected, and goes on", async () => {
+        const pods = await podUids();
+        await assert.rejects(destroy("kept"), /protected/);
+        assert.deepStrictEqual(await podUids(), pods);
+        await system.ready();
+    });
+
+    const refused: [string, string, string, string, RegExp][] = [
+        [
+            "a smaller volume",
+            "mysql-master.storage",
+            "500Mi",
+            "1Gi",
+            /volume data-mysql-master-0 has 1Gi and cannot shrink to 500Mi/,
+        ],
+        [
+            "another class",
+            "redis-master.storageClass",
+            "standard",
+            CLASS,
+            /volume data-redis-master-0 has storageClass retained and cannot become standard/,
+        ],
+        [
+            "growth that the class does not allow",
+            "redis-slave.storage",
+            "2Gi",
+            "1Gi",
+            /volume data-redis-slave-0 cannot grow from 1Gi to 2Gi, because storageClass retained does not allow expansion/,
+        ],
+    ];
+    for (const [what, key, bad, good, message] of refused) {
+        it(`refuses ${what} by name, before anything is changed`, async () => {
+            const before = await claims();
+            await configure("kept", key, bad);
+            try {
+                await assert.rejects(pulumi("kept", ["up", "--yes", "--skip-preview"]), message);
+            } finally {
+                await configure("kept", key, good);
+            }
+            assert.deepStrictEqual(await claims(), before);
+        });
+    }
+
+    it("keeps every claim bound when it is released and destroyed, and takes them again with new passwords", async () => {
+        await system.sql(
+            "mysql-master-0",
+            `INSERT INTO form.form_user_data (name, money) VALUES ('${row}', 1)`,
+        );
+        assert.strictEqual(await system.redis("redis-master-0", "SET", row, "kept"), "OK");
+        const secrets: [string, string][] = [
+            ["mysql-credentials", "dabaweb"],
+            ["mysql-credentials", "root"],
+            ["redis-credentials", "admin"],
+        ];
+        const old = await Promise.all(secrets.map(([secret, key]) => password(secret, key)));
+        const before = await claims();
+        assert.strictEqual(before.length, 4);
+
+        await pulumi("kept", ["state", "unprotect", "--all", "--yes"]);
+        await destroy("kept");
+        assert.deepStrictEqual(await podUids(), []);
+        const between = await claims();
+        assert.deepStrictEqual(between, before);
+        between.forEach(({ name, phase }) => assert.strictEqual(phase, "Bound", name));
+
+        await deploy("kept");
+        await system.ready();
+        assert.deepStrictEqual(await claims(), before);
+        const fresh = await Promise.all(secrets.map(([secret, key]) => password(secret, key)));
+        fresh.forEach((each, index) => assert.notStrictEqual(each, old[index]));
+        assert.ok(await opens(fresh[0] ?? ""), "the new password does not open MySQL");
+        assert.strictEqual(
+            await system.sql("mysql-master-0", `SELECT money FROM form.form_user_data WHERE name = '${row}'`),
+            "1",
+        );
+        assert.strictEqual(await system.redis("redis-master-0", "GET", row), "kept");
+        await mysqlReplicates(system);
+        await redisReplicates(system);
+    });
+
+    // local-path cannot expand: what is asserted is the request, which a class that can would carry out.
+    it("asks for a larger volume in place, without touching a pod, where the class allows it", async () => {
+        const allow = (yes: boolean) =>
+            system.kubectl([
+                "patch",
+                "storageclass",
+                CLASS,
+                "-p",
+                JSON.stringify({ allowVolumeExpansion: yes }),
+            ]);
+        const pods = await podUids();
+        const before = await claims();
+        await allow(true);
+        try {
+            await configure("kept", "redis-slave.storage", "2Gi");
+            const output = await pulumi("kept", ["up", "--yes", "--skip-preview"]);
+            assert.match(output, /PersistentVolumeClaim data-redis-slave-0 updated/);
+            assert.doesNotMatch(output, /replaced/);
+        } finally {
+            await allow(false);
+        }
+        const expected = before.map((claim) =>
+            claim.name === "data-redis-slave-0" ? { ...claim, asked: "2Gi" } : claim,
+        );
+        assert.deepStrictEqual(await claims(), expected);
+        assert.deepStrictEqual(await podUids(), pods);
+    });
+});

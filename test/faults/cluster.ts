@@ -1,0 +1,196 @@
+/**
+ * A cluster for faults alone, beside the local one: three nodes, a registry, a Pulumi backend and a folder that every
+ * node has, all of its own and all removed afterwards. The user's Docker daemon holds it, and is not touched.
+ */
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { checkPorts } from "../../local/checks";
+import { clusterNodes, kindConfig, thaw, useRegistry } from "../../local/cluster";
+import { dockerChoice, exported, places, writeWhole } from "../../local/environment";
+import { nodeImage } from "../../local/images";
+import { images } from "../../local/pins";
+import { say } from "../../local/progress";
+import { joinNetwork } from "../../local/registry";
+import { attempt, run, until } from "../../local/shell";
+
+export const NAME = "dabaweb-faults";
+export const CONTROL_PLANE = `${NAME}-control-plane`;
+const REGISTRY = `${NAME}-registry`;
+/** kind's own network. */
+const NETWORK = "kind";
+const REGISTRY_PORT = 5101;
+const API_PORT = 26444;
+/** All on loopback: the page, and the doors of the load. */
+export const NODE_PORTS = [32100, 32101, 32102, 32103, 32104] as const;
+const REGISTRY_ADDRESS = `localhost:${REGISTRY_PORT}`;
+
+/** Where everything of it lies. */
+const folder = path.join(places().state, "faults");
+export const files = {
+    folder,
+    kubeconfig: path.join(folder, "kubeconfig"),
+    backend: path.join(folder, "pulumi"),
+    passphrase: path.join(folder, "passphrase"),
+    ledgers: path.join(folder, "ledgers"),
+    /** Every node has it at {@link SHARED}. */
+    shared: path.join(folder, "volumes"),
+    program: path.join(folder, "program"),
+} as const;
+export const SHARED = "/shared";
+
+/** The variables that lead every tool to it; the user's own environment is not in any of them. */
+export function environment(): Record<string, string> {
+    return {
+        ...exported(dockerChoice()?.host),
+        KUBECONFIG: files.kubeconfig,
+        PULUMI_BACKEND_URL: `file://${files.backend}`,
+        PULUMI_CONFIG_PASSPHRASE_FILE: files.passphrase,
+    };
+}
+
+/** Makes it; whatever an earlier run left is removed first. */
+export async function make(): Promise<void> {
+    await remove("left by an earlier run");
+    await checkPorts([API_PORT, REGISTRY_PORT, ...NODE_PORTS], "the cluster for faults");
+    [files.backend, files.ledgers, files.shared].forEach((each) => fs.mkdirSync(each, { recursive: true }));
+    // The pods' user makes its folders in it.
+    fs.chmodSync(files.shared, 0o777);
+    writeWhole(files.passphrase, randomBytes(32).toString("base64url"), 0o600);
+    say("cluster: three nodes");
+    const shape = {
+        name: NAME,
+        apiPort: API_PORT,
+        nodePorts: NODE_PORTS,
+        podsOnControlPlane: false,
+        mounts: { [files.shared]: SHARED },
+    };
+    const args = ["create", "cluster", "--config", "-", "--image", (await nodeImage())!];
+    await run("kind", [...args, "--kubeconfig", files.kubeconfig, "--wait", "180s"], {
+        input: kindConfig(3, shape),
+    });
+    await run("docker", [
+        ...["run", "--detach", "--name", REGISTRY, "--publish", `127.0.0.1:${REGISTRY_PORT}:5000`],
+        ...["--env", "OTEL_TRACES_EXPORTER=none", images.registry],
+    ]);
+    await joinNetwork(NETWORK, REGISTRY);
+    for (const { name } of await clusterNodes(NAME)) {
+        await useRegistry(name, REGISTRY_ADDRESS, REGISTRY);
+    }
+    await untilNodesReady(3);
+    await provideSharedVolumes();
+}
+
+/** Removes all of it, complete or not. */
+export async function remove(why: string): Promise<void> {
+    const containers = (await clusterNodes(NAME)).map(({ name }) => name);
+    if ((await attempt("docker", ["container", "inspect", REGISTRY])).code === 0) {
+        containers.push(REGISTRY);
+    }
+    if (containers.length > 0) {
+        say(`cluster: removing the one ${why}`);
+        // What is paused cannot be removed on every version of Docker.
+        await attempt("docker", ["unpause", ...containers]);
+        await Promise.all(containers.map((each) => thaw(each).catch(() => undefined)));
+        await run("docker", ["rm", "--force", "--volumes", ...containers]);
+    }
+    const tagged = await run("docker", [
+        ...["images", "--filter", `reference=${REGISTRY_ADDRESS}/*/*/*`],
+        ...["--format", "{{.Repository}}:{{.Tag}}"],
+    ]);
+    if (tagged !== "") {
+        await attempt("docker", ["rmi", ...tagged.split("\n")]);
+    }
+    await removeFolder();
+}
+
+/** The pods' files belong to their user: where this one may not remove them, a container does. */
+async function removeFolder(): Promise<void> {
+    try {
+        fs.rmSync(folder, { recursive: true, force: true });
+    } catch {
+        const base = images.bases[0].image;
+        const script = ["--entrypoint", "sh", base, "-c", "rm -rf /folder/volumes/*"];
+        await run("docker", ["run", "--rm", "--user", "0", "--volume", `${folder}:/folder`, ...script]);
+        fs.rmSync(folder, { recursive: true, force: true });
+    }
+}
+
+/** The nodes' containers; the control plane first. */
+export async function nodes(): Promise<string[]> {
+    return (await clusterNodes(NAME)).map(({ name }) => name);
+}
+
+export async function untilNodesReady(count: number, seconds = 180): Promise<void> {
+    const query = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
+    await until(`${count} nodes of ${NAME} to be ready`, seconds, async () => {
+        const args = ["get", "nodes", "--request-timeout=5s", "--output", `jsonpath=${query}`];
+        const { code, output } = await attempt("kubectl", args);
+        const states = output.trim().split("\n");
+        return code === 0 && states.length === count && states.every((state) => state === "True");
+    });
+}
+
+/** Stops nodes as a power cut does. */
+export async function cutPower(...names: string[]): Promise<void> {
+    await attempt("docker", ["kill", ...names]);
+    await until(`${names.join(", ")} to be off`, 60, async () => {
+        const on = (await clusterNodes(NAME)).filter(({ name, running }) => names.includes(name) && running);
+        await Promise.all(on.map(({ name }) => thaw(name)));
+        return on.length === 0;
+    });
+}
+
+/** Starts nodes in their order: the control plane's address is asked for by the others. */
+export async function startNodes(...names: string[]): Promise<void> {
+    for (const name of names) {
+        await run("docker", ["start", name]);
+    }
+}
+
+/** Ends the registry without warning; it is started again with all that it has. */
+export async function switchRegistry(to: "off" | "on"): Promise<void> {
+    await run("docker", [to === "off" ? "kill" : "start", REGISTRY]);
+}
+
+/**
+ * The class `shared`, whose volumes every node reaches, beside kind's own `standard`. The provisioner moves to the
+ * control plane, which no fault takes alone.
+ */
+async function provideSharedVolumes(): Promise<void> {
+    const inNamespace = ["--namespace", "local-path-storage"];
+    const kubectl = (args: readonly string[], input?: string) => run("kubectl", args, { input });
+    await until("the storage class `standard`", 60, async () => {
+        return (await attempt("kubectl", ["get", "storageclass", "standard"])).code === 0;
+    });
+    const current = ["get", "configmap", "local-path-config", ...inNamespace];
+    const own = await kubectl([...current, "--output", "jsonpath={.data.config\\.json}"]);
+    const classes = { standard: JSON.parse(own) as object, shared: { sharedFileSystemPath: SHARED } };
+    const data = { "config.json": JSON.stringify({ storageClassConfigs: classes }) };
+    const patch = (kind: string, name: string, value: object) =>
+        kubectl(["patch", kind, name, ...inNamespace, "--type=merge", "--patch", JSON.stringify(value)]);
+    await patch("configmap", "local-path-config", { data });
+    await patch("deployment", "local-path-provisioner", {
+        spec: {
+            template: {
+                metadata: { annotations: { classes: "standard, shared" } },
+                spec: {
+                    nodeSelector: { "kubernetes.io/hostname": CONTROL_PLANE },
+                    tolerations: [{ operator: "Exists" }],
+                },
+            },
+        },
+    });
+    const rollout = ["rollout", "status", "deployment/local-path-provisioner", ...inNamespace];
+    await kubectl([...rollout, "--timeout=120s"]);
+    const sharedClass = {
+        apiVersion: "storage.k8s.io/v1",
+        kind: "StorageClass",
+        metadata: { name: "shared" },
+        provisioner: "rancher.io/local-path",
+        reclaimPolicy: "Delete",
+        volumeBindingMode: "WaitForFirstConsumer",
+    };
+    await kubectl(["apply", "--filename", "-"], JSON.stringify(sharedClass));
+}

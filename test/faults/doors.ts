@@ -1,0 +1,45 @@
+/** How the load gets in: NodePort Services with the same pods behind them as the stack's own, made and removed here. */
+import { System } from "../support/system";
+import { Doors } from "./load";
+
+const SERVICES = {
+    "redis-master": 6379,
+    "redis-slave": 6379,
+    "mysql-master": 3306,
+    "mysql-slave": 3306,
+} as const;
+type Workload = keyof typeof SERVICES;
+const WORKLOADS = Object.keys(SERVICES) as Workload[];
+const nameOf = (workload: Workload): string => `faults-${workload}`;
+
+/** @param nodePorts four of them, which this machine can open */
+export async function openDoors(system: System, nodePorts: readonly number[]): Promise<Doors> {
+    const ports = Object.fromEntries(WORKLOADS.map((workload, i) => [workload, nodePorts[i]!]));
+    const items = WORKLOADS.map((workload) => ({
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: nameOf(workload) },
+        spec: {
+            type: "NodePort",
+            selector: { "app.kubernetes.io/name": workload },
+            ports: [{ port: SERVICES[workload], nodePort: ports[workload] }],
+        },
+    }));
+    const list = { apiVersion: "v1", kind: "List", items };
+    await system.kubectl(["apply", "--filename", "-"], { input: JSON.stringify(list) });
+    const password = async (secret: string): Promise<string> => {
+        const encoded = await system.kubectl(["get", "secret", secret, "-o", "jsonpath={.data.dabaweb}"]);
+        return Buffer.from(encoded, "base64").toString();
+    };
+    return {
+        host: "127.0.0.1",
+        ports: ports as Record<Workload, number>,
+        redisPassword: await password("redis-credentials"),
+        mysqlPassword: await password("mysql-credentials"),
+        page: `${system.url}/User_data`,
+    };
+}
+
+export async function closeDoors(system: System): Promise<void> {
+    await system.kubectl(["delete", "service", "--ignore-not-found", ...WORKLOADS.map(nameOf)]);
+}

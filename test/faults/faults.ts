@@ -1,0 +1,450 @@
+/** One function per fault: each gives what is done, and none knows in which rows. */
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as path from "node:path";
+
+import { docker, waitFor } from "../support/docker";
+import { System } from "../support/system";
+import { cutPower, files, nodes, switchRegistry, startNodes, untilNodesReady } from "./cluster";
+import { allPods, findPod, nodeOf, onNode, Pod, processesOf, signal, untilReplaced, volumeOf } from "./pods";
+import { keepStackFile, pulumi, RunningUp, touchedProgram, up } from "./program";
+import { Fault, Scene } from "./scene";
+
+/** Seconds for Kubernetes to notice and act. */
+const REACTION_SECONDS = 120;
+
+/** All processes of the pods, at once, past Kubernetes. */
+export const kill9 = (...names: string[]): Fault => ({
+    async strike(scene) {
+        const pods = await Promise.all(names.map((name) => findPod(scene.system, name)));
+        scene.hit(...pods.map(({ name }) => name));
+        await Promise.all(pods.map((pod) => signal(pod, "KILL")));
+        const restarts = (pod: Pod): number => pod.containers.reduce((sum, each) => sum + each.restarts, 0);
+        for (const pod of pods) {
+            await waitFor(`${pod.name} to be started again`, REACTION_SECONDS, async () => {
+                const now = (await allPods(scene.system)).find(({ name }) => name === pod.name);
+                return now === undefined || now.uid !== pod.uid || restarts(now) > restarts(pod);
+            });
+        }
+    },
+});
+
+/** SIGSTOP to all processes of a pod, SIGCONT after so many seconds. */
+export const freeze = (name: string, seconds: number): Fault => ({
+    async strike(scene) {
+        const pod = await findPod(scene.system, name);
+        scene.hit(pod.name);
+        await signal(pod, "STOP");
+        try {
+            await scene.last(seconds);
+        } finally {
+            await signal(pod, "CONT");
+        }
+    },
+});
+
+/** What `kubectl delete pod` does. */
+export const deletePod = (name: string): Fault => ({
+    async strike(scene) {
+        const pod = await findPod(scene.system, name);
+        scene.hit(pod.name);
+        await scene.system.kubectl(["delete", "pod", pod.name, "--wait=false"]);
+        await untilReplaced(scene.system, pod, REACTION_SECONDS);
+    },
+});
+
+/** The pod and its volume, gracefully: the server shuts down in order before its volume goes. */
+export const deletePodWithClaim = (name: string): Fault => ({
+    async strike(scene) {
+        const pod = await findPod(scene.system, name);
+        scene.hit(pod.name);
+        await deleteClaim(scene.system, name);
+        await scene.system.kubectl(["delete", "pod", name, "--wait=false"]);
+        await untilReplaced(scene.system, pod, REACTION_SECONDS);
+    },
+});
+
+/** The pod's processes and its volume in one moment, as a disk that dies. */
+export const destroyPodWithClaim = (name: string): Fault => ({
+    strike: (scene) => destroy(scene, name),
+});
+
+async function destroy(scene: Scene, name: string): Promise<void> {
+    const pod = await findPod(scene.system, name);
+    const volume = await volumeOf(scene.system, name);
+    scene.hit(pod.name);
+    await signal(pod, "KILL");
+    // The container comes back at once; what it finds is not what it left.
+    await onNode(pod.node!, `rm -rf "${volume}"/* "${volume}"/.[!.]* 2>/dev/null || true`);
+    await deleteClaim(scene.system, name);
+    await scene.system.kubectl(["delete", "pod", name, "--grace-period=0", "--force", "--wait=false"]);
+    await untilReplaced(scene.system, pod, REACTION_SECONDS);
+}
+
+function deleteClaim(system: System, pod: string): Promise<string> {
+    return system.kubectl(["delete", "pvc", `data-${pod}`, "--wait=false"]);
+}
+
+/** The node of a pod, without warning; started again after so many seconds. */
+export const stopNodeOf = (name: string, seconds: number): Fault => ({
+    async strike(scene) {
+        const node = await nodeOf(scene.system, name);
+        await scene.hitNodes(node);
+        await cutPower(node);
+        await scene.last(seconds);
+        await startNodes(node);
+        await untilNodesReady(3);
+    },
+});
+
+/** All nodes, without warning, and started again. */
+export const stopAllNodes = (): Fault => ({
+    async strike(scene) {
+        const all = await nodes();
+        await scene.hitNodes(...all);
+        await cutPower(...all);
+        await startNodes(...all);
+        await untilNodesReady(3);
+    },
+});
+
+/** The node of a pod stands still and comes back as if nothing had been. */
+export const pauseNodeOf = (name: string, seconds: number): Fault => ({
+    async strike(scene) {
+        const node = await nodeOf(scene.system, name);
+        await scene.hitNodes(node);
+        await docker(["pause", node]);
+        try {
+            await scene.last(seconds);
+        } finally {
+            await docker(["unpause", node]);
+        }
+        await untilNodesReady(3);
+    },
+});
+
+/**
+ * The node of a pod is gone for good, and its operator says so: the node is removed from the cluster, and so are the
+ * claims of volumes that only it had. It comes back, empty of pods, when everything was checked.
+ */
+export const loseNodeOf = (name: string): Fault => {
+    let lost: string | undefined;
+    return {
+        async strike(scene) {
+            const node = await nodeOf(scene.system, name);
+            lost = node;
+            await scene.hitNodes(node);
+            const pods = (await allPods(scene.system)).filter((pod) => pod.node === node);
+            await cutPower(node);
+            await scene.system.kubectl(["delete", "node", node]);
+            for (const pod of pods.filter(({ workload }) => workload.endsWith("-slave"))) {
+                await deleteClaim(scene.system, pod.name);
+            }
+            for (const pod of pods) {
+                await untilReplaced(scene.system, pod, REACTION_SECONDS);
+            }
+        },
+        async undo() {
+            if (lost !== undefined) {
+                await startNodes(lost);
+                await untilNodesReady(3);
+            }
+        },
+    };
+};
+
+/** Pods that neither reach anybody nor are reached, for so many seconds; their nodes still run them. */
+export const partition = (names: readonly string[], seconds: number): Fault => ({
+    async strike(scene) {
+        await partitioned(scene, names, () => scene.last(seconds));
+    },
+});
+
+async function partitioned(scene: Scene, names: readonly string[], work: () => Promise<void>): Promise<void> {
+    const pods = await Promise.all(names.map((name) => findPod(scene.system, name)));
+    scene.hit(...names);
+    await Promise.all(pods.map((pod) => cutNetwork(pod, true)));
+    try {
+        await work();
+    } finally {
+        await Promise.all(pods.map((pod) => cutNetwork(pod, false)));
+    }
+}
+
+/** Rules in the pod's own network namespace; the loopback device stays, which the pod needs for itself. */
+async function cutNetwork(pod: Pod, cut: boolean): Promise<void> {
+    const [pid] = await processesOf(pod);
+    const rules = ["INPUT ! --in-interface lo", "OUTPUT ! --out-interface lo"].map((rule) => {
+        const [chain, ...match] = rule.split(" ");
+        return `iptables --wait ${cut ? "--insert" : "--delete"} ${chain} ${match.join(" ")} --jump DROP`;
+    });
+    await onNode(pod.node!, `nsenter --target ${pid} --net bash -euc '${rules.join("; ")}'`);
+}
+
+/**
+ * The master's disk dies while no slave is reached: whatever was acknowledged in that time was on that disk alone.
+ *
+ * @param unguarded what switches the guard off beforehand, for the control that the matrix can show a loss at all
+ */
+export const destroyMasterWithoutSlaves = (
+    system: "mysql" | "redis",
+    unguarded?: (system: System) => Promise<void>,
+): Fault => ({
+    async strike(scene) {
+        const master = `${system}-master-0`;
+        await unguarded?.(scene.system);
+        await partitioned(scene, scene.system.pods(`${system}-slave`), async () => {
+            // Longer than a link takes to be noticed as dead.
+            await scene.last(20);
+            await destroy(scene, master);
+        });
+    },
+});
+
+/** Semi-synchronous commits off: the master acknowledges what it alone has. */
+export async function withoutSemisync(system: System): Promise<void> {
+    await system.sql("mysql-master-0", "SET GLOBAL rpl_semi_sync_source_enabled = OFF");
+}
+
+/** The disk of a pod is full for so many seconds. The volume is a file system of limited size for that time. */
+export const fillVolume = (name: string, seconds: number): Fault => {
+    const workload = name.replace(/-\d+$/, "");
+    const ordinal = Number(name.slice(workload.length + 1));
+    let [node, volume] = ["", ""];
+    const scale = async (system: System, count: number): Promise<void> => {
+        await system.kubectl(["scale", "statefulset", workload, `--replicas=${count}`]);
+        await waitFor(`${workload} to have ${count} pods`, REACTION_SECONDS, async () => {
+            const pods = (await allPods(system)).filter((pod) => pod.workload === workload);
+            return pods.length === count && (count <= ordinal || pods.every((pod) => pod.ready));
+        });
+    };
+    /** With the pod away its folder is exchanged, and the pod comes back on the same node. */
+    const exchange = async (system: System, script: string): Promise<void> => {
+        // A master's volume would let it go elsewhere; the control plane takes no pods anyway.
+        const others = workload.endsWith("-master") ? (await nodes()).filter((each) => each !== node) : [];
+        await scale(system, ordinal);
+        await onNode(node, script, 120);
+        await Promise.all(others.map((each) => system.kubectl(["cordon", each])));
+        try {
+            await scale(system, system.counts[workload]!);
+        } finally {
+            await Promise.all(others.map((each) => system.kubectl(["uncordon", each])));
+        }
+    };
+    return {
+        async prepare(system) {
+            [node, volume] = [await nodeOf(system, name), await volumeOf(system, name)];
+            await exchange(
+                system,
+                `mkdir -p /limited; mount -t tmpfs -o size=768m,mode=0777 limited /limited
+                cp -a "${volume}/." /limited/; mount --bind /limited "${volume}"`,
+            );
+        },
+        async strike(scene) {
+            scene.hit(name);
+            const filler = `${volume}/filler`;
+            await onNode(node, `dd if=/dev/zero of="${filler}" bs=1M 2>/dev/null || true`);
+            try {
+                await scene.last(seconds);
+            } finally {
+                await onNode(node, `rm "${filler}"`);
+            }
+        },
+        async undo(system) {
+            await exchange(
+                system,
+                `umount "${volume}"; find "${volume}" -mindepth 1 -delete
+                cp -a /limited/. "${volume}/"; umount /limited`,
+            );
+        },
+    };
+};
+
+/** A new slave's copy of the data is cut off in its middle. */
+export const killClone = (name: string): Fault => ({
+    async strike(scene) {
+        const { system } = scene;
+        const old = await findPod(system, name);
+        scene.hit(name);
+        await deleteClaim(system, name);
+        await system.kubectl(["delete", "pod", name, "--wait=false"]);
+        await untilReplaced(system, old, REACTION_SECONDS);
+        await waitFor(`${name} to be seeding`, REACTION_SECONDS, async () => {
+            const pod = await findPod(system, name);
+            if (!pod.containers.some((each) => each.name === "seed" && each.running)) {
+                return false;
+            }
+            const volume = await volumeOf(system, name);
+            const pids = (await processesOf(pod, "seed")).join(" ");
+            // In one script on the node: from here a copy of little data is over before it is noticed.
+            const script = `for i in {1..600}; do
+                if [ -d "${volume}/mysql.new" ]; then kill -KILL ${pids}; echo killed; exit; fi
+                sleep 0.02
+            done`;
+            return (await onNode(pod.node!, script)) === "killed";
+        });
+    },
+});
+
+/** A later `up` whose images differ in a comment: every pod of these workloads is rolled. */
+export const rollout = (workloads: readonly string[]): Fault => ({
+    async strike(scene) {
+        await scene.hitWorkloads(...workloads);
+        await up(touchedProgram(touched(workloads)));
+    },
+    undo: () => up(),
+});
+
+/** A file of each workload's image that takes a comment. */
+function touched(workloads: readonly string[], line = `# ${Date.now()}`): Record<string, string> {
+    const file = (workload: string): string =>
+        workload === "dabacluster" ? "images/dabaweb/app/gunicorn.conf.py" : `images/${workload}/start`;
+    return Object.fromEntries(workloads.map((workload) => [file(workload), line]));
+}
+
+/** An image whose start fails gets out; the `up` fails, and the one before is brought back. */
+export const badImage = (workload: "dabacluster" | "redis-slave" | "mysql-slave"): Fault => ({
+    async strike(scene) {
+        await scene.hitWorkloads(workload);
+        const restore = keepStackFile();
+        await pulumi(["config", "set-all", "--path", "--plaintext", `dabaweb:${workload}.awaitMinutes=1`]);
+        // Appended lines would come after an exec.
+        const folder = touchedProgram(
+            touched(workload === "dabacluster" ? [workload] : [], "raise SystemExit(1)"),
+        );
+        if (workload !== "dabacluster") {
+            fs.writeFileSync(path.join(folder, "images", workload, "start"), "#!/bin/sh\nexit 1\n", {
+                mode: 0o755,
+            });
+        }
+        const code = await new RunningUp(folder).ended(10 * 60);
+        restore();
+        if (code === 0) {
+            throw new Error("`pulumi up` of a bad image succeeded");
+        }
+        await pulumi(["refresh", "--yes", "--skip-preview"]);
+        await recover(scene.system, workload);
+    },
+});
+
+/** A StatefulSet keeps a pod that never became ready until somebody deletes it, whatever its template says by then. */
+async function recover(system: System, workload: string): Promise<void> {
+    const running = new RunningUp();
+    await running.says(/(StatefulSet|Deployment).*updating/, 300);
+    const broken = (await allPods(system)).filter((pod) => pod.workload === workload && !pod.ready);
+    if (workload !== "dabacluster" && broken.length > 0) {
+        await system.kubectl(["delete", "pod", ...broken.map(({ name }) => name), "--wait=false"]);
+    }
+    if ((await running.ended(15 * 60)) !== 0) {
+        throw new Error("`pulumi up` could not bring the earlier image back");
+    }
+}
+
+/** `up` is killed with everything it started while it rolls the web tier; cancel, refresh and up heal it. */
+export const killUp = (): Fault => ({
+    async strike(scene) {
+        const running = new RunningUp(touchedProgram(touched(["dabacluster", "redis-slave"])));
+        await running.says(/(StatefulSet|Job|Deployment).*(updating|creating|replacing)/, 300);
+        await scene.hitWorkloads("dabacluster", "redis-slave");
+        await running.kill();
+        await pulumi(["cancel", "--yes"]);
+        await pulumi(["refresh", "--yes", "--skip-preview"]);
+        await up();
+    },
+});
+
+/** The registry dies in the middle of an `up` and comes back; a later one heals it. */
+export const cutRegistry = (): Fault => ({
+    async strike(scene) {
+        const running = new RunningUp(touchedProgram(touched(["dabacluster", "redis-slave"])));
+        await running.says(/RegistryImage.*(creating|replacing)/, 300);
+        await scene.hitWorkloads("dabacluster", "redis-slave");
+        await switchRegistry("off");
+        try {
+            await scene.last(20);
+        } finally {
+            await switchRegistry("on");
+        }
+        await running.ended(15 * 60);
+        await up();
+    },
+});
+
+/** Docker dies in the middle of an `up`, for that `up` alone: what it speaks to is a proxy of the socket. */
+export const cutDocker = (): Fault => ({
+    async strike(scene) {
+        const proxy = await SocketProxy.open();
+        try {
+            const folder = touchedProgram(touched(["dabacluster", "redis-slave"]));
+            const running = new RunningUp(folder, { DOCKER_HOST: `unix://${proxy.file}` });
+            await running.says(/RegistryImage.*(creating|replacing)/, 300);
+            await scene.hitWorkloads("dabacluster", "redis-slave");
+            proxy.cut();
+            if ((await running.ended(15 * 60)) === 0) {
+                throw new Error("`pulumi up` succeeded without Docker");
+            }
+        } finally {
+            proxy.cut();
+        }
+        await pulumi(["refresh", "--yes", "--skip-preview"]);
+        await up();
+    },
+});
+
+class SocketProxy {
+    private readonly sockets = new Set<net.Socket>();
+    readonly file = path.join(files.folder, "docker.sock");
+    private readonly server: net.Server;
+
+    private constructor(target: string) {
+        this.server = net.createServer((client) => {
+            const daemon = net.connect(target);
+            for (const socket of [client, daemon]) {
+                this.sockets.add(socket);
+                socket.on("error", () => undefined).on("close", () => this.sockets.delete(socket));
+            }
+            client.pipe(daemon).pipe(client);
+        });
+    }
+
+    static async open(): Promise<SocketProxy> {
+        const host = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+        const proxy = new SocketProxy(host.replace(/^unix:\/\//, ""));
+        fs.rmSync(proxy.file, { force: true });
+        await new Promise<void>((resolve, reject) => {
+            proxy.server.once("error", reject).listen(proxy.file, resolve);
+        });
+        return proxy;
+    }
+
+    cut(): void {
+        this.server.close();
+        this.sockets.forEach((socket) => socket.destroy());
+    }
+}
+
+/** The Job that migrates the database is killed while it runs; `up` waits for its next attempt. */
+export const killMigration = (): Fault => ({
+    async strike(scene) {
+        const running = new RunningUp(touchedProgram(touched(["dabacluster"])));
+        await scene.hitWorkloads("dabacluster");
+        await waitFor("the migration to run", 300, async () => {
+            const pods = await allPods(scene.system);
+            const job = pods.find(
+                ({ workload, containers }) =>
+                    workload === "dabacluster-migrate" && containers.some((each) => each.running),
+            );
+            if (job === undefined) {
+                return false;
+            }
+            scene.hit(job.name);
+            await signal(job, "KILL");
+            return true;
+        });
+        const code = await running.ended(15 * 60);
+        if (code !== 0) {
+            throw new Error(`\`pulumi up\` ended with ${code}`);
+        }
+    },
+    undo: () => up(),
+});

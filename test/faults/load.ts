@@ -1,0 +1,292 @@
+/**
+ * Steady writes and reads from outside the cluster, through NodePort Services that exist for this alone: three ledgers
+ * (Redis SET, Redis SET + WAIT 1, MySQL INSERT) and readers of both systems and of the page.
+ */
+import * as path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+import Redis from "ioredis";
+import { Connection, createConnection } from "mysql2/promise";
+
+import { Ledger, secondsWithout } from "./ledger";
+
+export const LEDGERS = ["redisSet", "redisWait", "mysql"] as const;
+export type LedgerName = (typeof LEDGERS)[number];
+export const READERS = ["redis", "mysql", "page"] as const;
+export type ReaderName = (typeof READERS)[number];
+
+/** Where the load enters, and as whom. */
+export interface Doors {
+    readonly host: string;
+    readonly ports: Readonly<Record<"redis-master" | "redis-slave" | "mysql-master" | "mysql-slave", number>>;
+    readonly redisPassword: string;
+    readonly mysqlPassword: string;
+    readonly page: string;
+}
+
+/** Every run has rows and keys of its own. */
+export const TABLE = "fault_ledger";
+export const redisKey = (ledger: LedgerName, run: number, number: number | string): string =>
+    `${ledger}:${run}:${number}`;
+
+/** Clients of one ledger, each with a connection of its own. */
+const CLIENTS = 4;
+const WRITE_EVERY_MS = 100;
+/** The first of them hardly pauses, so that a fault meets writes in flight. */
+const HASTE_MS = 10;
+const READ_EVERY_MS = 100;
+/** What a client waits for a connection and for an answer. A semi-synchronous commit may take its time. */
+const CONNECT_MS = 2000;
+const ANSWER_MS = 5000;
+const WAIT_MS = 3000;
+
+/** One client's connection: made when it is needed, given up at the first error. */
+interface Client {
+    /** Connects if need be. */
+    open(): Promise<void>;
+    /** Does its one thing; a failure or an answer that is no success throws. */
+    act(number: number): Promise<void>;
+    close(): void;
+}
+
+function redisClient(
+    doors: Doors,
+    door: "redis-master" | "redis-slave",
+    act: (redis: Redis, number: number) => Promise<void>,
+): Client {
+    let redis: Redis | undefined;
+    const close = (): void => {
+        redis?.disconnect();
+        redis = undefined;
+    };
+    return {
+        async open() {
+            if (redis !== undefined) {
+                return;
+            }
+            const fresh = new Redis({
+                host: doors.host,
+                port: doors.ports[door],
+                username: "dabaweb",
+                password: doors.redisPassword,
+                lazyConnect: true,
+                retryStrategy: () => null,
+                enableOfflineQueue: false,
+                enableReadyCheck: false,
+                maxRetriesPerRequest: 0,
+                connectTimeout: CONNECT_MS,
+                commandTimeout: ANSWER_MS,
+            });
+            // Every failure reaches whoever waits for an answer.
+            fresh.on("error", () => undefined);
+            redis = fresh;
+            await fresh.connect();
+        },
+        act: (number) => act(redis!, number),
+        close,
+    };
+}
+
+function mysqlClient(
+    doors: Doors,
+    door: "mysql-master" | "mysql-slave",
+    act: (connection: Connection, number: number) => Promise<void>,
+): Client {
+    let connection: Connection | undefined;
+    return {
+        async open() {
+            if (connection !== undefined) {
+                return;
+            }
+            connection = await createConnection({
+                host: doors.host,
+                port: doors.ports[door],
+                user: "dabaweb",
+                password: doors.mysqlPassword,
+                database: "form",
+                connectTimeout: CONNECT_MS,
+                // The server makes its certificate itself.
+                ssl: { rejectUnauthorized: false },
+            });
+            connection.on("error", () => undefined);
+        },
+        act: (number) => act(connection!, number),
+        close() {
+            connection?.destroy();
+            connection = undefined;
+        },
+    };
+}
+
+/** The load of one run of one row. */
+export class Load {
+    readonly ledgers: Readonly<Record<LedgerName, Ledger>>;
+    private readonly reads: Record<ReaderName, number[]> = { redis: [], mysql: [], page: [] };
+    private readonly workers: Promise<void>[] = [];
+    private stopped = false;
+    private end = 0;
+
+    /**
+     * @param run number that no other run on this data has
+     * @param folder gets a file per ledger
+     */
+    constructor(
+        private readonly doors: Doors,
+        readonly run: number,
+        folder?: string,
+    ) {
+        const ledger = (name: LedgerName) =>
+            new Ledger(folder === undefined ? undefined : path.join(folder, `${run}-${name}`));
+        this.ledgers = {
+            redisSet: ledger("redisSet"),
+            redisWait: ledger("redisWait"),
+            mysql: ledger("mysql"),
+        };
+    }
+
+    start(): void {
+        for (let client = 0; client < CLIENTS; client++) {
+            const every = client === 0 ? HASTE_MS : WRITE_EVERY_MS;
+            this.write(this.ledgers.redisSet, every, this.redisWriter("redisSet"));
+            this.write(this.ledgers.redisWait, every, this.redisWriter("redisWait"));
+            this.write(this.ledgers.mysql, every, this.mysqlWriter());
+        }
+        this.read("redis", this.redisReader());
+        this.read("mysql", this.mysqlReader());
+        this.read("page", this.pageReader());
+    }
+
+    /** Stops and waits for the last answers; nothing is written afterwards. */
+    async stop(): Promise<void> {
+        if (!this.stopped) {
+            this.stopped = true;
+            await Promise.all(this.workers);
+            this.end = Date.now();
+            Object.values(this.ledgers).forEach((ledger) => ledger.close());
+        }
+    }
+
+    /** Acknowledged writes of the ledger that has the fewest. */
+    get fewest(): number {
+        return Math.min(...LEDGERS.map((name) => this.ledgers[name].times.length));
+    }
+
+    /** Ledgers and readers that have had no answer since a moment. */
+    silentSince(moment: number): string[] {
+        const answered = (times: readonly number[]): boolean => times.some((time) => time > moment);
+        return [
+            ...LEDGERS.filter((name) => !answered(this.ledgers[name].times)).map(
+                (name) => `writes of ${name}`,
+            ),
+            ...READERS.filter((name) => !answered(this.reads[name])).map((name) => `reads of ${name}`),
+        ];
+    }
+
+    /** Seconds from the fault to the first write and read after the longest silence. */
+    seconds(fault: number): {
+        readonly write: Record<LedgerName, number | undefined>;
+        readonly read: Record<ReaderName, number | undefined>;
+    } {
+        const of = (times: readonly number[]) => secondsWithout(times, fault, this.end || Date.now());
+        const { ledgers, reads } = this;
+        return {
+            write: {
+                redisSet: of(ledgers.redisSet.times),
+                redisWait: of(ledgers.redisWait.times),
+                mysql: of(ledgers.mysql.times),
+            },
+            read: { redis: of(reads.redis), mysql: of(reads.mysql), page: of(reads.page) },
+        };
+    }
+
+    private write(ledger: Ledger, every: number, client: Client): void {
+        this.repeat(client, every, async () => {
+            const number = ledger.send();
+            await client.act(number);
+            ledger.acknowledge(number);
+        });
+    }
+
+    private read(name: ReaderName, client: Client): void {
+        this.repeat(client, READ_EVERY_MS, async () => {
+            await client.act(0);
+            this.reads[name].push(Date.now());
+        });
+    }
+
+    private repeat(client: Client, every: number, action: () => Promise<void>): void {
+        const work = async (): Promise<void> => {
+            while (!this.stopped) {
+                const began = Date.now();
+                try {
+                    await within(CONNECT_MS + 500, client.open());
+                    await within(ANSWER_MS + 500, action());
+                } catch {
+                    client.close();
+                    await pause(100);
+                }
+                await pause(Math.max(0, began + every - Date.now()));
+            }
+            client.close();
+        };
+        this.workers.push(work());
+    }
+
+    private redisWriter(ledger: "redisSet" | "redisWait"): Client {
+        return redisClient(this.doors, "redis-master", async (redis, number) => {
+            await redis.set(redisKey(ledger, this.run, number), number);
+            if (ledger === "redisWait" && (await redis.wait(1, WAIT_MS)) < 1) {
+                throw new Error("no slave has confirmed the write");
+            }
+        });
+    }
+
+    private mysqlWriter(): Client {
+        return mysqlClient(this.doors, "mysql-master", async (connection, number) => {
+            const sql = `INSERT INTO ${TABLE} (run, number) VALUES (${this.run}, ${number})`;
+            await connection.query({ sql, timeout: ANSWER_MS });
+        });
+    }
+
+    private redisReader(): Client {
+        return redisClient(this.doors, "redis-slave", async (redis) => {
+            await redis.get(redisKey("redisSet", this.run, 1));
+        });
+    }
+
+    private mysqlReader(): Client {
+        return mysqlClient(this.doors, "mysql-slave", async (connection) => {
+            const sql = `SELECT number FROM ${TABLE} WHERE run = ${this.run} AND number = 1`;
+            await connection.query({ sql, timeout: ANSWER_MS });
+        });
+    }
+
+    private pageReader(): Client {
+        return {
+            open: () => Promise.resolve(),
+            act: async () => {
+                const answer = await fetch(this.doors.page, { signal: AbortSignal.timeout(ANSWER_MS) });
+                await answer.text();
+                if (!answer.ok) {
+                    throw new Error(`the page answered ${answer.status}`);
+                }
+            },
+            close: () => undefined,
+        };
+    }
+}
+
+/** Rejects when the time is over, whatever the promise does. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+    const expired = new AbortController();
+    try {
+        return await Promise.race([
+            promise,
+            pause(milliseconds, undefined, { signal: expired.signal }).then(() => {
+                throw new Error(`no answer in ${milliseconds} ms`);
+            }),
+        ]);
+    } finally {
+        expired.abort();
+    }
+}

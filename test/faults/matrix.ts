@@ -1,0 +1,164 @@
+/** One run of one row: load, fault, recovery, check. */
+import { System } from "../support/system";
+import { waitFor } from "../support/docker";
+import { Checked, checkLedgers, difference, prepareLedgers } from "./check";
+import { Doors, LedgerName, LEDGERS, Load, ReaderName } from "./load";
+import { allPods, restartsOfOthers } from "./pods";
+import { Mode, Promised, promisedIn, Row } from "./rows";
+import { Fault, Scene } from "./scene";
+
+/** Acknowledged writes of every ledger before the fault, and at the end. */
+const BEFORE = 100;
+const ENOUGH = 500;
+/** Seconds that the whole system may take to be whole again once the fault is over. */
+const HEAL_SECONDS = 300;
+
+export interface Run {
+    readonly row: string;
+    readonly mode: Mode;
+    readonly run: number;
+    readonly ledgers?: Readonly<Record<LedgerName, Checked>>;
+    /** Writes that were sent and unanswered when the fault hit. */
+    readonly inFlight?: Readonly<Record<LedgerName, number>>;
+    /** Seconds to the first write and read after the longest silence; 0: none of a second. Null: they did not come back. */
+    readonly write?: Readonly<Record<LedgerName, number | null>>;
+    readonly read?: Readonly<Record<ReaderName, number | null>>;
+    /** Restarts of pods that were no targets. */
+    readonly others?: readonly string[];
+    /** Why the pods are not equal at the end. */
+    readonly difference?: string;
+    /** Why the system has not healed by itself. */
+    readonly failure?: string;
+    /** What of the promise is broken, one sentence each. */
+    readonly broken: readonly string[];
+}
+
+let runs = 0;
+
+/** Runs a row once on a stack that is whole. */
+export async function runRow(
+    row: Row,
+    mode: Mode,
+    system: System,
+    doors: Doors,
+    folder?: string,
+): Promise<Run> {
+    const base = { row: row.name, mode, run: ++runs };
+    const fault = row.fault();
+    let result: Omit<Run, "broken">;
+    try {
+        await fault.prepare?.(system);
+        result = { ...base, ...(await play(fault, base.run, system, doors, folder)) };
+    } catch (error) {
+        result = { ...base, failure: reason(error) };
+    }
+    try {
+        await fault.undo?.(system);
+    } catch (error) {
+        result = {
+            ...result,
+            failure: result.failure ?? `what the fault needed could not be undone: ${reason(error)}`,
+        };
+    }
+    return { ...result, broken: broken(result, promisedIn(row, mode)) };
+}
+
+const reason = (error: unknown): string => (error as Error).message.split("\n").slice(0, 3).join(" ");
+
+async function play(
+    fault: Fault,
+    run: number,
+    system: System,
+    doors: Doors,
+    folder?: string,
+): Promise<Partial<Run>> {
+    const load = new Load(doors, run, folder);
+    const scene = new Scene(system, load);
+    try {
+        await system.ready();
+        await prepareLedgers(system);
+        const before = await allPods(system);
+        load.start();
+        await waitFor(`${BEFORE} acknowledged writes of every ledger`, 60, () =>
+            Promise.resolve(load.fewest >= BEFORE),
+        );
+        await fault.strike(scene);
+        const ended = Date.now();
+        await heal(scene, ended);
+        await load.stop();
+        const moment = scene.moment ?? ended;
+        const seconds = load.seconds(moment);
+        const ledgers = await checkLedgers(system, load);
+        return {
+            ledgers,
+            inFlight: byLedger((name) => load.ledgers[name].inFlight(moment)),
+            write: nulls(seconds.write),
+            read: nulls(seconds.read),
+            others: restartsOfOthers(before, await allPods(system), scene.targets),
+            difference: await difference(system),
+        };
+    } finally {
+        await load.stop();
+    }
+}
+
+async function heal({ system, load }: Scene, ended: number): Promise<void> {
+    await waitFor("every pod to be ready and every client to be answered again", HEAL_SECONDS, async () => {
+        const silent = load.silentSince(ended);
+        if (silent.length > 0) {
+            throw new Error(`since the fault ended there are no ${silent.join(", ")}`);
+        }
+        for (const [workload, count] of Object.entries(system.counts)) {
+            const pods = await system.get(workload);
+            if (pods.length !== count || !pods.every(({ ready }) => ready)) {
+                throw new Error(
+                    `${workload} has ${pods.filter(({ ready }) => ready).length} of ${count} ready pods`,
+                );
+            }
+        }
+        return true;
+    });
+    await waitFor(`${ENOUGH} acknowledged writes of every ledger`, 120, () =>
+        Promise.resolve(load.fewest >= ENOUGH),
+    );
+}
+
+/** What of a promise a run has broken. */
+export function broken(run: Omit<Run, "broken">, promised: Readonly<Record<LedgerName, Promised>>): string[] {
+    if (run.ledgers === undefined) {
+        return [`it did not heal: ${run.failure ?? "the run broke off"}`];
+    }
+    const { ledgers } = run;
+    return [
+        ...LEDGERS.flatMap((name) => {
+            const { acknowledged, lost, lostOnSlaves, foreign } = ledgers[name];
+            const all = Math.max(lost, lostOnSlaves);
+            return [
+                ...(promised[name] === "kept" && all > 0
+                    ? [`${all} of ${acknowledged} writes of ${name} are lost`]
+                    : []),
+                ...(promised[name] === "loss" && all === 0
+                    ? [`nothing of ${name} is lost, and it should be`]
+                    : []),
+                ...(foreign > 0 ? [`${foreign} writes of ${name} are there that were never sent`] : []),
+                ...(acknowledged < ENOUGH
+                    ? [`only ${acknowledged} writes of ${name} were acknowledged`]
+                    : []),
+            ];
+        }),
+        ...(run.failure === undefined ? [] : [run.failure]),
+        ...(run.difference === undefined ? [] : [`the pods are not equal: ${run.difference}`]),
+        ...(run.others ?? []).map((other) => `${other}, though it was no target`),
+    ];
+}
+
+function byLedger<T>(value: (name: LedgerName) => T): Record<LedgerName, T> {
+    return Object.fromEntries(LEDGERS.map((name) => [name, value(name)])) as Record<LedgerName, T>;
+}
+
+/** JSON knows no undefined. */
+function nulls<K extends string>(values: Record<K, number | undefined>): Record<K, number | null> {
+    return Object.fromEntries(
+        Object.entries(values).map(([key, value]) => [key, (value as number | undefined) ?? null]),
+    ) as Record<K, number | null>;
+}

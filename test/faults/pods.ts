@@ -1,0 +1,141 @@
+/** The stack's pods as Kubernetes and the nodes' container runtime know them. */
+import { docker, waitFor } from "../support/docker";
+import { System } from "../support/system";
+
+/** One container of a pod. */
+export interface Container {
+    readonly name: string;
+    /** As containerd knows it; unset as long as there is none. */
+    readonly id?: string;
+    readonly running: boolean;
+    readonly restarts: number;
+}
+
+/** One pod, on whatever node. */
+export interface Pod {
+    readonly name: string;
+    readonly uid: string;
+    readonly workload: string;
+    readonly node?: string;
+    readonly ready: boolean;
+    readonly leaving: boolean;
+    readonly containers: readonly Container[];
+}
+
+interface ContainerStatus {
+    name: string;
+    containerID?: string;
+    restartCount: number;
+    state?: { running?: object };
+}
+
+interface PodObject {
+    metadata: { name: string; uid: string; deletionTimestamp?: string; labels?: Record<string, string> };
+    spec: { nodeName?: string };
+    status: {
+        conditions?: { type: string; status: string }[];
+        containerStatuses?: ContainerStatus[];
+        initContainerStatuses?: ContainerStatus[];
+    };
+}
+
+/** Every pod of the stack's namespace. */
+export async function allPods(system: System): Promise<Pod[]> {
+    const { items } = JSON.parse(await system.kubectl(["get", "pods", "-o", "json"])) as {
+        items: PodObject[];
+    };
+    return items.map(({ metadata, spec, status }) => ({
+        name: metadata.name,
+        uid: metadata.uid,
+        workload: metadata.labels?.["app.kubernetes.io/name"] ?? "",
+        node: spec.nodeName,
+        ready: status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
+        leaving: metadata.deletionTimestamp !== undefined,
+        containers: [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].map(
+            ({ name, containerID, restartCount, state }) => ({
+                name,
+                id: containerID?.replace(/^.*:\/\//, ""),
+                running: state?.running !== undefined,
+                restarts: restartCount,
+            }),
+        ),
+    }));
+}
+
+/** The pod of that name, or the first one of that workload. */
+export async function findPod(system: System, name: string): Promise<Pod> {
+    const pods = (await allPods(system)).filter((pod) => !pod.leaving);
+    const pod = pods.find((each) => each.name === name) ?? pods.find((each) => each.workload === name);
+    if (pod === undefined) {
+        throw new Error(`there is no pod ${name}; there are ${pods.map((each) => each.name).join(", ")}`);
+    }
+    return pod;
+}
+
+/** The node that a pod runs on. */
+export async function nodeOf(system: System, name: string): Promise<string> {
+    const { node } = await findPod(system, name);
+    if (node === undefined) {
+        throw new Error(`pod ${name} runs on no node`);
+    }
+    return node;
+}
+
+/** Runs a shell script on a node. */
+export function onNode(node: string, script: string, timeoutSeconds = 60): Promise<string> {
+    return docker(["exec", node, "bash", "-euc", script], { timeoutSeconds });
+}
+
+/** Process ids, as its node numbers them, of everything in a container. */
+export async function processesOf(pod: Pod, container?: string): Promise<number[]> {
+    const found = pod.containers.find(({ name, running }) => running && (container ?? name) === name);
+    if (found?.id === undefined || pod.node === undefined) {
+        throw new Error(`no container ${container ?? ""} of pod ${pod.name} runs`);
+    }
+    // PID and INFO, below a head.
+    const lines = (await onNode(pod.node, `ctr --namespace k8s.io tasks ps ${found.id}`))
+        .split("\n")
+        .slice(1);
+    return lines.map((line) => Number(line.trim().split(/\s+/)[0])).filter((pid) => pid > 0);
+}
+
+/** Sends a signal to all processes of all containers of a pod, past Kubernetes. */
+export async function signal(pod: Pod, name: "KILL" | "STOP" | "CONT"): Promise<void> {
+    const running = pod.containers.filter((container) => container.running);
+    const pids = (await Promise.all(running.map((each) => processesOf(pod, each.name)))).flat();
+    // One that has ended meanwhile is no failure.
+    await onNode(pod.node!, `kill -${name} ${pids.join(" ")} 2>/dev/null || true`);
+}
+
+/** The folder of a pod's volume on its node. */
+export async function volumeOf(system: System, pod: string): Promise<string> {
+    const claim = ["get", "pvc", `data-${pod}`, "-o", "jsonpath={.spec.volumeName}"];
+    const path = "jsonpath={.spec.hostPath.path}{.spec.local.path}";
+    return system.kubectl(["get", "pv", await system.kubectl(claim), "-o", path]);
+}
+
+/** Waits until a pod is another one than before, or is gone. */
+export async function untilReplaced(system: System, { name, uid }: Pod, seconds: number): Promise<void> {
+    await waitFor(`pod ${name} to be replaced`, seconds, async () =>
+        (await allPods(system)).every((pod) => pod.uid !== uid),
+    );
+}
+
+/** Restarts, by count or by another pod of the same name, of pods that were no targets. */
+export function restartsOfOthers(
+    before: readonly Pod[],
+    after: readonly Pod[],
+    targets: ReadonlySet<string>,
+): string[] {
+    return before
+        .filter(({ name, leaving }) => !targets.has(name) && !leaving)
+        .flatMap((pod) => {
+            const now = after.find((each) => each.name === pod.name);
+            if (now?.uid !== pod.uid) {
+                return [`${pod.name} replaced`];
+            }
+            const count = (each: Pod): number => each.containers.reduce((sum, c) => sum + c.restarts, 0);
+            const more = count(now) - count(pod);
+            return more > 0 ? [`${pod.name} restarted ${more} times`] : [];
+        });
+}

@@ -1,0 +1,149 @@
+/** The page docs/failure-matrix.md and the JSON beside it, from the runs; the JSON is what later tests compare with. */
+import { LEDGERS, LedgerName } from "./load";
+import type { Run } from "./matrix";
+import type { Mode, Promised } from "./rows";
+
+/** What a row says on the page. */
+export interface RowResult {
+    readonly row: string;
+    readonly mode: Mode;
+    readonly promised: Readonly<Record<LedgerName, Promised>>;
+    readonly runs: readonly Run[];
+    readonly of: "redis" | "mysql" | "both";
+    /** What it was run with. */
+    readonly commit: string;
+}
+
+export interface Matrix {
+    readonly versions: Readonly<Record<string, string>>;
+    /** Seconds of the engines' bare restart on the same data. */
+    readonly bare: Readonly<Record<"redis" | "mysql", number>>;
+    readonly rows: readonly RowResult[];
+}
+
+/**
+ * The rows of an earlier matrix, those of a new one in their place, in the order of the table.
+ *
+ * @param order of rows and modes; what is not in it is dropped
+ */
+export function merged(
+    earlier: readonly RowResult[],
+    later: readonly RowResult[],
+    order: readonly Pick<RowResult, "row" | "mode">[],
+): RowResult[] {
+    const find = (rows: readonly RowResult[], { row, mode }: Pick<RowResult, "row" | "mode">) =>
+        rows.find((each) => each.row === row && each.mode === mode);
+    return order.flatMap((key) => find(later, key) ?? find(earlier, key) ?? []);
+}
+
+/** What a later run of a row must agree with. */
+export interface Verdict {
+    readonly survived: boolean;
+    /** Ledgers of which acknowledged writes were lost. */
+    readonly lost: readonly LedgerName[];
+}
+
+export function verdict({ runs }: Pick<RowResult, "runs">): Verdict {
+    const lostOf = (name: LedgerName): number => Math.max(...runs.map((run) => lostIn(run, name)), 0);
+    return {
+        survived: runs.length > 0 && runs.every(({ broken }) => broken.length === 0),
+        lost: LEDGERS.filter((name) => lostOf(name) > 0),
+    };
+}
+
+function lostIn({ ledgers }: Run, name: LedgerName): number {
+    return ledgers === undefined ? 0 : Math.max(ledgers[name].lost, ledgers[name].lostOnSlaves);
+}
+
+const range = (values: readonly number[]): string => {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    return values.length === 0 ? "" : low === high ? String(low) : `${low} to ${high}`;
+};
+
+/** The worst of all runs; `never` where one did not come back. */
+function worst(values: readonly (number | null | undefined)[]): string {
+    const known = values.filter((value): value is number => typeof value === "number");
+    return values.some((value) => value === null)
+        ? "never"
+        : known.length === 0
+          ? ""
+          : Math.max(...known).toFixed(1);
+}
+
+function line(result: RowResult, bare: Matrix["bare"]): string {
+    const { runs, of } = result;
+    const checked = runs.filter(({ ledgers }) => ledgers !== undefined);
+    const ledger = (name: LedgerName): string => {
+        if (checked.length === 0) {
+            return "";
+        }
+        const acknowledged = range(checked.map(({ ledgers }) => ledgers![name].acknowledged));
+        const lost = range(checked.map((run) => lostIn(run, name)));
+        return `${lost} of ${acknowledged}${result.promised[name] === "measured" ? " (measured)" : ""}`;
+    };
+    const writes = {
+        redis: worst(checked.flatMap(({ write }) => [write!.redisSet, write!.redisWait])),
+        mysql: worst(checked.map(({ write }) => write!.mysql)),
+    };
+    const ratio = (["redis", "mysql"] as const)
+        .filter((engine) => of === engine || of === "both")
+        .map((engine) =>
+            Number(writes[engine]) > 0 ? (Number(writes[engine]) / bare[engine]).toFixed(1) : "-",
+        )
+        .join(" / ");
+    const reads = (["redis", "mysql", "page"] as const).map((name) =>
+        worst(checked.map(({ read }) => read![name])),
+    );
+    const others = new Set(checked.flatMap((run) => run.others!));
+    const { survived } = verdict(result);
+    return `| ${[
+        result.row,
+        result.mode,
+        String(runs.length),
+        ...LEDGERS.map(ledger),
+        `${writes.redis} / ${writes.mysql}`,
+        reads.join(" / "),
+        ratio,
+        String(others.size),
+        checked.length === runs.length && checked.every(({ difference }) => difference === undefined)
+            ? "yes"
+            : "no",
+        survived ? "yes" : "**no**",
+    ].join(" | ")} |`;
+}
+
+/** The page. */
+export function page({ versions, bare, rows }: Matrix): string {
+    const commits = [...new Set(rows.map(({ commit }) => commit))];
+    const failures = rows.flatMap(({ row, mode, runs }) =>
+        runs.flatMap(({ broken }, i) => broken.map((each) => `- ${row} (${mode}), run ${i + 1}: ${each}.`)),
+    );
+    const count = rows.filter((each) => verdict(each).survived).length;
+    return [
+        "# Failure matrix",
+        "",
+        `Written by \`make faults\` at commit ${commits.join(", ")}, on a three-node cluster of its own: ` +
+            Object.entries(versions)
+                .map(([name, version]) => `${name} ${version}`)
+                .join(", ") +
+            ".",
+        "",
+        `${count} of ${rows.length} rows hold what they promise. Each run has at least 500 acknowledged writes per ledger, sent`,
+        "from outside the cluster through the fault; a ledger outside the cluster knows which were acknowledged.",
+        "",
+        "- **mode**: `mysql-master.onNoReplica`.",
+        "- **lost**: acknowledged writes that are missing on the master or on a slave after everything has healed, least to",
+        "  most of all runs. *(measured)*: nothing is promised there. In `control` rows a guard is switched off: there",
+        "  writes must be lost, or this page could not show a loss.",
+        "- **first write**, **first read**: seconds from the last answer to the first one after the longest silence, the",
+        "  worst run; 0.0: no second without an answer. Redis / MySQL, reads also / page.",
+        `- **ratio**: first write over the engine's bare restart on the same data (Redis ${bare.redis.toFixed(2)} s, MySQL ${bare.mysql.toFixed(2)} s).`,
+        "- **others**: pods that restarted and were no targets. **equal**: every key and the checksum of every table on all pods.",
+        "",
+        "| fault | mode | runs | Redis SET lost | Redis SET + WAIT 1 lost | MySQL lost | first write | first read | ratio | others | equal | holds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        ...rows.map((each) => line(each, bare)),
+        "",
+        ...(failures.length === 0 ? [] : ["## What does not hold", "", ...failures, ""]),
+    ].join("\n");
+}

@@ -1,0 +1,142 @@
+/** The table of faults: what is done to what, in which modes, and what is promised. */
+import {
+    badImage,
+    cutDocker,
+    cutRegistry,
+    deletePod,
+    deletePodWithClaim,
+    destroyMasterWithoutSlaves,
+    destroyPodWithClaim,
+    fillVolume,
+    freeze,
+    kill9,
+    killClone,
+    killMigration,
+    killUp,
+    loseNodeOf,
+    partition,
+    pauseNodeOf,
+    rollout,
+    stopAllNodes,
+    stopNodeOf,
+    withoutSemisync,
+} from "./faults";
+import { LedgerName } from "./load";
+import { Fault } from "./scene";
+
+/** What mysql-master does while no slave confirms a commit: `mysql-master.onNoReplica`. */
+export const MODES = ["wait", "degrade"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** kept: an acknowledged write is there afterwards. measured: what is lost is stated. loss: it has to be lost, or the matrix is blind. */
+export type Promised = "kept" | "measured" | "loss";
+
+export interface Row {
+    readonly name: string;
+    readonly modes: readonly Mode[];
+    readonly promised: Readonly<Record<LedgerName, Promised>>;
+    /** Part of `make test`, on the one-node cluster. */
+    readonly quick?: boolean;
+    /** A new one for every run: a fault remembers what it has to undo. */
+    readonly fault: () => Fault;
+    /** The ledger that the interruption of the row is told by. */
+    readonly of: "redis" | "mysql" | "both";
+}
+
+const ALL_KEPT = { redisSet: "kept", redisWait: "kept", mysql: "kept" } as const;
+
+type Options = Partial<Omit<Row, "name" | "fault" | "promised">> & { promised?: Partial<Row["promised"]> };
+
+function row(name: string, fault: () => Fault, { promised, ...rest }: Options = {}): Row {
+    const of = name.includes("redis") ? "redis" : name.includes("mysql") ? "mysql" : "both";
+    return { name, fault, modes: ["wait"], of, promised: { ...ALL_KEPT, ...promised }, ...rest };
+}
+
+const DATA_PODS = [
+    "redis-master-0",
+    "redis-slave-0",
+    "redis-slave-1",
+    "mysql-master-0",
+    "mysql-slave-0",
+    "mysql-slave-1",
+] as const;
+const EVERY_POD = [...DATA_PODS, "dabacluster"] as const;
+const isMysql = (pod: string): boolean => pod.startsWith("mysql");
+/** A fault of MySQL in both of its modes, one of something else in one. */
+const modesOf = (pod: string): readonly Mode[] => (isMysql(pod) ? MODES : ["wait"]);
+
+export const ROWS: readonly Row[] = [
+    ...EVERY_POD.map((pod) => row(`${pod}: kill -9`, () => kill9(pod), { modes: modesOf(pod) })),
+    row("both masters: kill -9", () => kill9("redis-master-0", "mysql-master-0"), {
+        quick: true,
+        modes: MODES,
+    }),
+    ...EVERY_POD.map((pod) =>
+        row(`${pod}: SIGSTOP for 30 s`, () => freeze(pod, 30), { modes: modesOf(pod) }),
+    ),
+    ...EVERY_POD.map((pod) => row(`${pod}: deleted`, () => deletePod(pod), { modes: modesOf(pod) })),
+    ...DATA_PODS.map((pod) =>
+        row(`${pod}: deleted with its PVC`, () => deletePodWithClaim(pod), {
+            modes: modesOf(pod),
+            quick: pod.endsWith("-master-0"),
+            promised: pod === "redis-master-0" ? { redisSet: "measured" } : {},
+        }),
+    ),
+    row("redis-master-0: killed hard with its PVC", () => destroyPodWithClaim("redis-master-0"), {
+        promised: { redisSet: "measured", redisWait: "measured" },
+    }),
+    row("mysql-master-0: killed hard with its PVC", () => destroyPodWithClaim("mysql-master-0"), {
+        modes: MODES,
+    }),
+    ...["redis-master-0", "mysql-master-0", "redis-slave-0", "mysql-slave-0", "dabacluster"].map((pod) =>
+        row(`node of ${pod}: stopped for 20 s and started`, () => stopNodeOf(pod, 20), {
+            modes: modesOf(pod),
+        }),
+    ),
+    row("node of redis-master-0: lost for good", () => loseNodeOf("redis-master-0")),
+    row("node of mysql-master-0: lost for good", () => loseNodeOf("mysql-master-0"), { modes: MODES }),
+    row("all nodes: stopped at once and started", () => stopAllNodes(), { modes: MODES }),
+    row("node of redis-master-0: paused for 2 minutes", () => pauseNodeOf("redis-master-0", 120)),
+    row("node of mysql-master-0: paused for 2 minutes", () => pauseNodeOf("mysql-master-0", 120), {
+        modes: MODES,
+    }),
+    ...["redis-slave-0", "mysql-slave-0"].map((pod) =>
+        row(`${pod}: partitioned for 60 s`, () => partition([pod], 60), { modes: modesOf(pod) }),
+    ),
+    row("all mysql slaves: partitioned for 60 s", () => partition(["mysql-slave-0", "mysql-slave-1"], 60), {
+        modes: MODES,
+    }),
+    row("mysql slaves partitioned, then the master destroyed", () => destroyMasterWithoutSlaves("mysql"), {
+        modes: MODES,
+    }),
+    row("redis slaves partitioned, then the master destroyed", () => destroyMasterWithoutSlaves("redis"), {
+        promised: { redisSet: "measured", redisWait: "kept" },
+    }),
+    ...["redis-master-0", "mysql-master-0", "redis-slave-1", "mysql-slave-1"].map((pod) =>
+        row(`${pod}: volume full for 60 s`, () => fillVolume(pod, 60)),
+    ),
+    row("mysql-slave-1: clone killed half-way", () => killClone("mysql-slave-1")),
+    row("migration Job killed half-way", () => killMigration()),
+    row("registry cut in the middle of `up`", () => cutRegistry()),
+    row("Docker cut in the middle of `up`", () => cutDocker()),
+    row("`up` killed, then cancel, refresh, up", () => killUp()),
+    ...(["dabacluster", "redis-slave", "mysql-slave"] as const).map((workload) =>
+        row(`${workload}: bad image, then the former one`, () => badImage(workload)),
+    ),
+    ...["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"].map((workload) =>
+        row(`${workload}: planned rollout`, () => rollout([workload]), { modes: modesOf(workload) }),
+    ),
+    row(
+        "control: semi-sync off, mysql slaves partitioned, then the master destroyed",
+        () => destroyMasterWithoutSlaves("mysql", withoutSemisync),
+        { promised: { mysql: "loss" } },
+    ),
+];
+
+/** What a row promises in a mode: without a slave's word, what only the master's disk had goes with that disk. */
+export function promisedIn({ name, promised }: Row, mode: Mode): Row["promised"] {
+    const diskGoes = /master.*(PVC|destroyed)/.test(name);
+    return mode === "degrade" && diskGoes && promised.mysql === "kept"
+        ? { ...promised, mysql: "measured" }
+        : promised;
+}

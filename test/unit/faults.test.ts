@@ -1,0 +1,262 @@
+import assert from "assert";
+
+import { kindConfig } from "../../local/cluster";
+import { Checked } from "../faults/check";
+import { Ledger, secondsWithout } from "../faults/ledger";
+import { broken, Run } from "../faults/matrix";
+import { Pod, restartsOfOthers } from "../faults/pods";
+import { Matrix, merged, page, RowResult, verdict } from "../faults/report";
+import { promisedIn, ROWS } from "../faults/rows";
+
+describe("faults: a ledger", () => {
+    it("calls lost what was acknowledged and is not there, and nothing else", () => {
+        const ledger = new Ledger();
+        const numbers = Array.from({ length: 7 }, () => ledger.send());
+        const [there, too, lost, arrived] = numbers as [number, number, number, number];
+        [there, too, lost].forEach((number) => ledger.acknowledge(number));
+        const never = numbers.at(-1)! + 1;
+        assert.deepStrictEqual(ledger.tally(new Set([there, too, arrived, never])), {
+            acknowledged: 3,
+            lost: 1,
+            arrived: 1,
+            inDoubt: 4,
+            foreign: 1,
+        });
+        assert.deepStrictEqual(ledger.acknowledged, [there, too, lost]);
+    });
+
+    it("counts as in flight what was sent and not yet answered", () => {
+        const ledger = new Ledger();
+        ledger.send();
+        const answered = ledger.send();
+        const now = Date.now();
+        assert.strictEqual(ledger.inFlight(now), 2);
+        ledger.acknowledge(answered);
+        assert.strictEqual(ledger.inFlight(now + 1000), 1);
+    });
+});
+
+describe("faults: seconds without an answer", () => {
+    const steady = (from: number, to: number): number[] =>
+        Array.from({ length: (to - from) / 100 + 1 }, (_, i) => from + i * 100);
+    const cases: [string, number[], number | undefined][] = [
+        ["nobody noticed it", steady(0, 20_000), 0],
+        ["a silence that begins with the fault", [...steady(0, 5000), ...steady(12_000, 20_000)], 7],
+        ["a silence that begins later", [...steady(0, 9000), ...steady(15_500, 20_000)], 6.5],
+        ["the longest of two", [...steady(0, 5000), ...steady(7000, 8000), ...steady(14_000, 20_000)], 6],
+        ["a hesitation is no silence", [...steady(0, 9000), ...steady(9800, 20_000)], 0],
+        ["a silence before the fault is none", [...steady(0, 1000), ...steady(4900, 20_000)], 0],
+        ["it never came back", steady(0, 5000), undefined],
+        ["nothing ever answered", [], undefined],
+    ];
+    for (const [what, times, expected] of cases) {
+        it(`${expected ?? "never"}: ${what}`, () =>
+            assert.strictEqual(secondsWithout(times.reverse(), 5000, 20_000), expected));
+    }
+});
+
+describe("faults: pods that were no targets", () => {
+    const pod = (name: string, uid: string, restarts = 0): Pod => ({
+        name,
+        uid,
+        workload: name,
+        ready: true,
+        leaving: false,
+        containers: [{ name: "c", running: true, restarts }],
+    });
+
+    it("count as restarted when their containers were, or when another pod has their name or none", () => {
+        const before = [pod("a", "1"), pod("b", "1"), pod("c", "1"), pod("d", "1"), pod("target", "1")];
+        const after = [pod("a", "1"), pod("b", "1", 2), pod("c", "2"), pod("target", "2")];
+        assert.deepStrictEqual(restartsOfOthers(before, after, new Set(["target"])), [
+            "b restarted 2 times",
+            "c replaced",
+            "d replaced",
+        ]);
+    });
+});
+
+describe("faults: the rows", () => {
+    it("have names of their own", () => {
+        assert.strictEqual(new Set(ROWS.map(({ name }) => name)).size, ROWS.length);
+    });
+
+    it("promise that nothing is lost by kill -9, stop and deletion of any pod", () => {
+        const simple = ROWS.filter(({ name }) => /(kill -9|SIGSTOP.*|deleted|started|paused.*)$/.test(name));
+        assert.ok(simple.length >= 28, String(simple.length));
+        for (const row of simple) {
+            for (const mode of row.modes) {
+                const promised = Object.values(promisedIn(row, mode));
+                assert.deepStrictEqual([...new Set(promised)], ["kept"], row.name);
+            }
+        }
+    });
+
+    it("promise MySQL's writes in `wait` also where the master's volume goes, in `degrade` they measure them", () => {
+        const row = ROWS.find(({ name }) => name === "mysql-master-0: deleted with its PVC")!;
+        assert.strictEqual(promisedIn(row, "wait").mysql, "kept");
+        assert.strictEqual(promisedIn(row, "degrade").mysql, "measured");
+    });
+
+    it("promise writes that a redis-slave confirmed where the master's volume goes in order", () => {
+        const row = ROWS.find(({ name }) => name === "redis-master-0: deleted with its PVC")!;
+        assert.deepStrictEqual(row.promised, { redisSet: "measured", redisWait: "kept", mysql: "kept" });
+    });
+
+    it("hold a control that must lose", () => {
+        assert.ok(ROWS.some(({ promised }) => Object.values(promised).includes("loss")));
+    });
+});
+
+const checked = (change: Partial<Checked> = {}): Checked => ({
+    acknowledged: 600,
+    lost: 0,
+    arrived: 1,
+    inDoubt: 2,
+    foreign: 0,
+    lostOnSlaves: 0,
+    ...change,
+});
+
+const run = (change: Partial<Run> = {}): Omit<Run, "broken"> => ({
+    row: "r",
+    mode: "wait",
+    run: 1,
+    ledgers: { redisSet: checked(), redisWait: checked(), mysql: checked() },
+    inFlight: { redisSet: 1, redisWait: 0, mysql: 2 },
+    write: { redisSet: 2, redisWait: 2.5, mysql: 0 },
+    read: { redis: 0, mysql: 0, page: 1.5 },
+    others: [],
+    ...change,
+});
+
+describe("faults: a run breaks its promise", () => {
+    const kept = { redisSet: "kept", redisWait: "kept", mysql: "kept" } as const;
+    const ledgers = run().ledgers!;
+    const cases: [string, Omit<Run, "broken">, RegExp][] = [
+        [
+            "by a lost write",
+            run({ ledgers: { ...ledgers, mysql: checked({ lost: 3 }) } }),
+            /^3 of 600 writes of mysql/,
+        ],
+        [
+            "by a write that a slave lacks",
+            run({ ledgers: { ...ledgers, redisSet: checked({ lostOnSlaves: 1 }) } }),
+            /^1 of 600 writes of redisSet/,
+        ],
+        [
+            "by a write nobody sent",
+            run({ ledgers: { ...ledgers, mysql: checked({ foreign: 2 }) } }),
+            /never sent/,
+        ],
+        [
+            "by too few writes to say anything",
+            run({ ledgers: { ...ledgers, mysql: checked({ acknowledged: 499 }) } }),
+            /^only 499/,
+        ],
+        ["by unequal pods", run({ difference: "checksums" }), /^the pods are not equal: checksums/],
+        ["by a restart elsewhere", run({ others: ["b replaced"] }), /^b replaced, though it was no target/],
+        [
+            "by not healing",
+            run({ ledgers: undefined, failure: "not within 300 s" }),
+            /^it did not heal: not within/,
+        ],
+    ];
+    it("not, if everything is there", () => assert.deepStrictEqual(broken(run(), kept), []));
+    for (const [how, result, message] of cases) {
+        it(how, () => {
+            const sentences = broken(result, kept);
+            assert.strictEqual(sentences.length, 1);
+            assert.match(sentences[0]!, message);
+        });
+    }
+
+    it("not by a loss that is only measured", () => {
+        const lossy = run({ ledgers: { ...ledgers, mysql: checked({ lost: 3 }) } });
+        assert.deepStrictEqual(broken(lossy, { ...kept, mysql: "measured" }), []);
+    });
+
+    it("by losing nothing where a guard was switched off", () => {
+        assert.deepStrictEqual(broken(run(), { ...kept, mysql: "loss" }), [
+            "nothing of mysql is lost, and it should be",
+        ]);
+    });
+});
+
+describe("faults: the page", () => {
+    const row = (change: Partial<RowResult> = {}): RowResult => ({
+        row: "mysql-master-0: kill -9",
+        mode: "wait",
+        of: "mysql",
+        commit: "abc1234",
+        promised: { redisSet: "measured", redisWait: "kept", mysql: "kept" },
+        runs: [{ ...run({ write: { redisSet: 0, redisWait: 0, mysql: 3 } }), broken: [] }],
+        ...change,
+    });
+    const matrix = (...rows: RowResult[]): Matrix => ({
+        versions: { MySQL: "9.7.4" },
+        bare: { redis: 0.1, mysql: 1.5 },
+        rows,
+    });
+
+    it("names commit and versions, and has a line per row", () => {
+        const text = page(matrix(row()));
+        assert.match(text, /at commit abc1234.*MySQL 9\.7\.4\./);
+        assert.match(
+            text,
+            /^\| mysql-master-0: kill -9 \| wait \| 1 \| 0 of 600 \(measured\) \| 0 of 600 \| 0 of 600 \| 0\.0 \/ 3\.0 \| 0\.0 \/ 0\.0 \/ 1\.5 \| 2\.0 \| 0 \| yes \| yes \|$/m,
+        );
+        assert.match(text, /^1 of 1 rows hold/m);
+    });
+
+    it("does not hide what was not survived", () => {
+        const failed = { ...run({ ledgers: undefined, failure: "x" }), broken: ["it did not heal: x"] };
+        const text = page(matrix(row({ runs: [...row().runs, failed] })));
+        assert.match(text, /\| \*\*no\*\* \|$/m);
+        assert.match(
+            text,
+            /## What does not hold[^]*- mysql-master-0: kill -9 \(wait\), run 2: it did not heal: x\./,
+        );
+        assert.match(text, /^0 of 1 rows hold/m);
+    });
+
+    it("keeps the rows of an earlier run that this one did not run, in the order of the table", () => {
+        const [a, b, c, gone] = ["a", "b", "c", "gone"].map((name) => row({ row: name, commit: "earlier" }));
+        const later = row({ row: "b", commit: "later" });
+        const order = ["c", "b", "a"].flatMap((name) =>
+            (["wait", "degrade"] as const).map((mode) => ({ row: name, mode })),
+        );
+        const rows = merged([a!, b!, c!, gone!], [later], order);
+        assert.deepStrictEqual(rows, [c, later, a]);
+        assert.match(page(matrix(...rows)), /at commit earlier, later,/);
+    });
+
+    it("gives a verdict that a later run can be compared with", () => {
+        assert.deepStrictEqual(verdict(row()), { survived: true, lost: [] });
+        const ledgers = { ...run().ledgers!, redisSet: checked({ lost: 2 }) };
+        const lossy = row({ runs: [{ ...run({ ledgers }), broken: [] }] });
+        assert.deepStrictEqual(verdict(lossy), { survived: true, lost: ["redisSet"] });
+    });
+});
+
+describe("faults: the cluster", () => {
+    it("keeps pods off the control plane and has the shared folder on every node", () => {
+        const shape = {
+            name: "other",
+            apiPort: 1,
+            nodePorts: [2],
+            podsOnControlPlane: false,
+            mounts: { "/here": "/there" },
+        };
+        const { name, nodes } = JSON.parse(kindConfig(3, shape)) as {
+            name: string;
+            nodes: { kubeadmConfigPatches?: string[]; extraMounts: object[] }[];
+        };
+        assert.strictEqual(name, "other");
+        assert.strictEqual(nodes.length, 3);
+        for (const node of nodes) {
+            assert.ok(!("kubeadmConfigPatches" in node));
+            assert.deepStrictEqual(node.extraMounts, [{ hostPath: "/here", containerPath: "/there" }]);
+        }
+    });
+});
