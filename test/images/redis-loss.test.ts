@@ -609,6 +609,17 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             );
         });
 
+        it("is started again when it ends", async () => {
+            await system.up(1);
+            const before = await heartbeat(system.master);
+            await exec(system.master, ["bash", "-c", `kill -9 $(${companion})`]);
+            await waitFor(
+                "the time goes on",
+                20,
+                async () => (await heartbeat(system.slaves[0] as string)) > before + 2000,
+            );
+        });
+
         it("does not delay the end", async () => {
             await system.up(2);
             const { seconds, code } = await system.stopMaster();
