@@ -82,7 +82,13 @@ describe("dabaweb and nginx images", function () {
             memory: "128m",
             mounts: { [volumes.redisData]: "/data", [volumes.redisSecrets]: "/run/secrets/redis:ro" },
             tmpfs: ["/run/redis", "/tmp"],
-            env: { POD_NAME: "redis-master-0", POD_IP: "192.0.2.1", REDIS_MAXMEMORY: "67108864" },
+            env: {
+                POD_NAME: "redis-master-0",
+                POD_IP: "192.0.2.1",
+                REDIS_MAXMEMORY: "67108864",
+                SLAVES_HOST: "redis-slave-pods",
+                SLAVES_PORT: "6379",
+            },
         });
     });
 
@@ -189,6 +195,9 @@ describe("dabaweb and nginx images", function () {
                 MYSQL_BUFFER_POOL_SIZE: String(64 << 20),
                 MYSQL_SERVER_ID_BASE: "100",
                 MYSQL_DATABASE: "form",
+                SLAVES_HOST: "mysql-slave-pods",
+                SLAVES_PORT: "3306",
+                ON_NO_REPLICA: "degrade",
             },
         });
         await waitFor("the migration is half-way", 60, async () =>
