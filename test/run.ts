@@ -30,7 +30,12 @@ const SUITES: readonly Suite[] = [
         needs: "what local-up needs",
         command: [process.execPath, ...TYPESCRIPT, "local/main.ts", "up"],
     },
-    { name: "images", needs: "Docker alone", command: [...MOCHA, "--spec", "test/images/**/*.test.ts"] },
+    {
+        name: "images",
+        needs: "Docker alone",
+        // The files share nothing, and most of their time is waiting.
+        command: [...MOCHA, "--parallel", "--jobs", "3", "--spec", "test/images/**/*.test.ts"],
+    },
     { name: "e2e", needs: "the local cluster", command: [...MOCHA, "--spec", "test/e2e/**/*.test.ts"] },
 ];
 
