@@ -1,6 +1,6 @@
 /**
- * Runs the test suites one after the other and closes with `N passed, N failed`: `run.ts [suite...]`, default all.
- * A suite that cannot run says why and counts as failed.
+ * Runs the test suites one after the other and closes with what failed and `N passed, N failed`: `run.ts [suite...]`,
+ * default all. A suite that cannot run says why and counts as failed.
  */
 import { spawnSync } from "child_process";
 import * as fs from "fs";
@@ -40,9 +40,19 @@ const SUITES: readonly Suite[] = [
 ];
 
 interface Counts {
-    passed: number;
-    failed: number;
-    skipped: number;
+    readonly passed: number;
+    readonly failed: number;
+    readonly skipped: number;
+    /** Title and message of what failed; repeated at the end, where the reader of a long output looks. */
+    readonly failures: readonly string[];
+}
+
+/** What test/support/reporter.js writes. */
+interface MochaCounts {
+    readonly passes: number;
+    readonly failures: number;
+    readonly pending: number;
+    readonly failed: readonly string[];
 }
 
 function run(suite: Suite): Counts {
@@ -64,25 +74,32 @@ function runInto(suite: Suite, counts: string): Counts {
         env: { ...process.env, ...exported(dockerChoice()?.host), MOCHA_COUNTS: counts },
     });
     if (error !== undefined) {
-        process.stdout.write(`suite ${suite.name} (needs ${suite.needs}) cannot run: ${error.message}\n`);
-        return { passed: 0, failed: 1, skipped: 0 };
+        return failedAsAWhole(suite, `cannot run: ${error.message}`);
     }
     if (!fs.existsSync(counts)) {
         // lint, types and environment are one check each; a mocha that wrote nothing did not come to its tests.
         const ok = status === 0 && !suite.command.includes("mocha");
-        if (!ok) {
-            process.stdout.write(
-                `suite ${suite.name} (needs ${suite.needs}) failed with exit code ${status}\n`,
-            );
-        }
-        return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+        return ok
+            ? { passed: 1, failed: 0, skipped: 0, failures: [] }
+            : failedAsAWhole(suite, `failed with exit code ${status}`);
     }
-    const { passes, failures, pending } = JSON.parse(fs.readFileSync(counts, "utf8")) as Record<
-        string,
-        number
-    >;
-    const crashed = status !== 0 && failures === 0;
-    return { passed: passes ?? 0, failed: (failures ?? 0) + (crashed ? 1 : 0), skipped: pending ?? 0 };
+    const counted = JSON.parse(fs.readFileSync(counts, "utf8")) as MochaCounts;
+    if (status !== 0 && counted.failures === 0) {
+        const crashed = failedAsAWhole(suite, `failed with exit code ${status} though no test did`);
+        return { ...crashed, passed: counted.passes, skipped: counted.pending };
+    }
+    return {
+        passed: counted.passes,
+        failed: counted.failures,
+        skipped: counted.pending,
+        failures: counted.failed,
+    };
+}
+
+function failedAsAWhole({ name, needs }: Suite, why: string): Counts {
+    const failure = `suite ${name} (needs ${needs}) ${why}`;
+    process.stdout.write(`${failure}\n`);
+    return { passed: 0, failed: 1, skipped: 0, failures: [failure] };
 }
 
 /** All suites by default; whoever asks for images or e2e gets the environment that they need. */
@@ -98,7 +115,8 @@ function main(wanted: readonly string[]): void {
             `unknown suite ${unknown.join(", ")}; known are ${SUITES.map((s) => s.name).join(", ")}`,
         );
     }
-    const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+    const total = { passed: 0, failed: 0, skipped: 0 };
+    const failures: string[] = [];
     const lines: string[] = [];
     for (const suite of SUITES.filter((s) => isWanted(s, wanted))) {
         process.stdout.write(`\n== ${suite.name}: needs ${suite.needs}\n`);
@@ -109,10 +127,12 @@ function main(wanted: readonly string[]): void {
         total.passed += counts.passed;
         total.failed += counts.failed;
         total.skipped += counts.skipped;
+        failures.push(...counts.failures);
     }
+    const failed = failures.map((failure) => `failed: ${failure}\n`).join("");
     const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
     process.stdout.write(
-        `\n${lines.join("\n")}\n\n${total.passed} passed, ${total.failed} failed${skipped}\n`,
+        `\n${lines.join("\n")}\n\n${failed}${total.passed} passed, ${total.failed} failed${skipped}\n`,
     );
     if (wanted.length === 0 && total.failed === 0) {
         Object.assign(process.env, exported(dockerChoice()?.host));

@@ -1,4 +1,5 @@
-// mocha's spec reporter, which also leaves its counts in the file that MOCHA_COUNTS names, for test/run.ts.
+// mocha's spec reporter, which also leaves its counts and what failed in the file that MOCHA_COUNTS names, for
+// test/run.ts.
 const fs = require("fs");
 
 const { Spec } = require("mocha").reporters;
@@ -9,7 +10,11 @@ module.exports = class CountingSpec extends Spec {
         runner.once("end", () => {
             const { passes, failures, pending } = runner.stats;
             if (process.env.MOCHA_COUNTS) {
-                fs.writeFileSync(process.env.MOCHA_COUNTS, JSON.stringify({ passes, failures, pending }));
+                const failed = this.failures.map((test) => `${test.fullTitle()}: ${test.err.message}`);
+                fs.writeFileSync(
+                    process.env.MOCHA_COUNTS,
+                    JSON.stringify({ passes, failures, pending, failed }),
+                );
             }
         });
     }
