@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Decisions over plain inputs: no file, no server, no clock is touched here.
-# test/images/redis-decide.test.ts holds the table of cases.
+# test/unit/redis-decide.test.ts holds the table of cases.
 
 # What a master does with its volume.
 #   $1 data   none | partial | whole
