@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
 import { resolve } from "node:path";
+
+import { callFunction, declaredIn } from "../support/shell-functions";
 
 const functions = resolve(__dirname, "../../images/mysql/decide.sh");
 
@@ -11,12 +12,8 @@ function call(name: string, ...args: string[]): { code: number; printed: string 
 
 /** The same, with standard input. */
 function callWith(input: string, name: string, ...args: string[]): { code: number; printed: string } {
-    const script = `set -euo pipefail; source "$1"; shift; "$@"`;
-    const result = spawnSync("bash", ["-c", script, "bash", functions, name, ...args], {
-        encoding: "utf8",
-        input,
-    });
-    return { code: result.status ?? 128, printed: (result.stdout + result.stderr).trim() };
+    const { code, stdout, stderr } = callFunction(functions, name, args, input);
+    return { code, printed: (stdout + stderr).trim() };
 }
 
 const A = "0a1b2c3d-0000-4000-8000-000000000001";
@@ -319,14 +316,7 @@ describe("mysql decisions", () => {
     });
 
     it("needs nothing but bash", () => {
-        const names = execFileSync("bash", ["-c", `source "$1"; declare -F`, "bash", functions], {
-            encoding: "utf8",
-        });
-        const script = names
-            .replace(/declare -f/g, "")
-            .trim()
-            .split(/\s+/);
-        assert.deepEqual(script.sort(), [
+        assert.deepEqual(declaredIn(functions), [
             "decide_alive",
             "decide_data",
             "decide_donor",

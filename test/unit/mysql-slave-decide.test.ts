@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
 import { resolve } from "node:path";
+
+import { callFunction, declaredIn } from "../support/shell-functions";
 
 const functions = resolve(__dirname, "../../images/mysql/decide-slave.sh");
 
 /** Calls one of the shell functions; prints are joined, whichever stream they took. */
 function call(name: string, ...args: string[]): { code: number; printed: string } {
-    const script = `set -euo pipefail; source "$1"; shift; "$@"`;
-    const result = spawnSync("bash", ["-c", script, "bash", functions, name, ...args], { encoding: "utf8" });
-    return { code: result.status ?? 128, printed: (result.stdout + result.stderr).trim() };
+    const { code, stdout, stderr } = callFunction(functions, name, args);
+    return { code, printed: (stdout + stderr).trim() };
 }
 
 const A = "0a1b2c3d-0000-4000-8000-000000000001";
@@ -408,15 +408,8 @@ describe("mysql slave decisions", () => {
     });
 
     it("needs nothing but bash, and no name of the other functions", () => {
-        const declared = (...files: string[]): string[] =>
-            execFileSync("bash", ["-c", `for file; do source "$file"; done; declare -F`, "bash", ...files], {
-                encoding: "utf8",
-            })
-                .replace(/declare -f/g, "")
-                .trim()
-                .split(/\s+/);
-        const own = declared(functions);
-        const shared = declared(resolve(functions, "../decide.sh"));
+        const own = declaredIn(functions);
+        const shared = declaredIn(resolve(functions, "../decide.sh"));
         assert.deepEqual(own, [
             "decide_directories",
             "decide_fit",

@@ -1,16 +1,17 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { join } from "node:path";
-import { command } from "../support/docker";
+
+import { callFunction } from "../support/shell-functions";
 
 const file = join(__dirname, "../../images/redis/decide.sh");
 const a = "11111111-1111-4111-8111-111111111111";
 const b = "22222222-2222-4222-8222-222222222222";
 
 /** Calls one function of decide.sh. */
-async function decide(name: string, ...inputs: string[]): Promise<string> {
-    const result = await command("bash", ["-euo", "pipefail", "-c", '. "$0"; "$@"', file, name, ...inputs]);
-    deepStrictEqual({ code: result.code, stderr: result.stderr }, { code: 0, stderr: "" });
-    return result.stdout.trimEnd();
+function decide(name: string, ...inputs: string[]): string {
+    const { code, stdout, stderr } = callFunction(file, name, inputs);
+    deepStrictEqual({ code, stderr }, { code: 0, stderr: "" });
+    return stdout.trimEnd();
 }
 
 /** What INFO prints, with its line ends. */
@@ -312,16 +313,16 @@ function copied(fields: Record<string, string>): string {
 describe("images/redis/decide.sh", () => {
     for (const { name, cases } of tables) {
         for (const [inputs, output] of cases) {
-            it(`${name} ${JSON.stringify(inputs)} -> ${output || "nothing"}`, async () => {
-                strictEqual(await decide(name, ...inputs), output);
+            it(`${name} ${JSON.stringify(inputs)} -> ${output || "nothing"}`, () => {
+                strictEqual(decide(name, ...inputs), output);
             });
         }
     }
 
-    it("explains a link that is down by what the master answers", async () => {
+    it("explains a link that is down by what the master answers", () => {
         const other = new RegExp(`another history: its identity is ${b}, this slave's is ${a}`);
         for (const old of ["", "old"]) {
-            match(await decide("unready_alone", a, "m:6379", b, old), other);
+            match(decide("unready_alone", a, "m:6379", b, old), other);
         }
     });
 
@@ -380,8 +381,8 @@ describe("images/redis/decide.sh", () => {
         ],
     ];
     for (const [name, inputs, sentence] of waiting) {
-        it(`a master without data waits: ${name}`, async () => {
-            const answer = await decide("decide_donor", ...inputs);
+        it(`a master without data waits: ${name}`, () => {
+            const answer = decide("decide_donor", ...inputs);
             match(answer, /^wait [^\n]+$/);
             match(answer, sentence);
         });
@@ -422,27 +423,24 @@ describe("images/redis/decide.sh", () => {
         ],
     ];
     for (const [name, inputs, sentence] of opening) {
-        it(`a master with data ${name}`, async () => {
-            match(await decide("decide_open", ...inputs), sentence);
+        it(`a master with data ${name}`, () => {
+            match(decide("decide_open", ...inputs), sentence);
         });
     }
 
-    it("describes replication for people", async () => {
+    it("describes replication for people", () => {
         const master =
             info({ role: "master", connected_slaves: "1" }) +
             "\r\nslave0:ip=x,port=1,state=online,offset=1,lag=0,type=replica";
         strictEqual(
-            await decide("describe_master_replication", master),
+            decide("describe_master_replication", master),
             "asynchronous, slaves: 1 (x online 0 s ago)",
         );
         strictEqual(
-            await decide("describe_master_replication", info({ role: "master", connected_slaves: "0" })),
+            decide("describe_master_replication", info({ role: "master", connected_slaves: "0" })),
             "asynchronous, slaves: 0",
         );
-        match(
-            await decide("describe_master_replication", info({ role: "slave" })),
-            /following another server/,
-        );
+        match(decide("describe_master_replication", info({ role: "slave" })), /following another server/);
         const of = (link: string, sync: string): string =>
             slave(link, sync) +
             info({
@@ -452,17 +450,14 @@ describe("images/redis/decide.sh", () => {
                 master_link_down_since_seconds: "3",
             });
         strictEqual(
-            await decide("describe_slave_replication", of("up", "0")),
+            decide("describe_slave_replication", of("up", "0")),
             "link to m:1 up, last heard 2 s ago",
         );
-        strictEqual(await decide("describe_slave_replication", of("down", "0")), "link to m:1 down for 3 s");
-        strictEqual(
-            await decide("describe_slave_replication", of("down", "1")),
-            "taking a full copy from m:1",
-        );
-        match(await decide("describe_slave_replication", info({ role: "master" })), /^promoted: /);
+        strictEqual(decide("describe_slave_replication", of("down", "0")), "link to m:1 down for 3 s");
+        strictEqual(decide("describe_slave_replication", of("down", "1")), "taking a full copy from m:1");
+        match(decide("describe_slave_replication", info({ role: "master" })), /^promoted: /);
         for (const role of ["master", "slave"]) {
-            strictEqual(await decide(`describe_${role}_replication`, "no"), "redis-server gives no status");
+            strictEqual(decide(`describe_${role}_replication`, "no"), "redis-server gives no status");
         }
     });
 });
