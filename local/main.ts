@@ -5,12 +5,12 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 
+import { table } from "../operations/table";
 import { down, purge } from "./down";
 import { ask } from "./docker-daemon/find";
 import { clusterNodes, isReady } from "./cluster";
 import { dockerChoice, exported, exportLines, names, places, stackFile } from "./environment";
 import { takeLock } from "./lock";
-import { table } from "./progress";
 import { containerState } from "./registry";
 import { Refusal } from "./shell";
 import { announcement, dockerUp, planAll, up } from "./up";

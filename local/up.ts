@@ -1,4 +1,5 @@
 /** `local up`: says what it will do, checks that it can, does what is missing, and tells what took how long. */
+import { table } from "../operations/table";
 import { isRoot } from "./apt";
 import { checkDisk } from "./checks";
 import { ClusterStep } from "./cluster";
@@ -8,7 +9,7 @@ import { removeBuildCaches } from "./from-source/go-tools";
 import { baseImageSteps, imageSteps } from "./images";
 import { takeLock } from "./lock";
 import { pluginSteps } from "./plugins";
-import { during, say, table } from "./progress";
+import { during, say } from "./progress";
 import { registryAddress, RegistryStep } from "./registry";
 import { BackendStep } from "./secrets";
 import type { Plan, Step } from "./step";

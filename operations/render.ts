@@ -1,6 +1,7 @@
 /** Facts and judgement for people and for programs. */
 import { Facts, Pod, told } from "./facts";
 import { shortened } from "./position";
+import { table } from "./table";
 
 /** Longer cells are cut; the sentences below the table are whole. */
 const CELL = 40;
@@ -28,17 +29,11 @@ export function render(facts: Facts, problems: readonly string[]): string {
             return text.length > CELL ? `${text.slice(0, CELL - 1)}…` : text || "-";
         }),
     );
-    const lines = [Object.keys(COLUMNS), ...rows];
-    const widths = Object.keys(COLUMNS).map((_, at) => Math.max(...lines.map((row) => row[at]?.length ?? 0)));
-    const table = lines.map((row) =>
-        row
-            .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-            .join("  ")
-            .trimEnd(),
-    );
     const unread = facts.unread.map((kind) => `not checked: no right to read ${kind}`);
     const verdict = problems.length === 0 ? ["all is well"] : problems.map((each) => `wrong: ${each}`);
-    return [...(rows.length > 0 ? [...table, ""] : []), ...unread, ...verdict].join("\n");
+    return [...(rows.length > 0 ? [table(Object.keys(COLUMNS), rows), ""] : []), ...unread, ...verdict].join(
+        "\n",
+    );
 }
 
 /** The same for a program; an absent value is null. */

@@ -34,7 +34,7 @@ const SUITES: readonly Suite[] = [
         name: "images",
         needs: "Docker alone",
         // The files share nothing, and most of their time is waiting.
-        command: [...MOCHA, "--parallel", "--jobs", "3", "--spec", "test/images/**/*.test.ts"],
+        command: [...MOCHA, "--parallel", "--jobs", "2", "--spec", "test/images/**/*.test.ts"],
     },
     { name: "e2e", needs: "the local cluster", command: [...MOCHA, "--spec", "test/e2e/**/*.test.ts"] },
 ];

@@ -10,19 +10,13 @@ readonly OWN="CONCAT(@@server_uuid, ':1-9223372036854775806')"
 readonly OWN_EXECUTED="REPLACE(GTID_SUBTRACT(@@GLOBAL.gtid_executed, GTID_SUBTRACT(@@GLOBAL.gtid_executed, $OWN)), '\n', '')"
 
 # One line: identity|receiver|applier|age of the heartbeat in ms|errant transactions|error of the receiver|error of the applier.
-# The heartbeat's table is younger than the first volumes: a query that names it must not fail for those.
 # shellcheck disable=SC2034
-readonly STATE="
-    SET @age = NULL, @query = IF(
-        EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = 'replication' AND table_name = 'heartbeat'),
-        'SELECT TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6)) DIV 1000 INTO @age FROM replication.heartbeat', 'DO 0');
-    PREPARE query FROM @query;
-    EXECUTE query;
+readonly STATE="$SET_AGE
     SELECT CONCAT_WS('|',
         IFNULL((SELECT MAX(id) FROM replication.identity), ''),
         IFNULL(MAX(receiver.service_state), ''),
         IFNULL(MAX(applier.service_state), ''),
-        IFNULL(@age, ''),
+        IFNULL(@age DIV 1000, ''),
         $OWN_EXECUTED,
         IFNULL(MAX(IF(receiver.last_error_number = 0, NULL,
             REPLACE(CONCAT_WS(' ', receiver.last_error_number, receiver.last_error_message), '|', '/'))), ''),

@@ -3,6 +3,8 @@
 
 # shellcheck source=decide.sh
 source /opt/dabaweb/lib/decide.sh
+# shellcheck source=sql.sh
+source /opt/dabaweb/lib/sql.sh
 
 readonly CONFIG=/opt/dabaweb/etc/my.cnf
 readonly RUN=/run/mysqld
@@ -170,13 +172,7 @@ query_server() {
 # and fails when there is no answer.
 # What was written by hand on a slave (GTIDs with its own uuid) is nothing that a master lacks: a master would stay closed for its sake, and the
 # slave, which needs an open one to be cloned again, would never lose it.
-# The heartbeat's table is younger than the first volumes: a query that names it must not fail for those.
-readonly STATE_OF_SERVER="
-    SET @age = NULL, @query = IF(
-        EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = 'replication' AND table_name = 'heartbeat'),
-        'SELECT TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6)) / 1e6 INTO @age FROM replication.heartbeat', 'DO 0');
-    PREPARE query FROM @query;
-    EXECUTE query;
+readonly STATE_OF_SERVER="$SET_AGE
     SELECT CONCAT_WS('|',
         IFNULL(MAX(identity.id), ''),
         REPLACE(IF(MAX(receiver.service_state) IS NULL, @@GLOBAL.gtid_executed,
@@ -184,7 +180,7 @@ readonly STATE_OF_SERVER="
         IFNULL(REPLACE(MAX(received_transaction_set), '\n', ''), ''),
         IFNULL(MAX(receiver.service_state), ''),
         IFNULL(MAX(applier.service_state), ''),
-        IFNULL(ROUND(@age, 1), ''))
+        IFNULL(ROUND(@age / 1e6, 1), ''))
     FROM replication.identity
     LEFT JOIN performance_schema.replication_connection_status receiver ON receiver.channel_name = ''
     LEFT JOIN performance_schema.replication_applier_status applier ON applier.channel_name = ''"

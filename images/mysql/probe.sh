@@ -3,6 +3,8 @@
 
 # shellcheck source=decide.sh
 source /opt/dabaweb/lib/decide.sh
+# shellcheck source=sql.sh
+source /opt/dabaweb/lib/sql.sh
 
 readonly RUN=/run/mysqld
 

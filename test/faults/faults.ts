@@ -291,6 +291,7 @@ export const rollout = (workloads: readonly string[]): Fault => ({
     async strike(scene) {
         await scene.hitWorkloads(...workloads);
         await up(touchedProgram(touched(workloads)));
+        await scene.system.ready();
     },
     undo: () => up(),
 });
@@ -319,9 +320,18 @@ export const badImage = (workload: "dabacluster" | "redis-slave" | "mysql-slave"
         }
         const code = await new RunningUp(folder).ended(10 * 60);
         restore();
-        if (code === 0) {
+        // Of a StatefulSet it may return before the rollout has begun, see System.ready.
+        if (code === 0 && workload === "dabacluster") {
             throw new Error("`pulumi up` of a bad image succeeded");
         }
+        await waitFor(`a pod of ${workload} to fail at its start`, REACTION_SECONDS, async () =>
+            (await allPods(scene.system)).some(
+                (pod) =>
+                    pod.workload === workload &&
+                    !pod.ready &&
+                    pod.containers.some(({ restarts }) => restarts > 1),
+            ),
+        );
         await pulumi(["refresh", "--yes", "--skip-preview"]);
         await recover(scene.system, workload);
     },
@@ -350,6 +360,7 @@ export const killUp = (): Fault => ({
         await pulumi(["cancel", "--yes"]);
         await pulumi(["refresh", "--yes", "--skip-preview"]);
         await up();
+        await scene.system.ready();
     },
 });
 
@@ -367,6 +378,7 @@ export const cutRegistry = (): Fault => ({
         }
         await running.ended(15 * 60);
         await up();
+        await scene.system.ready();
     },
 });
 
@@ -388,6 +400,7 @@ export const cutDocker = (): Fault => ({
         }
         await pulumi(["refresh", "--yes", "--skip-preview"]);
         await up();
+        await scene.system.ready();
     },
 });
 

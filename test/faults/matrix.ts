@@ -103,21 +103,28 @@ async function play(
 }
 
 async function heal({ system, load }: Scene, ended: number): Promise<void> {
-    await waitFor("every pod to be ready and every client to be answered again", HEAL_SECONDS, async () => {
+    const whole = async (): Promise<true> => {
         const silent = load.silentSince(ended);
         if (silent.length > 0) {
             throw new Error(`since the fault ended there are no ${silent.join(", ")}`);
         }
+        const pods = (await allPods(system)).filter(({ leaving }) => !leaving);
         for (const [workload, count] of Object.entries(system.counts)) {
-            const pods = await system.get(workload);
-            if (pods.length !== count || !pods.every(({ ready }) => ready)) {
-                throw new Error(
-                    `${workload} has ${pods.filter(({ ready }) => ready).length} of ${count} ready pods`,
-                );
+            const own = pods.filter((pod) => pod.workload === workload);
+            const ready = own.filter((pod) => pod.ready).length;
+            if (own.length !== count || ready !== count) {
+                throw new Error(`${workload} has ${ready} of ${count} ready pods`);
             }
         }
         return true;
-    });
+    };
+    await waitFor(
+        "every pod to be ready and every client to be answered again",
+        HEAL_SECONDS,
+        whole,
+        // What heals needs the machine more than whoever looks on.
+        1000,
+    );
     await waitFor(`${ENOUGH} acknowledged writes of every ledger`, 120, () =>
         Promise.resolve(load.fewest >= ENOUGH),
     );

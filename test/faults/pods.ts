@@ -19,6 +19,8 @@ export interface Pod {
     readonly node?: string;
     readonly ready: boolean;
     readonly leaving: boolean;
+    /** A Job's, that has done its work or given up. */
+    readonly ended: boolean;
     readonly containers: readonly Container[];
 }
 
@@ -33,6 +35,7 @@ interface PodObject {
     metadata: { name: string; uid: string; deletionTimestamp?: string; labels?: Record<string, string> };
     spec: { nodeName?: string };
     status: {
+        phase?: string;
         conditions?: { type: string; status: string }[];
         containerStatuses?: ContainerStatus[];
         initContainerStatuses?: ContainerStatus[];
@@ -51,6 +54,7 @@ export async function allPods(system: System): Promise<Pod[]> {
         node: spec.nodeName,
         ready: status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
         leaving: metadata.deletionTimestamp !== undefined,
+        ended: status.phase === "Succeeded" || status.phase === "Failed",
         containers: [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].map(
             ({ name, containerID, restartCount, state }) => ({
                 name,
@@ -128,7 +132,7 @@ export function restartsOfOthers(
     targets: ReadonlySet<string>,
 ): string[] {
     return before
-        .filter(({ name, leaving }) => !targets.has(name) && !leaving)
+        .filter(({ name, leaving, ended }) => !targets.has(name) && !leaving && !ended)
         .flatMap((pod) => {
             const now = after.find((each) => each.name === pod.name);
             if (now?.uid !== pod.uid) {

@@ -10,8 +10,8 @@ export interface RowResult {
     readonly promised: Readonly<Record<LedgerName, Promised>>;
     readonly runs: readonly Run[];
     readonly of: "redis" | "mysql" | "both";
-    /** What it was run with. */
-    readonly commit: string;
+    /** What the runs were run with, the earliest first. */
+    readonly commits: readonly string[];
 }
 
 export interface Matrix {
@@ -34,6 +34,17 @@ export function merged(
     const find = (rows: readonly RowResult[], { row, mode }: Pick<RowResult, "row" | "mode">) =>
         rows.find((each) => each.row === row && each.mode === mode);
     return order.flatMap((key) => find(later, key) ?? find(earlier, key) ?? []);
+}
+
+/** The runs of an earlier result with those of a later one behind them. */
+export function joined(earlier: RowResult | undefined, later: RowResult): RowResult {
+    return earlier === undefined
+        ? later
+        : {
+              ...later,
+              commits: [...new Set([...earlier.commits, ...later.commits])],
+              runs: [...earlier.runs, ...later.runs],
+          };
 }
 
 /** What a later run of a row must agree with. */
@@ -114,7 +125,7 @@ function line(result: RowResult, bare: Matrix["bare"]): string {
 
 /** The page. */
 export function page({ versions, bare, rows }: Matrix): string {
-    const commits = [...new Set(rows.map(({ commit }) => commit))];
+    const commits = [...new Set(rows.flatMap(({ commits }) => commits))];
     const failures = rows.flatMap(({ row, mode, runs }) =>
         runs.flatMap(({ broken }, i) => broken.map((each) => `- ${row} (${mode}), run ${i + 1}: ${each}.`)),
     );

@@ -1,9 +1,10 @@
 /**
- * `make faults`: run.ts [--rows TEXT,...] [--modes MODE,...] [--runs 3] [--write] [--keep] [--reuse] [--list]
+ * `make faults`: run.ts [--rows TEXT,...] [--modes MODE,...] [--runs 3] [--write] [--fill] [--keep] [--reuse] [--list]
  *
  * Makes the cluster, brings the stack up, runs every row in every mode, writes the page, removes the cluster. Rows are
- * chosen by any part of their name; then the page is printed, or with --write those rows of it are replaced. --keep
- * leaves the cluster, and --reuse takes a kept one.
+ * chosen by any part of their name; then the page is printed, or with --write those rows of it are replaced. --fill
+ * keeps the runs that the page has, if none of the row failed, and runs what is missing up to --runs. --keep leaves the
+ * cluster, and --reuse takes a kept one.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -24,10 +25,11 @@ import { openDoors } from "./doors";
 import { LEDGERS } from "./load";
 import { Run, runRow } from "./matrix";
 import { configure, initialise, pulumi, up } from "./program";
-import { Matrix, merged, page, RowResult } from "./report";
+import { joined, Matrix, merged, page, RowResult, verdict } from "./report";
 import { Mode, MODES, promisedIn, Row, ROWS } from "./rows";
 
 const DOCS = path.resolve(__dirname, "../../docs");
+const JSON_FILE = path.join(DOCS, "failure-matrix.json");
 
 const { values: options } = parseArgs({
     options: {
@@ -37,6 +39,7 @@ const { values: options } = parseArgs({
         reuse: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
         write: { type: "boolean", default: false },
+        fill: { type: "boolean", default: false },
         list: { type: "boolean", default: false },
     },
 });
@@ -111,7 +114,7 @@ async function matrix(): Promise<boolean> {
     const results: RowResult[] = [];
     let facts: Pick<Matrix, "versions" | "bare"> | undefined;
     for (const mode of modes) {
-        const wanted = rows.filter((row) => row.modes.includes(mode));
+        const wanted = rows.filter((row) => row.modes.includes(mode) && missing(row, mode) > 0);
         if (wanted.length === 0) {
             continue;
         }
@@ -121,24 +124,39 @@ async function matrix(): Promise<boolean> {
         await system.ready();
         for (const row of wanted) {
             const runs = await runsOf(row, mode, system);
-            results.push({ row: row.name, mode, promised: promisedIn(row, mode), of: row.of, commit, runs });
+            const { name, of } = row;
+            const result = { row: name, mode, promised: promisedIn(row, mode), of, commits: [commit], runs };
+            results.push(options.fill ? joined(onPage(row, mode), result) : result);
             facts ??= { versions: await versions(system), bare: await bareRestarts(system) };
             // After every row: a long run that breaks off has not been for nothing.
-            if (complete || options.write) {
+            if (complete || options.write || options.fill) {
                 write({ ...facts, rows: results });
             }
         }
         await removeLedgers(system);
     }
-    if (!complete && !options.write && facts !== undefined) {
+    if (!complete && !options.write && !options.fill && facts !== undefined) {
         console.log(page({ ...facts, rows: results }));
     }
     return results.every(({ runs }) => runs.every((run) => run.broken.length === 0));
 }
 
+/** What the page has of a row, where it is to be kept. */
+function onPage(row: Row, mode: Mode): RowResult | undefined {
+    const found = readJson<Matrix>(JSON_FILE)?.rows.find(
+        (each) => each.row === row.name && each.mode === mode,
+    );
+    return options.fill && found !== undefined && verdict(found).survived ? found : undefined;
+}
+
+/** How many runs of a row are to be made. */
+function missing(row: Row, mode: Mode): number {
+    return Number(options.runs) - (onPage(row, mode)?.runs.length ?? 0);
+}
+
 async function runsOf(row: Row, mode: Mode, system: System): Promise<Run[]> {
     const runs: Run[] = [];
-    for (let i = 0; i < Number(options.runs); i++) {
+    for (let left = missing(row, mode); left > 0; left--) {
         const doors = await openDoors(system, NODE_PORTS.slice(1));
         const run = await during(row.name, () => runRow(row, mode, system, doors, files.ledgers));
         runs.push(run);
@@ -158,10 +176,9 @@ async function bareRestarts(system: System): Promise<Matrix["bare"]> {
 
 /** Rows that this run has not got to are kept from the one before. */
 function write(matrix: Matrix): void {
-    const json = path.join(DOCS, "failure-matrix.json");
     const order = MODES.flatMap((mode) => ROWS.map(({ name }) => ({ row: name, mode })));
-    const rows = merged(readJson<Matrix>(json)?.rows ?? [], matrix.rows, order);
-    writeWhole(json, `${JSON.stringify({ ...matrix, rows }, undefined, 1)}\n`);
+    const rows = merged(readJson<Matrix>(JSON_FILE)?.rows ?? [], matrix.rows, order);
+    writeWhole(JSON_FILE, `${JSON.stringify({ ...matrix, rows }, undefined, 1)}\n`);
     writeWhole(path.join(DOCS, "failure-matrix.md"), page({ ...matrix, rows }));
 }
 

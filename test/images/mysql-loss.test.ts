@@ -124,6 +124,20 @@ describe("loss of a mysql master", function () {
         return all.filter((n) => !held.includes(n));
     }
 
+    /** Leaves the master stopped, with row 1 in its volume, while the slaves have 1 and 2. */
+    async function bringOlderCopyBack(): Promise<void> {
+        await insert(1);
+        await everySlaveFollows();
+        await pods.stop(master);
+        await pods.inVolume(master.volume, "cp -a /data/mysql /data/lost+found/copy");
+        await startMaster();
+        await pods.ready(master);
+        await insert(2);
+        await everySlaveFollows();
+        await pods.stop(master);
+        await pods.inVolume(master.volume, "rm -rf /data/mysql; cp -a /data/lost+found/copy /data/mysql");
+    }
+
     /** Takes pod and volume away, under way or not, and gives the pod an empty one. */
     async function loseMaster(): Promise<void> {
         await pods.kill(master);
@@ -274,16 +288,7 @@ describe("loss of a mysql master", function () {
     describe("the volume holds something else", () => {
         it("an older copy: it never opens and no slave takes anything of it; without the volume it heals", async () => {
             await system(2);
-            await insert(1);
-            await everySlaveFollows();
-            await pods.stop(master);
-            await pods.inVolume(master.volume, "cp -a /data/mysql /data/lost+found/copy");
-            await startMaster();
-            await pods.ready(master);
-            await insert(2);
-            await everySlaveFollows();
-            await pods.stop(master);
-            await pods.inVolume(master.volume, "rm -rf /data/mysql; cp -a /data/lost+found/copy /data/mysql");
+            await bringOlderCopyBack();
             const held = await pods.sql(slaves[0] as Pod, "SELECT @@GLOBAL.gtid_executed");
             await startMaster();
             await pods.unready(master, /an older copy of the volume was brought back/);
@@ -310,16 +315,7 @@ describe("loss of a mysql master", function () {
 
         it("an older copy that the operator declares the right one: it opens as a new history that no slave mixes with its own", async () => {
             await system(1);
-            await insert(1);
-            await everySlaveFollows();
-            await pods.stop(master);
-            await pods.inVolume(master.volume, "cp -a /data/mysql /data/lost+found/copy");
-            await startMaster();
-            await pods.ready(master);
-            await insert(2);
-            await everySlaveFollows();
-            await pods.stop(master);
-            await pods.inVolume(master.volume, "rm -rf /data/mysql; cp -a /data/lost+found/copy /data/mysql");
+            await bringOlderCopyBack();
             await startMaster({ env: { BOOTSTRAP: "older", ON_NO_REPLICA: "degrade" } });
             await pods.ready(master);
             const declared = await pods.sql(master, "SELECT id FROM replication.identity");

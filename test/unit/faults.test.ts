@@ -5,7 +5,7 @@ import { Checked } from "../faults/check";
 import { Ledger, secondsWithout } from "../faults/ledger";
 import { broken, Run } from "../faults/matrix";
 import { Pod, restartsOfOthers } from "../faults/pods";
-import { Matrix, merged, page, RowResult, verdict } from "../faults/report";
+import { joined, Matrix, merged, page, RowResult, verdict } from "../faults/report";
 import { promisedIn, ROWS } from "../faults/rows";
 
 describe("faults: a ledger", () => {
@@ -62,11 +62,13 @@ describe("faults: pods that were no targets", () => {
         workload: name,
         ready: true,
         leaving: false,
+        ended: false,
         containers: [{ name: "c", running: true, restarts }],
     });
 
     it("count as restarted when their containers were, or when another pod has their name or none", () => {
-        const before = [pod("a", "1"), pod("b", "1"), pod("c", "1"), pod("d", "1"), pod("target", "1")];
+        const job = { ...pod("job", "1"), ended: true };
+        const before = [pod("a", "1"), pod("b", "1"), pod("c", "1"), pod("d", "1"), pod("target", "1"), job];
         const after = [pod("a", "1"), pod("b", "1", 2), pod("c", "2"), pod("target", "2")];
         assert.deepStrictEqual(restartsOfOthers(before, after, new Set(["target"])), [
             "b restarted 2 times",
@@ -188,7 +190,7 @@ describe("faults: the page", () => {
         row: "mysql-master-0: kill -9",
         mode: "wait",
         of: "mysql",
-        commit: "abc1234",
+        commits: ["abc1234"],
         promised: { redisSet: "measured", redisWait: "kept", mysql: "kept" },
         runs: [{ ...run({ write: { redisSet: 0, redisWait: 0, mysql: 3 } }), broken: [] }],
         ...change,
@@ -221,14 +223,25 @@ describe("faults: the page", () => {
     });
 
     it("keeps the rows of an earlier run that this one did not run, in the order of the table", () => {
-        const [a, b, c, gone] = ["a", "b", "c", "gone"].map((name) => row({ row: name, commit: "earlier" }));
-        const later = row({ row: "b", commit: "later" });
+        const [a, b, c, gone] = ["a", "b", "c", "gone"].map((name) =>
+            row({ row: name, commits: ["earlier"] }),
+        );
+        const later = row({ row: "b", commits: ["later"] });
         const order = ["c", "b", "a"].flatMap((name) =>
             (["wait", "degrade"] as const).map((mode) => ({ row: name, mode })),
         );
         const rows = merged([a!, b!, c!, gone!], [later], order);
         assert.deepStrictEqual(rows, [c, later, a]);
         assert.match(page(matrix(...rows)), /at commit earlier, later,/);
+    });
+
+    it("adds the runs of a later run to those that a row has", () => {
+        const [earlier, later] = [row({ commits: ["earlier"] }), row({ commits: ["later"] })];
+        assert.deepStrictEqual(joined(undefined, later), later);
+        const both = joined(earlier, later);
+        assert.deepStrictEqual(both.commits, ["earlier", "later"]);
+        assert.strictEqual(both.runs.length, 2);
+        assert.match(page(matrix(both)), /at commit earlier, later,[^]*kill -9 \| wait \| 2 \|/);
     });
 
     it("gives a verdict that a later run can be compared with", () => {
