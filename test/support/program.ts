@@ -1,46 +1,83 @@
 import { execFileSync } from "child_process";
+import * as fs from "fs";
 import * as path from "path";
 
-import type { Recorded } from "./record";
+import type { Graph, GraphResource } from "../../review/graph";
 
-export { SECRET } from "./record";
-export type { Recorded } from "./record";
+const ROOT = path.resolve(__dirname, "../..");
+const RECORDER = path.join(__dirname, "record.ts");
 
-const root = path.resolve(__dirname, "../..");
-const cache = new Map<string, Recorded[]>();
+/** One resource that the program registers. */
+export type Recorded = GraphResource & { readonly urn: string };
 
-/** Every stack file that is committed. */
+/** The stacks whose numbers the tests know. */
 export const STACKS = ["dev", "prod", "e2e", "kept"] as const;
 export type Stack = (typeof STACKS)[number];
 
-/**
- * What the program of a stack registers, recorded under mocks without a cluster, Docker or registry.
- * Each stack is run once per test process.
- */
-export function recordedStack(stack: Stack): Recorded[] {
-    return recordedFile(`Pulumi.${stack}.yaml`);
+/** Stacks that only the tests deploy. */
+const TEST_STACKS = ["e2e", "kept", "faults"];
+
+/** Every stack that has a file in the project. */
+export function allStacks(): readonly string[] {
+    return fs
+        .readdirSync(ROOT)
+        .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? [])
+        .sort();
 }
 
-/** The same for any stack file, by a path from the project's root. */
-export function recordedFile(file: string): Recorded[] {
-    const known = cache.get(file);
-    if (known) {
-        return known;
-    }
+/** The stacks that somebody uses: those have a golden graph. */
+export function usersStacks(): readonly string[] {
+    return allStacks().filter((stack) => !TEST_STACKS.includes(stack));
+}
+
+/**
+ * The graphs of stack files, recorded under mocks without a cluster, Docker or registry, in a process of their own.
+ *
+ * @param stackFiles paths from the project's root.
+ * @param project root of the project whose program is run. Default: this one.
+ */
+export function recordGraphs(stackFiles: readonly string[], project = ROOT): readonly Graph[] {
     const output = execFileSync(
         process.execPath,
-        ["-r", "ts-node/register/transpile-only", "test/support/record.ts", file],
+        ["-r", "ts-node/register/transpile-only", RECORDER, ...stackFiles],
         {
-            cwd: root,
+            cwd: project,
             encoding: "utf8",
-            maxBuffer: 64 * 1024 * 1024,
-            stdio: ["ignore", "pipe", "ignore"],
-            env: { ...process.env, KUBECONFIG: "/nonexistent", DOCKER_HOST: "unix:///nonexistent" },
+            maxBuffer: 256 * 1024 * 1024,
+            stdio: ["ignore", "pipe", "pipe"],
+            // Nothing else: providers take settings from variables such as PULUMI_K8S_* and DOCKER_*.
+            env: {
+                PATH: process.env.PATH,
+                HOME: process.env.HOME,
+                KUBECONFIG: "/nonexistent/kubeconfig",
+                DOCKER_HOST: "unix:///nonexistent/docker.sock",
+            },
         },
     );
-    const recorded = JSON.parse(output) as Recorded[];
-    cache.set(file, recorded);
-    return recorded;
+    const graphs = JSON.parse(output) as Record<string, Graph>;
+    return stackFiles.map((file) => graphs[file]!);
+}
+
+let recorded: ReadonlyMap<string, Graph> | undefined;
+
+/** The graph of a stack that has a file in the project. All of them are recorded once per test process. */
+export function graphOf(stack: string): Graph {
+    recorded ??= new Map(
+        recordGraphs(allStacks().map((each) => `Pulumi.${each}.yaml`)).map((graph) => [graph.stack, graph]),
+    );
+    return recorded.get(stack)!;
+}
+
+/** What the program of a stack registers. */
+export function recordedStack(stack: string): readonly Recorded[] {
+    return resourcesOf(graphOf(stack));
+}
+
+/** The resources of a graph, by URN. */
+export function resourcesOf({ resources }: Graph): readonly Recorded[] {
+    return Object.keys(resources)
+        .sort()
+        .map((urn) => ({ urn, ...resources[urn]! }));
 }
 
 /** The recorded resources of one type, by name. */

@@ -1,136 +1,228 @@
 /**
- * Runs the program of one stack under mocks and prints what it registers, as JSON on standard output:
+ * Runs the program under mocks and prints the resource graph of each stack file as JSON, by file:
  *
- *     node -r ts-node/register/transpile-only test/support/record.ts Pulumi.dev.yaml
+ *     node -r ts-node/register/transpile-only test/support/record.ts Pulumi.dev.yaml Pulumi.prod.yaml
  *
- * A process of its own for each stack, because Pulumi's runtime keeps global state between runs
- * (https://github.com/pulumi/pulumi/issues/16042).
+ * The program is that of the working directory. program.ts starts this with an environment in which nothing outside can
+ * be asked: no cluster, no Docker; the registry is kept from it here.
  */
 import * as fs from "fs";
 import * as path from "path";
 
 import * as pulumi from "@pulumi/pulumi";
-import type { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
+import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import type { MockResourceArgs, MockResourceResult } from "@pulumi/pulumi/runtime/mocks";
 import { parse } from "yaml";
 
-/** One registered resource, with the options that stock mocks hide. */
-export interface Recorded {
-    urn: string;
-    type: string;
-    name: string;
-    parent: string;
-    provider: string;
-    protect: boolean;
-    dependsOn: string[];
-    ignoreChanges: string[];
-    retainOnDelete: boolean;
-    /** undefined: left to the provider. */
-    deleteBeforeReplace: boolean | undefined;
-    aliases: number;
-    /** Secret values are replaced by {@link SECRET}. */
-    inputs: Record<string, unknown>;
+import { PROJECT } from "../../config";
+import { generatedName, Graph, GraphResource, SECRET, UNKNOWN } from "../../review/graph";
+
+type Properties = Record<string, unknown>;
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** What of a request is not an option: recorded elsewhere, a skill of the SDK, or a place of this machine. */
+const NOT_OPTIONS = [
+    "type, name, parent, custom, object, provider, dependenciesList, propertydependenciesMap, providersMap",
+    "deletebeforereplacedefined, replacementTrigger, packageref",
+    "acceptsecrets, acceptresources, acceptsByteString, aliasspecs, supportspartialvalues, supportsresultreporting",
+    "sourceposition, stacktrace, parentstacktracehandle, snippetid",
+].flatMap((fields) => fields.split(", "));
+
+/** Options under the names that programs give them; any other is recorded under the name that it is sent with. */
+const OPTION_NAMES: Readonly<Record<string, string>> = {
+    additionalsecretoutputsList: "additionalSecretOutputs",
+    aliasurnsList: "aliases",
+    customtimeouts: "customTimeouts",
+    deletebeforereplace: "deleteBeforeReplace",
+    deletedwith: "deletedWith",
+    hidediffsList: "hideDiffs",
+    ignorechangesList: "ignoreChanges",
+    importid: "import",
+    replaceonchangesList: "replaceOnChanges",
+    replaceWithList: "replaceWith",
+    retainondelete: "retainOnDelete",
+    transformsList: "transforms",
+};
+
+/** Pulumi's runtime keeps its state in a store, which this gives anew to each run; only that makes a second run possible. */
+const { withLocalStorage, getStore } = require("@pulumi/pulumi/runtime/state") as {
+    withLocalStorage<T>(callback: () => Promise<T>): Promise<T>;
+    getStore(): { supportsAliasSpecs: boolean };
+};
+
+/** The parts of the mocks that are replaced. */
+interface Monitor {
+    newUrn(parent: string, type: string, name: string): string;
+    registerResource(request: RegisterResourceRequest, callback: unknown): Promise<void>;
+    registerResourceOutputs(request: OutputsRequest, callback: unknown): void;
 }
 
-/** Stands where an input was marked as a secret. */
-export const SECRET = "[secret]";
+interface OutputsRequest {
+    getUrn(): string;
+    getOutputs(): Parameters<typeof pulumi.runtime.deserializeProperties>[0];
+}
 
-const recorded: Recorded[] = [];
+/** What a provider adds to the inputs, as far as the program reads it. */
+function stateOf({ type, name, inputs, id }: MockResourceArgs): MockResourceResult {
+    const state = { ...(inputs as Properties) };
+    if (type === "random:index/randomPassword:RandomPassword") {
+        state.result = pulumi.secret("x".repeat(32));
+    } else if (type === "pulumi:pulumi:StackReference") {
+        state.outputs = {};
+    } else if (type.startsWith("kubernetes:")) {
+        state.metadata = { name: generatedName(name), ...(inputs as { metadata?: Properties }).metadata };
+    }
+    return { id: id ?? `${name}-id`, state };
+}
 
-function redact(value: unknown): unknown {
+/** A URN as the engine forms it; the mocks leave out all types but the parent's, and keep the stack's. */
+function urnOf(parent: string, type: string, name: string): string {
+    const outer = parent.split("::")[2] ?? "";
+    const qualified = outer === "" || outer === "pulumi:pulumi:Stack" ? type : `${outer}$${type}`;
+    return ["urn:pulumi:" + pulumi.getStack(), pulumi.getProject(), qualified, name].join("::");
+}
+
+/** Secret leaves become {@link SECRET}, so that shape and keys stay and are checked. */
+function redacted(value: unknown, secret = false): unknown {
     if (pulumi.runtime.isRpcSecret(value)) {
-        return SECRET;
+        return redacted(pulumi.runtime.unwrapRpcSecret(value), true);
+    }
+    if (pulumi.isUnknown(value)) {
+        return secret ? SECRET : UNKNOWN;
     }
     if (Array.isArray(value)) {
-        return value.map(redact);
+        return value.map((item) => redacted(item, secret));
     }
     if (value !== null && typeof value === "object") {
-        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redact(item)]));
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redacted(item, secret)]));
     }
-    return value;
+    return secret ? SECRET : value;
 }
 
-async function record(stackFile: string): Promise<void> {
-    const stack = path.basename(stackFile).replace(/^Pulumi\.(.*)\.yaml$/, "$1");
-    const { config } = parse(fs.readFileSync(stackFile, "utf8")) as { config: Record<string, unknown> };
-    pulumi.runtime.setAllConfig(
-        Object.fromEntries(
-            Object.entries(config).map(([key, value]) => [
-                key,
-                typeof value === "string" ? value : JSON.stringify(value),
-            ]),
+function propertiesOf(struct: Parameters<typeof pulumi.runtime.deserializeProperties>[0]): Properties {
+    return redacted(pulumi.runtime.deserializeProperties(struct, true)) as Properties;
+}
+
+/** A reference to a provider is its URN and an id; the mocks' id says nothing. */
+function providerUrn(reference: string): string {
+    return reference.replace(/::[^:]*$/, "");
+}
+
+/** Without everything that says no more than its absence. */
+function withoutDefaults(value: unknown): unknown {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) {
+        return value === "" || value === false || (Array.isArray(value) && value.length === 0)
+            ? undefined
+            : value;
+    }
+    const entries = Object.entries(value)
+        .map(([key, item]) => [key, withoutDefaults(item)] as const)
+        .filter(([, item]) => item !== undefined);
+    return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+}
+
+function optionsOf(request: RegisterResourceRequest): Properties {
+    const sent = Object.entries(request.toObject() as Properties)
+        .filter(([key]) => !NOT_OPTIONS.includes(key))
+        .map(([key, value]) => [OPTION_NAMES[key] ?? key, withoutDefaults(value)] as const);
+    const options: Properties = Object.fromEntries(sent);
+    if (request.getDeletebeforereplacedefined()) {
+        // false is not the default: that is what the provider says.
+        options.deleteBeforeReplace = request.getDeletebeforereplace();
+    }
+    if (request.getProvider() !== "") {
+        // The plugin's version is the provider's.
+        delete options.version;
+    }
+    const trigger = request.getReplacementTrigger();
+    if (trigger !== undefined) {
+        // It can be a secret.
+        options.replacementTrigger = redacted(trigger.toJavaScript());
+    }
+    const providers = [...request.getProvidersMap().entries()] as [string, string][];
+    if (providers.length > 0) {
+        options.providers = Object.fromEntries(providers.map(([pkg, ref]) => [pkg, providerUrn(ref)]));
+    }
+    return options;
+}
+
+function resourceOf(request: RegisterResourceRequest): GraphResource {
+    const provider = request.getProvider();
+    const byProperty = [...request.getPropertydependenciesMap().entries()] as [
+        string,
+        { getUrnsList(): string[] },
+    ][];
+    return {
+        type: request.getType(),
+        name: request.getName(),
+        ...(request.getCustom() ? {} : { component: true }),
+        ...(request.getParent() === "" ? {} : { parent: request.getParent() }),
+        ...(provider === "" ? {} : { provider: providerUrn(provider) }),
+        dependencies: [...request.getDependenciesList()].sort(),
+        propertyDependencies: Object.fromEntries(
+            byProperty
+                .map(([key, urns]) => [key, [...urns.getUrnsList()].sort()] as const)
+                .filter(([, urns]) => urns.length > 0),
         ),
-    );
-    await pulumi.runtime.setMocks(
-        {
-            newResource: ({ type, name, inputs, id }) => ({
-                id: id ?? `${name}-id`,
-                state: {
-                    ...inputs,
-                    ...(type === "random:index/randomPassword:RandomPassword"
-                        ? { result: "x".repeat(32) }
-                        : {}),
-                    ...(type === "docker:index/registryImage:RegistryImage"
-                        ? { sha256Digest: `sha256:${"0".repeat(64)}` }
-                        : {}),
-                    ...(type === "pulumi:pulumi:StackReference" ? { outputs: {} } : {}),
-                },
-            }),
-            call: ({ inputs }) => inputs,
-        },
-        "dabaweb",
-        stack,
-        true,
-        "organization",
-    );
-    // Wrapped, because the mocks pass neither parent nor options on
-    // (https://github.com/pulumi/pulumi/issues/14421).
-    const monitor = pulumi.runtime.getMonitor() as unknown as {
-        newUrn(parent: string, type: string, name: string): string;
-        registerResource: MockMonitor["registerResource"];
+        options: optionsOf(request),
+        inputs: propertiesOf(request.getObject()!),
     };
+}
+
+/** The configuration as the CLI hands it over: everything that is not text, as JSON. */
+function configOf(stackFile: string): Record<string, string> {
+    const { config } = parse(fs.readFileSync(stackFile, "utf8")) as { config: Properties };
+    return Object.fromEntries(
+        Object.entries(config).map(([key, value]) => [
+            key,
+            typeof value === "string" ? value : JSON.stringify(value),
+        ]),
+    );
+}
+
+async function record(stackFile: string): Promise<Graph> {
+    const stack = path.basename(stackFile).replace(/^Pulumi\.(.*)\.yaml$/, "$1");
+    const resources: Record<string, Writable<GraphResource>> = {};
+    pulumi.runtime.setAllConfig(configOf(stackFile));
+    const mocks = { newResource: stateOf, call: ({ inputs }: { inputs: Properties }) => inputs };
+    await pulumi.runtime.setMocks(mocks, PROJECT, stack, true, "organization");
+    // Wrapped, because the mocks pass neither parent nor options on (https://github.com/pulumi/pulumi/issues/14421).
+    const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
+    monitor.newUrn = urnOf;
     const register = monitor.registerResource.bind(monitor);
-    monitor.registerResource = async (request, callback) => {
-        const provider: string = request.getProvider();
-        recorded.push({
-            urn: monitor.newUrn(request.getParent(), request.getType(), request.getName()),
-            type: request.getType(),
-            name: request.getName(),
-            parent: request.getParent(),
-            // The provider's id after its URN is made by the mocks and says nothing.
-            provider: provider.replace(/::[^:]*$/, ""),
-            protect: request.getProtect() ?? false,
-            dependsOn: [...request.getDependenciesList()].sort(),
-            ignoreChanges: request.getIgnorechangesList(),
-            retainOnDelete: request.getRetainondelete() ?? false,
-            deleteBeforeReplace: request.getDeletebeforereplacedefined()
-                ? request.getDeletebeforereplace()
-                : undefined,
-            aliases: request.getAliasesList().length,
-            inputs: redact(
-                pulumi.runtime.deserializeProperties(request.getObject(), true),
-            ) as Recorded["inputs"],
-        });
+    monitor.registerResource = (request, callback) => {
+        const urn = urnOf(request.getParent(), request.getType(), request.getName());
+        resources[urn] = resourceOf(request);
         return register(request, callback);
     };
-    let outputs: unknown;
-    const program = require("../../index") as () => Promise<unknown>;
-    await pulumi.runtime.runInPulumiStack(async () => {
-        outputs = await program();
-        return {};
+    const registerOutputs = monitor.registerResourceOutputs.bind(monitor);
+    monitor.registerResourceOutputs = (request, callback) => {
+        const made = resources[request.getUrn()];
+        if (made?.type === "pulumi:pulumi:Stack") {
+            made.outputs = propertiesOf(request.getOutputs());
+        }
+        registerOutputs(request, callback);
+    };
+    const program = require(path.resolve("index")) as () => Promise<pulumi.Inputs>;
+    await pulumi.runtime.runInPulumiStack(() => {
+        // The SDK then works out all aliases itself, those that come from a parent's included, as the engine would.
+        getStore().supportsAliasSpecs = false;
+        return program();
     });
     await pulumi.runtime.disconnect();
-    void outputs;
-    recorded.sort((a, b) => (a.urn < b.urn ? -1 : 1));
-    process.stdout.write(JSON.stringify(recorded, null, 2) + "\n");
+    return { stack, resources };
 }
 
-if (require.main === module) {
-    const stackFile = process.argv[2];
-    if (stackFile === undefined) {
-        throw new Error("usage: record.ts Pulumi.<stack>.yaml");
+async function main(stackFiles: readonly string[]): Promise<void> {
+    globalThis.fetch = () => Promise.reject(new Error("nothing is asked while a graph is recorded"));
+    const graphs: Record<string, Graph> = {};
+    for (const file of stackFiles) {
+        graphs[file] = await withLocalStorage(() => record(file));
     }
-    record(stackFile).catch((error: Error) => {
-        process.stderr.write(`${error.message}\n`);
-        process.exit(1);
-    });
+    process.stdout.write(JSON.stringify(graphs));
 }
+
+main(process.argv.slice(2)).catch((error: Error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+});

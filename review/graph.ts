@@ -1,0 +1,80 @@
+/** The resource graph of a stack, which test/golden/<stack>.json holds. */
+import * as fs from "fs";
+
+import { z } from "zod";
+
+/** Stands for every value that is secret. */
+export const SECRET = "[secret]";
+
+/** Stands for every value that only an update brings, for example the digest of a pushed image. */
+export const UNKNOWN = "[known after the update]";
+
+/** The name that the provider gives to an object without one; the real one ends in random letters. */
+export function generatedName(resource: string): string {
+    return `${resource}-[generated]`;
+}
+
+const resource = z.strictObject({
+    type: z.string(),
+    name: z.string(),
+    /** Only Pulumi knows it: it groups its children and makes nothing by itself. */
+    component: z.literal(true).optional(),
+    /** URN of the component that it is part of. */
+    parent: z.string().optional(),
+    /** URN of the provider that it names; absent: the default one of its package. */
+    provider: z.string().optional(),
+    /** URNs of everything that has to be there before it. */
+    dependencies: z.array(z.string()),
+    /** For each input that holds other resources' outputs, the URNs of these. */
+    propertyDependencies: z.record(z.string(), z.array(z.string())),
+    /** Pulumi's resource options, those only that are set. */
+    options: z.record(z.string(), z.unknown()),
+    inputs: z.record(z.string(), z.unknown()),
+    /** Of the stack alone: what other programs read of it. */
+    outputs: z.record(z.string(), z.unknown()).optional(),
+});
+
+const graph = z.strictObject({ stack: z.string(), resources: z.record(z.string(), resource) });
+
+/** One resource as the program registers it. */
+export type GraphResource = Readonly<z.infer<typeof resource>>;
+
+/** Everything that the program of a stack registers, by URN. */
+export type Graph = Readonly<z.infer<typeof graph>>;
+
+/** The text of a graph's file: sorted, so that equal graphs are equal texts. */
+export function graphText(value: Graph): string {
+    return `${JSON.stringify(sorted(value), null, 2)}\n`;
+}
+
+/**
+ * Reads a graph from a file.
+ *
+ * @throws Error when there is no such file or it does not hold a graph.
+ */
+export function readGraph(file: string): Graph {
+    if (!fs.existsSync(file)) {
+        throw new Error(`there is no file ${file}; name a recorded graph such as test/golden/dev.json`);
+    }
+    const advice = "it must be a graph as `make golden` writes it";
+    try {
+        const result = graph.safeParse(JSON.parse(fs.readFileSync(file, "utf8")));
+        if (result.success) {
+            return result.data;
+        }
+        throw new Error(`${file} does not fit: ${z.prettifyError(result.error)}; ${advice}`);
+    } catch (error) {
+        throw error instanceof SyntaxError ? new Error(`${file} is not JSON; ${advice}`) : error;
+    }
+}
+
+function sorted(value: unknown): unknown {
+    if (Array.isArray(value)) {
+        return value.map(sorted);
+    }
+    if (value === null || typeof value !== "object") {
+        return value;
+    }
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
+}
