@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status down local-up local-down local-purge env test test-images test-e2e faults bench
+.PHONY: help up preview status down local-up local-down local-purge env golden test test-images test-e2e faults bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ local-purge: ## remove the local environment with all its data, give its disk ba
 
 env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"
 	@local/run local/main.ts env $(STACK)
+
+golden: ## write the resource graphs of the stacks anew, test/golden; what they are for: docs/review.md
+	@local/run test/golden/write.ts
 
 test: ## everything: unit, images, end to end
 	@local/run test/run.ts

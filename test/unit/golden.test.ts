@@ -1,0 +1,148 @@
+import assert from "assert";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { Change, compareGraphs } from "../../review/changes";
+import { Graph, graphText, readGraph } from "../../review/graph";
+import { report } from "../../review/report";
+import { copyProgram } from "../support/copy";
+import { graphOf, recordGraphs, usersStacks } from "../support/program";
+
+const GOLDEN = path.join(__dirname, "../golden");
+
+describe("the golden graph", function () {
+    this.timeout(120_000);
+    for (const stack of usersStacks()) {
+        it(`of stack ${stack} is what its program registers (make golden)`, () => {
+            const file = path.join(GOLDEN, `${stack}.json`);
+            assert.ok(fs.existsSync(file), `stack ${stack} has no golden graph; make one: make golden`);
+            const text = graphText(graphOf(stack));
+            if (fs.readFileSync(file, "utf8") !== text) {
+                const difference = report(compareGraphs(readGraph(file), JSON.parse(text) as Graph));
+                assert.fail(
+                    `the program differs from test/golden/${stack}.json:\n\n${difference}\n` +
+                        "If that is what the change is meant to do: make golden, and commit what it writes.",
+                );
+            }
+        });
+    }
+
+    it("is the same in another checkout and whatever the shell exports", () => {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "golden-"));
+        const exported = { PULUMI_K8S_DELETE_UNREACHABLE: "true", DOCKER_CERT_PATH: "/x", KUBECONFIG: "/x" };
+        const [here, former] = [graphOf("prod"), { ...process.env }];
+        try {
+            copyProgram(folder);
+            fs.copyFileSync("Pulumi.prod.yaml", path.join(folder, "Pulumi.prod.yaml"));
+            Object.assign(process.env, exported);
+            assert.deepStrictEqual(recordGraphs(["Pulumi.prod.yaml"], folder), [here]);
+        } finally {
+            Object.keys(exported).forEach((key) => delete process.env[key]);
+            Object.assign(process.env, former);
+            fs.rmSync(folder, { recursive: true });
+        }
+    });
+
+    it("is there for no other stack", () => {
+        const goldens = fs.readdirSync(GOLDEN).filter((file) => file.endsWith(".json"));
+        assert.deepStrictEqual(
+            goldens,
+            [...usersStacks()].sort().map((stack) => `${stack}.json`),
+        );
+    });
+});
+
+/** What a change of the program or of its configuration does to a stack, `kind name: action`. */
+function effects(before: Graph, after: Graph, wanted: (change: Change) => boolean = () => true): string[] {
+    return compareGraphs(before, after)
+        .changes.filter(wanted)
+        .map(({ type, name, action }) => `${type.split(":").pop()} ${name}: ${action}`)
+        .sort();
+}
+
+describe("a change in one place", function () {
+    this.timeout(120_000);
+    let folder: string;
+    beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), "golden-"))));
+    afterEach(() => fs.rmSync(folder, { recursive: true }));
+
+    /** The graph of a stack with `from` replaced by `to` in its file. */
+    function withConfig(stack: string, from: string, to: string): Graph {
+        const text = fs.readFileSync(`Pulumi.${stack}.yaml`, "utf8");
+        assert.ok(text.includes(from), `Pulumi.${stack}.yaml has no "${from}"`);
+        const file = path.join(folder, `Pulumi.${stack}.yaml`);
+        fs.writeFileSync(file, text.replace(from, to));
+        return recordGraphs([file])[0]!;
+    }
+
+    it("of the number of slaves changes only these slaves and the record of how many there are", () => {
+        const more = withConfig("dev", "redis-slave: { replicas: 1 }", "redis-slave: { replicas: 2 }");
+        assert.deepStrictEqual(effects(graphOf("dev"), more), [
+            "ConfigMap redis-initialised: replace",
+            "PersistentVolumeClaim data-redis-slave-1: create",
+            "PodDisruptionBudget redis-slave: create",
+            "StatefulSet redis-slave: update",
+        ]);
+    });
+
+    it("of prod's storage class replaces its volumes and nothing else, and is a danger", () => {
+        const other = withConfig("prod", "storageClass: retained", "storageClass: standard");
+        const { changes } = compareGraphs(graphOf("prod"), other);
+        assert.deepStrictEqual(
+            changes.map(({ name, action, danger, protected: kept }) => ({ name, action, danger, kept })),
+            [
+                "mysql-master-0",
+                "mysql-slave-0",
+                "mysql-slave-1",
+                "redis-master-0",
+                "redis-slave-0",
+                "redis-slave-1",
+            ].map((pod) => ({ name: `data-${pod}`, action: "replace", danger: true, kept: true })),
+        );
+        assert.ok(changes.every(({ properties }) => properties[0]?.path === "spec.storageClassName"));
+    });
+
+    it("of one line in images/nginx, in another checkout, changes the references to nginx alone", () => {
+        copyProgram(folder);
+        for (const stack of ["dev", "prod"]) {
+            fs.copyFileSync(`Pulumi.${stack}.yaml`, path.join(folder, `Pulumi.${stack}.yaml`));
+        }
+        fs.appendFileSync(path.join(folder, "images/nginx/etc/nginx.conf"), "# one line more\n");
+        for (const after of recordGraphs(["Pulumi.dev.yaml", "Pulumi.prod.yaml"], folder)) {
+            const before = graphOf(after.stack);
+            assert.deepStrictEqual(effects(before, after), [
+                "Deployment dabacluster: update",
+                "RegistryImage nginx: replace",
+            ]);
+            assert.deepStrictEqual(
+                compareGraphs(before, after).changes.flatMap(({ properties }) =>
+                    properties.map((p) => p.path),
+                ),
+                [
+                    "spec.template.spec.containers[nginx].image",
+                    "build.buildArgs.CONTENT",
+                    "name",
+                    "triggers.content",
+                ],
+            );
+        }
+    });
+
+    it("of the image of dabaweb takes nginx with it, runs the migration and endangers nothing", () => {
+        copyProgram(folder);
+        fs.copyFileSync("Pulumi.dev.yaml", path.join(folder, "Pulumi.dev.yaml"));
+        fs.appendFileSync(path.join(folder, "images/dabaweb/app/manage.py"), "# one line more\n");
+        const after = recordGraphs(["Pulumi.dev.yaml"], folder)[0]!;
+        assert.deepStrictEqual(effects(graphOf("dev"), after), [
+            "Deployment dabacluster: update",
+            "Job dabacluster-migrate: replace",
+            "RegistryImage dabaweb: replace",
+            "RegistryImage nginx: replace",
+        ]);
+        assert.deepStrictEqual(
+            effects(graphOf("dev"), after, ({ danger }) => danger),
+            [],
+        );
+    });
+});
