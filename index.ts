@@ -22,6 +22,9 @@ async function main() {
         clusterIdentifier: `${PROJECT}-${pulumi.getStack()}`,
         // A changed password is an update of the Secret in place, not a new Secret under another name.
         enableSecretMutable: true,
+        // So is what changes in a marker: one that were made anew would be away for a moment, in which a master without
+        // data would begin afresh.
+        enableConfigMapMutable: true,
     });
 
     const { references: images, digests } = imagesOf(config);

@@ -79,7 +79,7 @@ describe("a change in one place", function () {
     it("of the number of slaves changes only these slaves and the record of how many there are", () => {
         const more = withConfig("dev", "redis-slave: { replicas: 1 }", "redis-slave: { replicas: 2 }");
         assert.deepStrictEqual(effects(graphOf("dev"), more), [
-            "ConfigMap redis-initialised: replace",
+            "ConfigMap redis-initialised: update",
             "PersistentVolumeClaim data-redis-slave-1: create",
             "PodDisruptionBudget redis-slave: create",
             "StatefulSet redis-slave: update",
