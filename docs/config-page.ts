@@ -7,17 +7,19 @@ import * as path from "path";
 import { z } from "zod";
 
 import { PROJECT, schema } from "../config";
+import { contradictions } from "../config/contradictions";
 
 interface JsonSchema {
     type?: string;
     const?: unknown;
     enum?: unknown[];
     description?: string;
+    /** What config/forms.ts says of a text. */
+    allowed?: string;
     default?: unknown;
     minimum?: number;
     maximum?: number;
     pattern?: string;
-    format?: string;
     properties?: Record<string, JsonSchema>;
     required?: string[];
     items?: JsonSchema;
@@ -39,6 +41,13 @@ export function configPage(): string {
         "| --- | --- | --- | --- |",
         ...rows(root, ""),
         "",
+        "## What has to agree",
+        "",
+        "Settings that are each allowed and exclude one another are refused too. A stack with `protect: true` is taken for",
+        "production, whatever its name is.",
+        "",
+        ...contradictions.map(({ rule }) => `- ${rule}`),
+        "",
     ].join("\n");
 }
 
@@ -56,7 +65,10 @@ function rows(object: JsonSchema, prefix: string): string[] {
         const children = (forms ?? [value]).flatMap((form) =>
             rows(withDefaults(form, value.default), `${prefix}${key}.`),
         );
-        return [`| ${line.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`, ...new Set(children)];
+        return [
+            `| ${line.map((cell) => cell.replaceAll(/[|<]/g, "\\$&")).join(" | ")} |`,
+            ...new Set(children),
+        ];
     });
 }
 
@@ -80,6 +92,9 @@ function withDefaults(object: JsonSchema, value: unknown): JsonSchema {
 }
 
 function allowed(value: JsonSchema): string {
+    if (value.allowed !== undefined) {
+        return value.allowed;
+    }
     const forms = value.oneOf ?? value.anyOf;
     if (forms !== undefined) {
         return [...new Set(forms.map(allowed))].join(" or ");
@@ -97,7 +112,7 @@ function allowed(value: JsonSchema): string {
         case "object":
             return isObject(value) ? "" : "names and texts";
         default:
-            return value.format === "uri" ? "URL" : "text";
+            return "text";
     }
 }
 

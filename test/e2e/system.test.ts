@@ -225,14 +225,14 @@ describe("the whole system on a real cluster", function () {
                 "redis-slave.replicas",
                 "-1",
                 "2",
-                /redis-slave\.replicas is -1; it must be 0 or more/,
+                /redis-slave\.replicas is -1; allowed is a whole number from 0 to 20/,
             ],
             [
                 "a nodePort of 80",
                 "service.nodePort",
                 "80",
                 "32001",
-                /service\.nodePort is 80; it must be 30000 or more/,
+                /service\.nodePort is 80; allowed is a whole number from 30000 to 32767/,
             ],
             [
                 "a storage class that the cluster lacks",

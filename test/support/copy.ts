@@ -8,6 +8,7 @@ const PROGRAM = [
     "Pulumi.yaml",
     "index.ts",
     "config.ts",
+    "config",
     "preflight.ts",
     "components",
     "images",

@@ -1,9 +1,10 @@
 import assert from "assert";
 import * as fs from "fs";
 
+import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
-import { parseConfig, PROJECT } from "../../config";
+import { parseConfig, PROJECT, readConfig } from "../../config";
 import { STACKS } from "../support/program";
 
 function rawConfig(stack: string): Record<string, unknown> {
@@ -24,6 +25,13 @@ function complaint(changes: Record<string, unknown>): string {
         return (error as Error).message;
     }
     throw new Error(`accepted: ${JSON.stringify(changes)}`);
+}
+
+/** A web tier with these limits. */
+function limits(cpu: unknown, memory: unknown) {
+    return {
+        dabacluster: { resources: { requests: { cpu: "1m", memory: "1Mi" }, limits: { cpu, memory } } },
+    };
 }
 
 describe("stack configuration", () => {
@@ -49,22 +57,27 @@ describe("stack configuration", () => {
         [
             "a slave count of -1",
             { "redis-slave": { replicas: -1 } },
-            /dabaweb:redis-slave\.replicas is -1; it must be 0 or more/,
+            /dabaweb:redis-slave\.replicas is -1; allowed is a whole number from 0 to 20\./,
         ],
         [
             "a slave count of two",
             { "mysql-slave": { replicas: "two" } },
-            /dabaweb:mysql-slave\.replicas is "two"; it must be of type (whole )?number/,
+            /dabaweb:mysql-slave\.replicas is "two"; allowed is a whole number from 0 to 20\./,
+        ],
+        [
+            "a slave count in quotes",
+            { "mysql-slave": { replicas: "2" } },
+            /dabaweb:mysql-slave\.replicas is "2"; allowed is a whole number from 0 to 20; did you mean 2\?/,
         ],
         [
             "a fraction of a slave",
             { "mysql-slave": { replicas: 1.5 } },
-            /dabaweb:mysql-slave\.replicas is 1\.5; it must be of type whole number/,
+            /dabaweb:mysql-slave\.replicas is 1\.5; allowed is a whole number from 0 to 20\./,
         ],
         [
             "a nodePort of 80",
             { service: { type: "NodePort", nodePort: 80 } },
-            /dabaweb:service\.nodePort is 80; it must be 30000 or more/,
+            /dabaweb:service\.nodePort is 80; allowed is a whole number from 30000 to 32767\./,
         ],
         [
             "an unknown key",
@@ -77,49 +90,101 @@ describe("stack configuration", () => {
             /dabaweb:redis-master\.replicas is an unknown key; known keys are bootstrap, storage/,
         ],
         [
-            "an invalid quantity",
-            { "redis-master": { storage: "1 gig" } },
-            /dabaweb:redis-master\.storage is "1 gig"; must be a Kubernetes quantity/,
+            "a key that belongs to another type",
+            { service: { type: "ClusterIP", nodePort: 32000 } },
+            /dabaweb:service\.nodePort is an unknown key; with type ClusterIP it has no meaning, remove it or change the type\./,
         ],
         [
-            "commits that wait for a slave where there is none",
-            { "mysql-master": { onNoReplica: "wait" }, "mysql-slave": { replicas: 0 } },
-            /dabaweb:mysql-master\.onNoReplica is "wait"; with mysql-slave\.replicas 0 every commit would wait for ever/,
+            "the key __proto__ among names and texts",
+            { dabacluster: JSON.parse('{ "nodeSelector": { "__proto__": "x" } }') },
+            /dabaweb:dabacluster\.nodeSelector\.__proto__ is an unknown key; remove it\./,
+        ],
+        [
+            "a size in words",
+            { "redis-master": { storage: "1 gig" } },
+            /dabaweb:redis-master\.storage is "1 gig"; allowed is 256Mi to 64Ti, for example 20Gi; did you mean "1Gi"\?/,
+        ],
+        [
+            "bytes without a unit",
+            limits("2", "1073741824"),
+            /limits\.memory is "1073741824"; allowed is 64Mi to 4Ti/,
+        ],
+        [
+            "thousandths of a byte",
+            limits("2", "512m"),
+            /memory is "512m"; allowed .*; did you mean "512Mi"\?/,
+        ],
+        [
+            "a processor in bytes",
+            limits("2Gi", "1Gi"),
+            /limits\.cpu is "2Gi"; allowed is 1m to 256, for example 250m or 2\./,
+        ],
+        ["a processor as a number", limits(2, "1Gi"), /limits\.cpu is 2; allowed .*; did you mean "2"\?/],
+        [
+            "less memory than an engine is tested with",
+            { "mysql-slave": limits("1", "256Mi").dabacluster },
+            /mysql-slave\.resources\.limits\.memory is "256Mi"; allowed is 512Mi to 4Ti/,
+        ],
+        [
+            "a storage class that is neither unset, empty nor a name",
+            { storageClass: null },
+            /storageClass is null; allowed is a class's name, or "" for no dynamic provisioning, or no such key for the cluster's default class\./,
         ],
         [
             "an override that is no word",
             { "redis-master": { bootstrap: "go on" } },
-            /dabaweb:redis-master\.bootstrap is "go on"; must be a word/,
+            /dabaweb:redis-master\.bootstrap is "go on"; allowed is a word of 1 to 40 .*; did you mean "go-on"\?/,
         ],
-        ["a missing key", { kubeContext: undefined }, /dabaweb:kubeContext is missing/],
+        ["a missing key", { kubeContext: undefined }, /dabaweb:kubeContext is missing; allowed is a name/],
         [
             "an unknown platform",
-            { platform: "windows/amd64" },
-            /dabaweb:platform is "windows\/amd64"; allowed is linux\/amd64 or linux\/arm64/,
+            { platform: "arm64" },
+            /dabaweb:platform is "arm64"; allowed is linux\/amd64 or linux\/arm64; did you mean "linux\/arm64"\?/,
         ],
         [
             "an unknown service type",
             { service: { type: "LoadBalancer" } },
-            /dabaweb:service.* type must be NodePort or ClusterIP/,
+            /dabaweb:service\.type is "LoadBalancer"; allowed is NodePort or ClusterIP\./,
         ],
         [
-            "a password without a username",
-            { registry: { address: "localhost:5001", password: "hush" } },
-            /username and password go together/,
+            "an address with a path",
+            { publicUrl: "https://example.com/app" },
+            /publicUrl is "https:\/\/example\.com\/app"; allowed .*; did you mean "https:\/\/example\.com"\?/,
         ],
         [
-            "a request above its limit",
-            {
-                dabacluster: {
-                    resources: { requests: { cpu: "1", memory: "2Gi" }, limits: { cpu: "1", memory: "1Gi" } },
-                },
-            },
-            /requests\.memory is "2Gi"; 2Gi is above limits\.memory 1Gi/,
+            "a registry with a scheme",
+            { registry: { address: "https://registry.example.com" } },
+            /registry\.address is "https:.*; did you mean "registry\.example\.com"\?/,
+        ],
+        [
+            "a registry that Docker takes for a user of Docker Hub",
+            { registry: { address: "team" } },
+            /registry\.address is "team"; allowed is host/,
+        ],
+        [
+            "a registry with a port that there is not",
+            { registry: { address: "localhost:70000/team" } },
+            /registry\.address is "localhost:70000\/team"; allowed is host/,
+        ],
+        [
+            "a namespace of Kubernetes' own",
+            { namespace: { name: "kube-system", create: false } },
+            /namespace\.name is "kube-system"; allowed .* not beginning with kube-/,
         ],
         [
             "an image by tag only",
             { images: { dabaweb: "localhost:5001/dabaweb:1" } },
-            /dabaweb:images\.dabaweb is "localhost:5001\/dabaweb:1"; must be pinned by digest/,
+            /dabaweb:images\.dabaweb is "localhost:5001\/dabaweb:1"; allowed is an image pinned by digest/,
+        ],
+        [
+            "a label's key with a space",
+            { dabacluster: { nodeSelector: { "a b": "c" } } },
+            /dabacluster\.nodeSelector\."a b" has a name that is not allowed; allowed is a label's key/,
+        ],
+        [
+            "a toleration of every taint by accident",
+            { dabacluster: { tolerations: [{ value: "x" }] } },
+            /dabacluster\.tolerations\.0\.operator is missing; a toleration without a key tolerates every taint/,
         ],
     ];
     for (const [what, changes, message] of refused) {
@@ -128,14 +193,173 @@ describe("stack configuration", () => {
         });
     }
 
-    it("names every problem at once, and never a password", () => {
-        const message = complaint({
-            platform: "x",
-            colour: "red",
-            registry: { address: "localhost:5001", password: "hush" },
+    const production = {
+        protect: true,
+        namespace: { name: "team", create: false },
+        publicUrl: "https://dabaweb.example.com",
+    };
+    const contradictory: [string, Record<string, unknown>, RegExp][] = [
+        [
+            "a request above its limit",
+            {
+                dabacluster: {
+                    resources: { requests: { cpu: "1", memory: "2Gi" }, limits: { cpu: "1", memory: "1Gi" } },
+                },
+            },
+            /requests\.memory is "2Gi"; it is above limits\.memory, which is 1Gi; lower the request or raise the limit\./,
+        ],
+        [
+            "production without a storage class",
+            { ...production, storageClass: undefined, "redis-slave": { replicas: 0 } },
+            /dabaweb:storageClass is missing; with protect true the class of redis-master, mysql-master, mysql-slave may not be/,
+        ],
+        [
+            "production in a namespace that goes with the stack",
+            { ...production, namespace: { name: "team", create: true } },
+            /dabaweb:namespace\.create is true; with protect true the namespace must outlive the stack/,
+        ],
+        [
+            "production whose users sign in over http",
+            { ...production, publicUrl: "http://dabaweb.example.com" },
+            /dabaweb:publicUrl is "http:\/\/dabaweb\.example\.com"; with protect true nobody may sign in over plain http/,
+        ],
+        [
+            "an address with another nodePort",
+            { publicUrl: "http://localhost:32001" },
+            /dabaweb:publicUrl is .*; its port is that of another nodePort than service\.nodePort, which is 32000/,
+        ],
+        [
+            "https on the nodePort itself",
+            { publicUrl: "https://example.com:32000" },
+            /dabaweb:publicUrl is .*; the nodePort itself speaks plain http/,
+        ],
+        [
+            "a stack that makes the namespace default",
+            { namespace: { name: "default", create: true } },
+            /dabaweb:namespace\.create is true; the namespace default is there and cannot be deleted/,
+        ],
+        [
+            "a password without a username",
+            { registry: { address: "localhost:5001", password: "hush" } },
+            /dabaweb:registry\.username is missing; registry\.password is set and they go together/,
+        ],
+        [
+            "commits that wait for a slave where there is none",
+            { "mysql-master": { onNoReplica: "wait" }, "mysql-slave": { replicas: 0 } },
+            /dabaweb:mysql-master\.onNoReplica is "wait"; with mysql-slave\.replicas 0 every commit would wait for ever/,
+        ],
+        [
+            "a slave's volume that cannot hold the master's data",
+            { "mysql-master": { storage: "2Gi" } },
+            /dabaweb:mysql-slave\.storage is missing; 1Gi is less than the 2Gi of mysql-master/,
+        ],
+        [
+            "a slave's memory that cannot hold the master's data",
+            { "redis-master": limits("1", "512Mi").dabacluster },
+            /dabaweb:redis-slave\.resources\.limits\.memory is missing; 192Mi is less than the 512Mi of redis-master/,
+        ],
+        [
+            "a volume that cannot hold what Redis writes",
+            {
+                "redis-master": { storage: "256Mi", ...limits("1", "512Mi").dabacluster },
+                "redis-slave": { replicas: 0 },
+            },
+            /dabaweb:redis-master\.storage is "256Mi"; 256Mi is less than the memory limit of 512Mi/,
+        ],
+        [
+            "nodes that the images do not run on",
+            { dabacluster: { nodeSelector: { "kubernetes.io/arch": "arm64" } } },
+            /dabacluster\.nodeSelector\.kubernetes\.io\/arch is "arm64"; the images are for platform linux\/amd64/,
+        ],
+        [
+            "a toleration that compares with nothing",
+            { dabacluster: { tolerations: [{ key: "team", operator: "Exists", value: "x" }] } },
+            /tolerations\.0\.value is "x"; with operator Exists there is nothing to compare/,
+        ],
+        [
+            "a time for a taint that evicts nobody",
+            { dabacluster: { tolerations: [{ key: "team", tolerationSeconds: 5 }] } },
+            /tolerations\.0\.tolerationSeconds is 5; only the effect NoExecute has a time/,
+        ],
+    ];
+    for (const [what, changes, message] of contradictory) {
+        it(`refuses ${what}, naming both settings`, () => {
+            assert.match(complaint(changes), message);
         });
-        assert.match(message, /platform/);
-        assert.match(message, /colour/);
-        assert.doesNotMatch(message, /hush/);
+    }
+
+    it("takes production with a class by name, with none, and with one of each workload's own", () => {
+        const own = { storageClass: "fast" };
+        const each = { "redis-master": own, "redis-slave": own, "mysql-master": own, "mysql-slave": own };
+        for (const classes of [
+            { storageClass: "fast" },
+            { storageClass: "" },
+            { storageClass: undefined, ...each },
+        ]) {
+            parseConfig({ ...rawConfig("dev"), ...production, ...classes }, "dev");
+        }
+    });
+
+    it("names every problem at once, ten of them at most", () => {
+        const message = complaint({ platform: "x", colour: "red", protect: 3 });
+        assert.match(message, /platform is "x"/);
+        assert.match(message, /colour is an unknown key/);
+        assert.match(message, /protect is 3/);
+        const many = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`key${n}`.repeat(100), n]));
+        const long = complaint(many).split("\n");
+        assert.strictEqual(long.length, 12);
+        assert.match(long.at(-1) ?? "", /and 290 more/);
+        long.forEach((line) => assert.ok(line.length < 500, line));
+    });
+
+    const leaks: [string, Record<string, unknown>][] = [
+        ["under its key", { registry: { address: "localhost:5001", password: "hush\nhush" } }],
+        ["without a username", { registry: { address: "localhost:5001", password: "hush" } }],
+        ["under a misspelt key", { registry: { address: "localhost:5001", username: "me", passwd: "hush" } }],
+        ["beside another mistake", { registry: { address: "?", username: "me", password: "hush" } }],
+        ["in place of the whole object", { registry: "hush" }],
+        ["in an object in place of a text", { mirror: { images: { token: "hush" } } }],
+        ["in a registry's address", { registry: { address: "me:hush@example.com" } }],
+        ["in a mirror's address", { mirror: { pip: "https://me:hush@example.com/simple" } }],
+        ["in the public address", { publicUrl: "https://me:hush@example.com" }],
+    ];
+    for (const [where, changes] of leaks) {
+        it(`shows no password that stands ${where}`, () => {
+            assert.doesNotMatch(complaint(changes), /hush/);
+        });
+    }
+});
+
+describe("what Pulumi hands over", () => {
+    const config = (values: Record<string, unknown>) => {
+        const texts = Object.entries({ ...rawConfig("dev"), ...values }).map(([key, value]) => [
+            key.includes(":") ? key : `${PROJECT}:${key}`,
+            typeof value === "string" ? value : JSON.stringify(value),
+        ]);
+        pulumi.runtime.setAllConfig(Object.fromEntries(texts));
+        return readConfig();
+    };
+
+    after(() => pulumi.runtime.setAllConfig({}));
+
+    it("is read as what the stack file says, a text that looks like a number included", () => {
+        const read = config({ kubeContext: "2024", storageClass: "", "pulumi:tags": { team: "data" } });
+        assert.strictEqual(read.kubeContext, "2024");
+        assert.strictEqual(read.storageClass, "");
+        assert.strictEqual(read["redis-slave"].replicas, 1);
+    });
+
+    it("is refused where a key is for a provider, which would not read it", () => {
+        assert.throws(
+            () => config({ "kubernetes:context": "other" }),
+            /kubernetes:context has no effect; this program reads keys that begin with dabaweb: only/,
+        );
+    });
+
+    it("is refused where it is no JSON although it has to be", () => {
+        assert.throws(
+            () => config({ registry: "{ address: localhost:5001" }),
+            /dabaweb:registry is \[secret\]; allowed is an object with address/,
+        );
     });
 });

@@ -99,7 +99,7 @@ describe("the preflight", () => {
         ],
         [
             "growth where the class forbids it",
-            { "redis-master": { storage: "2Gi" } },
+            { "redis-master": { storage: "2Gi" }, "redis-slave": { storage: "2Gi" } },
             { volumes: [volume] },
             /cannot grow from 1Gi to 2Gi, because storageClass standard does not allow expansion/,
         ],
@@ -115,7 +115,8 @@ describe("the preflight", () => {
     it("lets the stack keep its own nodePort and grow where the class can expand", () => {
         const own = { ...facts, nodePortOwner: "team/dabacluster" };
         const volumes = [{ ...volume, storageClass: "growing" }];
-        const grown = config({ storageClass: "growing", "redis-master": { storage: "2Gi" } });
+        const more = { storage: "2Gi" };
+        const grown = config({ storageClass: "growing", "redis-master": more, "redis-slave": more });
         assert.deepStrictEqual(misfits(grown, { ...own, volumes }, "aaaa"), []);
     });
 });

@@ -1,0 +1,128 @@
+/** The forms that texts of the stack configuration may have, each with the words that tell a user which it is. */
+import { z } from "zod";
+
+import { QUANTITY_PATTERN, quantityValue } from "../components/quantity";
+
+/**
+ * Text that fits.
+ *
+ * @param allowed what fits, in words: they stand on docs/config.md, and wherever another value is refused.
+ */
+function fitting(fits: (value: string) => boolean, allowed: string) {
+    // Ends the look at this value, so that nothing is compared with it.
+    return z.string().refine(fits, { abort: true }).meta({ allowed });
+}
+
+function matching(form: RegExp, allowed: string, longest = 253) {
+    return fitting((value) => value.length <= longest && form.test(value), allowed);
+}
+
+const LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?";
+const NAME = `${LABEL}(?:\\.${LABEL})*`;
+const LABEL_VALUE = "[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?";
+
+/** A namespace that is not Kubernetes' own. */
+export const namespaceName = matching(
+    new RegExp(`^(?!kube-)${LABEL}$`),
+    "1 to 63 lower-case letters, digits and dashes, not beginning with kube-, for example dabaweb-dev",
+    63,
+);
+
+/** Name of any other object. */
+export const objectName = matching(
+    new RegExp(`^${NAME}$`),
+    "an object's name of lower-case letters, digits, dashes and dots",
+);
+
+/** Unset, "" and a name are three different things. */
+export const storageClassName = matching(
+    new RegExp(`^(?:${NAME})?$`),
+    "a class's name, or \"\" for no dynamic provisioning, or no such key for the cluster's default class",
+);
+
+/** Key of a label or taint, as Kubernetes takes it. */
+export const labelKey = matching(
+    new RegExp(`^(?:${NAME}/)?${LABEL_VALUE}$`),
+    "a label's key, for example kubernetes.io/hostname",
+    317,
+);
+
+/** Value of a label or taint, as Kubernetes takes it. */
+export const labelValue = matching(
+    new RegExp(`^(?:${LABEL_VALUE})?$`),
+    "up to 63 letters, digits, dots, _ and -",
+    63,
+);
+
+/** Name that somebody else gave, with whatever characters. */
+export const anyName = matching(/^(?!\s)[^\p{Cc}\p{Cs}]+(?<!\s)$/u, "a name of 1 to 253 characters");
+
+/** Word that an operator makes up. */
+export const word = matching(
+    /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+    "a word of 1 to 40 letters, digits, dots, _ or -",
+    40,
+);
+
+const HOST_LABEL = "[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?";
+const HOST = `${HOST_LABEL}(?:\\.${HOST_LABEL})*`;
+const PORT = ":(?:[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])";
+/** Docker takes a host without a dot and a port for a user of Docker Hub. */
+const REGISTRY = `(?:localhost|(?=[^/]*[.:])${HOST})(?:${PORT})?`;
+const REPOSITORY = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+
+/** Where images lie, without a scheme. */
+export const imagePrefix = matching(
+    new RegExp(`^${REGISTRY}(?:/${REPOSITORY})*$`),
+    "host[:port][/path] without a scheme, for example registry.example.com/team",
+);
+
+/** An image that can never become another one. */
+export const pinnedImage = matching(
+    new RegExp(
+        `^(?:${REGISTRY}/)?${REPOSITORY}(?:/${REPOSITORY})*(?::[A-Za-z0-9_][-.A-Za-z0-9_]*)?@sha256:[0-9a-f]{64}$`,
+    ),
+    "an image pinned by digest, <repository>@sha256:<64 hex digits>",
+    512,
+);
+
+const ORIGIN = new RegExp(`^https?://(?:${HOST}|\\[[0-9a-f:.]+\\])(?:${PORT})?/?$`);
+
+/** Scheme, host and port, as strictly as Django reads them. */
+export const origin = fitting(
+    (value) => value.length <= 253 && ORIGIN.test(value) && URL.canParse(value),
+    "http(s)://host[:port] without a path, for example https://dabaweb.example.com",
+);
+
+/** An address without credentials: this text ends up in plain in Pulumi's state. */
+export const openUrl = fitting(
+    (value) => value.length <= 1000 && /^https?:\/\/[!-?A-~]+$/.test(value) && URL.canParse(value),
+    "an http or https address without user and password",
+);
+
+/** Name of an account; a colon would end it. */
+export const userName = matching(/^[^\s:\p{Cc}\p{Cs}]+$/u, "a user's name without spaces and colons");
+
+/** Never shown, whatever is wrong with it. */
+export const password = matching(/^[^\p{Cc}\p{Cs}]+$/u, "the password or token", 65_536).meta({
+    secret: true,
+});
+
+function quantity(units: RegExp, least: string, most: string, examples: string) {
+    return fitting((value) => {
+        // Nobody means more digits than that, and Kubernetes would round them.
+        if (value.length > 20 || !QUANTITY_PATTERN.test(value) || !units.test(value)) {
+            return false;
+        }
+        const amount = quantityValue(value);
+        return amount >= quantityValue(least) && amount <= quantityValue(most);
+    }, `${least} to ${most}, for example ${examples}`);
+}
+
+/** Processors. */
+export const cores = quantity(/\dm?$/, "1m", "256", "250m or 2");
+
+/** Bytes, always with a unit: nobody means the 256 bytes of "256", or the quarter of a byte of "250m". */
+export function bytes(least: string, most: string, examples: string) {
+    return quantity(/(?:k|[MGTP]|[KMGTP]i)$/, least, most, examples);
+}
