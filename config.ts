@@ -206,7 +206,7 @@ const keys = z.strictObject({
     storageClass: storageClassName
         .optional()
         .describe(
-            'StorageClass of every volume. Unset: the cluster\'s default; "": no dynamic provisioning; a name: that class.',
+            'StorageClass of every volume. Unset: the cluster\'s default; "": no dynamic provisioning; a name: that class. (Pulumi takes a key without a value for "", and warns.)',
         ),
     "redis-master": z
         .strictObject({ ...master, ...storage, resources: REDIS_RESOURCES, ...placement })
@@ -295,7 +295,7 @@ export function readConfig(): StackConfig {
         .filter((key) => !key.startsWith(prefix) && !key.startsWith("pulumi:"))
         .map(
             (key) =>
-                `${shownKey([key])} has no effect; this program reads keys that begin with ${prefix} only`,
+                `${shownKey([key])} has no effect; this program reads keys that begin with ${prefix} only.`,
         );
     const raw = Object.fromEntries(
         all
