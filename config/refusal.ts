@@ -20,33 +20,43 @@ export function refusals(
     schema: z.ZodType,
     prefix: string,
 ): string[] {
-    return issues.flatMap((issue) => {
-        const path = issue.path.map(String);
-        const key = `${prefix}:${shownKey(path)}`;
-        if (issue.code === "unrecognized_keys") {
-            return issue.keys.map((unknown) => {
-                const name = `${prefix}:${shownKey([...path, unknown])}`;
-                return `${name} is an unknown key; ${knownInstead(unknown, schemasAt(schema, path), valueAt(raw, path))}`;
-            });
-        }
-        if (issue.code === "invalid_key") {
-            const record = schemasAt(schema, path.slice(0, -1))[0];
-            const allowed =
-                record instanceof z.ZodRecord ? allowedBy([record.keyType as z.ZodType]) : "a name";
-            return [`${key} has a name that is not allowed; allowed is ${allowed}.`];
-        }
-        const schemas = schemasAt(schema, path);
-        const value = valueAt(raw, path);
-        const isContradiction = issue.code === "custom" && issue.message !== UNSAID;
-        const remedy = isContradiction ? issue.message : `allowed is ${allowedBy(schemas)}`;
-        if (value === undefined) {
-            return [`${key} is missing; ${remedy}.`];
-        }
-        const hidden = schemas.some(holdsSecret);
-        const meant = hidden || isContradiction ? undefined : meantBy(value, schemas);
-        const guess = meant === undefined ? "." : `; did you mean ${JSON.stringify(meant)}?`;
-        return [`${key} is ${hidden ? "[secret]" : shown(value)}; ${remedy}${guess}`];
-    });
+    const secrets = secretsIn(raw, schema);
+    return issues.flatMap((issue) => sentencesOf(issue, raw, schema, prefix, secrets));
+}
+
+function sentencesOf(
+    issue: z.core.$ZodIssue,
+    raw: unknown,
+    schema: z.ZodType,
+    prefix: string,
+    secrets: readonly string[],
+): string[] {
+    const path = issue.path.map(String);
+    const key = `${prefix}:${shownKey(path)}`;
+    if (issue.code === "unrecognized_keys") {
+        return issue.keys.map((unknown) => {
+            const name = `${prefix}:${shownKey([...path, unknown])}`;
+            return `${name} is an unknown key; ${knownInstead(unknown, schemasAt(schema, path), valueAt(raw, path))}`;
+        });
+    }
+    if (issue.code === "invalid_key") {
+        const record = schemasAt(schema, path.slice(0, -1))[0];
+        const allowed = record instanceof z.ZodRecord ? allowedBy([record.keyType as z.ZodType]) : "a name";
+        return [`${key} has a name that is not allowed; allowed is ${allowed}.`];
+    }
+    const schemas = schemasAt(schema, path);
+    const value = valueAt(raw, path);
+    const isContradiction = issue.code === "custom" && issue.message !== UNSAID;
+    const remedy = isContradiction ? issue.message : `allowed is ${allowedBy(schemas)}`;
+    if (value === undefined) {
+        return [`${key} is missing; ${remedy}.`];
+    }
+    // Also where a secret was pasted into another setting.
+    const isPasted = typeof value === "string" && secrets.some((secret) => value.includes(secret));
+    const hidden = isPasted || schemas.some(holdsSecret);
+    const meant = hidden || isContradiction ? undefined : meantBy(value, schemas);
+    const guess = meant === undefined ? "." : `; did you mean ${JSON.stringify(meant)}?`;
+    return [`${key} is ${hidden ? "[secret]" : shown(value)}; ${remedy}${guess}`];
 }
 
 /** What zod says of a refinement that says nothing itself: the form of the value is not met. */
@@ -130,6 +140,22 @@ function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.core.$Zo
         return schemasAt(at.element, rest);
     }
     return at instanceof z.ZodRecord ? schemasAt(at.valueType, rest) : [];
+}
+
+/** The texts that stand where the schema says that a secret stands; shorter ones would match by chance. */
+function secretsIn(value: unknown, schema: z.core.$ZodType): string[] {
+    const inner = unwrapped(schema);
+    if (typeof value === "string") {
+        const secret = value.trim();
+        return z.globalRegistry.get(inner)?.secret === true && secret.length > 3 ? [secret] : [];
+    }
+    return inner instanceof z.ZodObject && value !== null && typeof value === "object"
+        ? Object.entries(inner.shape).flatMap(([key, each]) =>
+              Object.hasOwn(value, key)
+                  ? secretsIn((value as Record<string, unknown>)[key], each as z.ZodType)
+                  : [],
+          )
+        : [];
 }
 
 function holdsSecret(schema: z.core.$ZodType): boolean {

@@ -319,6 +319,7 @@ describe("stack configuration", () => {
         ["beside another mistake", { registry: { address: "?", username: "me", password: "hush" } }],
         ["in place of the whole object", { registry: "hush" }],
         ["in an object in place of a text", { mirror: { images: { token: "hush" } } }],
+        ["in two places", { registry: { address: 'a"hush"', username: "me", password: '"hush"\n' } }],
         ["in a registry's address", { registry: { address: "me:hush@example.com" } }],
         ["in a mirror's address", { mirror: { pip: "https://me:hush@example.com/simple" } }],
         ["in the public address", { publicUrl: "https://me:hush@example.com" }],

@@ -1,0 +1,206 @@
+/** Generated stack configurations that have to be accepted. */
+import fc from "fast-check";
+
+/** Values by key, as the parser gets them. */
+export type Raw = Record<string, unknown>;
+
+/** Stands in every generated password: it may be seen nowhere. */
+export const PASSWORD = "hush-Passw0rd";
+
+// Not by a pattern: fast-check takes a hundred times longer for those.
+const label = fc.nat({ max: 36 ** 5 }).map((number) => number.toString(36).replace(/(.)y(.)/, "$1-$2"));
+const dotted = fc.array(label, { minLength: 1, maxLength: 3 }).map((labels) => labels.join("."));
+/** Any character at all, halves of pairs included. */
+export const character = fc.oneof(
+    fc.nat({ max: 0x24f }).map((code) => String.fromCharCode(code)),
+    fc.nat({ max: 0x10ffff }).map((code) => String.fromCodePoint(code)),
+);
+const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined, freq: 2 });
+const between = (min: number, max: number) => fc.integer({ min, max });
+
+/** Requests and limits, the limits of at least so many MiB. */
+function resources(leastMemory: fc.Arbitrary<number>) {
+    return fc
+        .record({
+            cpu: between(1, 8000),
+            memory: leastMemory,
+            share: fc.double({ min: 0.02, max: 1, noNaN: true }),
+        })
+        .map(({ cpu, memory, share }) => ({
+            requests: { cpu: `${Math.ceil(cpu * share)}m`, memory: `${Math.ceil(memory * share)}Mi` },
+            limits: { cpu: cpu % 1000 === 0 ? String(cpu / 1000) : `${cpu}m`, memory: `${memory}Mi` },
+        }));
+}
+
+const toleration = fc.oneof(
+    fc.record({ key: dotted, operator: fc.constant("Exists"), effect: fc.constant("NoSchedule") }),
+    fc.record({
+        key: dotted,
+        value: label,
+        effect: fc.constant("NoExecute"),
+        tolerationSeconds: between(0, 3600),
+    }),
+    fc.constant({ operator: "Exists" }),
+);
+
+function placement(arch: string) {
+    return {
+        nodeSelector: optional(
+            fc.oneof(
+                fc.dictionary(dotted, label, { maxKeys: 3 }),
+                fc.constant({ "kubernetes.io/arch": arch }),
+            ),
+        ),
+        tolerations: optional(fc.array(toleration, { maxLength: 3 })),
+        priorityClassName: optional(dotted),
+        awaitMinutes: optional(between(1, 120)),
+    };
+}
+
+/** Master and slaves of a system, whose slaves can hold what the master holds. */
+function system(
+    leastMemory: number,
+    arch: string,
+    storageClass: fc.Arbitrary<string | undefined>,
+    slavesOwn: object,
+) {
+    return fc
+        .record({ memory: between(leastMemory, 4096), more: between(0, 512), replicas: between(0, 20) })
+        .chain(({ memory, more, replicas }) => {
+            const dataset = (memoryHere: number) => ({
+                storage: fc.constant(`${memoryHere + 512}Mi`),
+                storageClass,
+                resources: resources(fc.constant(memoryHere)),
+                ...placement(arch),
+            });
+            return fc.record({
+                master: fc.record({
+                    ...dataset(memory),
+                    bootstrap: optional(label),
+                }),
+                slave: fc.record({
+                    ...dataset(memory + more),
+                    ...slavesOwn,
+                    replicas: fc.constant(replicas),
+                    maxStaleSeconds: optional(between(5, 86_400)),
+                    maxMasterAwaySeconds: optional(between(1, 86_400)),
+                }),
+            });
+        });
+}
+
+const image = fc
+    .nat()
+    .map((number) => `registry.example.com/team/image@sha256:${number.toString(16).padStart(64, "0")}`);
+
+/** A name as nobody would choose it, and as it is allowed. */
+const anyName = fc
+    .oneof(
+        fc.constantFrom("kind-dabaweb", "名前", "naïve 👩‍💻", "2024"),
+        fc.string({ unit: character, maxLength: 60 }),
+    )
+    .map((name) => `a${name.replace(/[\p{Cc}\p{Cs}]/gu, "")}z`);
+
+/** A configuration that has to be accepted. */
+export const validConfig: fc.Arbitrary<Raw> = fc
+    .record({
+        protect: fc.boolean(),
+        arch: fc.constantFrom("amd64", "arm64"),
+        nodePort: fc.option(between(30_000, 32_767), { nil: undefined }),
+        classes: fc.constantFrom("top", "own", "none"),
+    })
+    .chain(({ protect, arch, nodePort, classes }) => {
+        const className = fc.oneof(fc.constant(""), dotted);
+        const own =
+            classes === "own" ? className : classes === "top" ? optional(className) : fc.constant(undefined);
+        const isTop = classes === "top" || (classes === "none" && protect);
+        const urls = [
+            label.map((name) => `https://${name}.example.com`),
+            fc.constant(`http://localhost:${nodePort ?? 8080}`),
+            ...(protect
+                ? []
+                : [fc.constant("http://10.1.2.3/"), dotted.map((name) => `http://a.${name}.example:8080`)]),
+        ];
+        return fc.record({
+            raw: fc.record({
+                kubeContext: anyName,
+                namespace: fc.record({
+                    name: label.filter((name) => !name.startsWith("kube-") && name !== "default"),
+                    create: protect ? fc.constant(false) : fc.boolean(),
+                }),
+                registry: fc.oneof(
+                    fc.record({
+                        address: fc.constantFrom(
+                            "localhost:5001",
+                            "registry.example.com/team/a",
+                            "10.0.0.1:5000",
+                        ),
+                        keepImages: optional(fc.boolean()),
+                        pullSecret: optional(dotted),
+                    }),
+                    fc.record({
+                        address: fc.constant("registry.example.com"),
+                        username: fc.constantFrom("team", "me@example.com", "$name"),
+                        password: fc.string().map((text) => `${PASSWORD}${text}`),
+                    }),
+                ),
+                mirror: optional(
+                    fc.record({
+                        images: optional(fc.constant("mirror.example.com/hub")),
+                        pip: optional(fc.constant("https://pypi.example.com/simple")),
+                    }),
+                ),
+                platform:
+                    arch === "amd64" ? optional(fc.constant("linux/amd64")) : fc.constant("linux/arm64"),
+                images: optional(
+                    fc.record({
+                        "redis-master": image,
+                        "redis-slave": image,
+                        "mysql-master": image,
+                        "mysql-slave": image,
+                        dabaweb: image,
+                        nginx: image,
+                    }),
+                ),
+                publicUrl: fc.oneof(...urls).filter((url) => URL.canParse(url)),
+                service: fc.constant(
+                    nodePort === undefined ? { type: "ClusterIP" } : { type: "NodePort", nodePort },
+                ),
+                protect: protect ? fc.constant(true) : optional(fc.constant(false)),
+                storageClass: isTop ? className : fc.constant(undefined),
+                dabacluster: optional(
+                    fc.record({
+                        replicas: optional(between(1, 100)),
+                        workers: optional(between(1, 32)),
+                        resources: optional(resources(between(64, 4096))),
+                        nginxResources: optional(resources(between(64, 512))),
+                        ...placement(arch),
+                    }),
+                ),
+            }),
+            redis: optional(system(128, arch, own, {})),
+            mysql: optional(system(512, arch, own, { autoReseed: optional(fc.boolean()) })),
+            onNoReplica: optional(fc.constantFrom("wait", "degrade")),
+        });
+    })
+    .filter(
+        ({ raw, redis, mysql }) => !raw.protect || raw.storageClass !== undefined || Boolean(redis && mysql),
+    )
+    .map(({ raw, redis, mysql, onNoReplica }) => {
+        const canWait = mysql === undefined || mysql.slave.replicas > 0;
+        return plain({
+            ...raw,
+            ...(redis === undefined ? {} : { "redis-master": redis.master, "redis-slave": redis.slave }),
+            ...(mysql === undefined
+                ? {}
+                : {
+                      "mysql-master": { ...mysql.master, onNoReplica: canWait ? onNoReplica : "degrade" },
+                      "mysql-slave": mysql.slave,
+                  }),
+        });
+    });
+
+/** Without the keys that are undefined, as YAML has it. */
+export function plain(value: object): Raw {
+    return JSON.parse(JSON.stringify(value)) as Raw;
+}

@@ -1,0 +1,48 @@
+import assert from "assert";
+
+import * as pulumi from "@pulumi/pulumi";
+import fc from "fast-check";
+
+import { parseConfig, StackConfig } from "../../config";
+import { isClear, keepsPromises } from "../support/config-promises";
+import { anyConfig } from "../support/any-configs";
+import { replay } from "../support/replay";
+import { Raw } from "../support/valid-configs";
+
+const CONFIGS = 10_000;
+
+/** The configuration, or the message that refuses it; any other failure is a failure of the test. */
+function parsed(raw: Raw): StackConfig | string {
+    try {
+        return parseConfig(raw, "test");
+    } catch (error) {
+        if (pulumi.RunError.isInstance(error)) {
+            return error.message;
+        }
+        throw error;
+    }
+}
+
+describe("any configuration at all", function () {
+    this.timeout(10 * 60_000);
+
+    it(`is accepted and as the docs say, or refused by name (${CONFIGS} of them)`, () => {
+        const seen = { accepted: 0, refused: 0 };
+        fc.assert(
+            fc.property(anyConfig, ({ kind, raw, touched }) => {
+                const result = parsed(raw);
+                if (typeof result === "string") {
+                    assert.notStrictEqual(kind, "valid", result);
+                    isClear(result, raw, touched);
+                    seen.refused++;
+                } else {
+                    keepsPromises(result, raw);
+                    seen.accepted++;
+                }
+            }),
+            { numRuns: CONFIGS, ...replay() },
+        );
+        // Else the generator tests one side only.
+        assert.ok(Math.min(seen.accepted, seen.refused) > CONFIGS / 5, JSON.stringify(seen));
+    });
+});
