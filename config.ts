@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 
-import { mapImages } from "./components/images";
+import { ImageName, mapImages } from "./components/images";
 import { quantityValue } from "./components/quantity";
 import { contradictions } from "./config/contradictions";
 import {
@@ -134,6 +134,10 @@ const slave = {
 const REDIS_RESOURCES = resourcesOf("128Mi", "20m", "192Mi");
 const MYSQL_RESOURCES = resourcesOf("512Mi", "50m", "640Mi", "2");
 
+function takenAsItIs(image: ImageName) {
+    return pinnedImage.optional().describe(`Unset: ${image} is built by this stack.`);
+}
+
 const keys = z.strictObject({
     kubeContext: anyName.describe(
         "Context of the kubeconfig that the environment (KUBECONFIG) names. There is no default.",
@@ -178,9 +182,11 @@ const keys = z.strictObject({
         .default("linux/amd64")
         .describe("Platform of the images; the nodes must match."),
     images: z
-        .strictObject(mapImages(() => pinnedImage))
-        .optional()
-        .describe("All six images pinned by digest: then nothing is built and Docker is not needed."),
+        .strictObject(mapImages(takenAsItIs))
+        .default({})
+        .describe(
+            "Images pinned by digest, as `make promote` writes them: they are not built. With all six pinned Docker is not needed.",
+        ),
     publicUrl: origin.describe(
         "The address that browsers use: allowed hosts, CSRF origins and cookie flags follow from it.",
     ),
@@ -269,6 +275,11 @@ export const schema = keys.superRefine((value, context) => {
 
 /** A validated stack configuration with every default filled in. */
 export type StackConfig = z.infer<typeof keys>;
+
+/** Where a stack's own images lie: `<prefix>/<image>`. */
+export function repositoryPrefix({ registry }: StackConfig, stack: string): string {
+    return `${registry.address}/${PROJECT}/${stack}`;
+}
 
 /**
  * Validates raw configuration values.

@@ -3,12 +3,12 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 import { Dabaweb } from "./components/dabaweb";
-import { Images, mapImages, References } from "./components/images";
+import { buildsImages, Images } from "./components/images";
 import { MySQL } from "./components/mysql";
 import { stackNamespace } from "./components/namespace";
 import { Redis } from "./components/redis";
 import { pullSecret, registryAuth } from "./components/registry";
-import { PROJECT, readConfig, StackConfig } from "./config";
+import { PROJECT, readConfig, repositoryPrefix, StackConfig } from "./config";
 import { deployedCluster, preflight } from "./preflight";
 
 /** The program: configuration, preflight, images, systems, outputs. */
@@ -88,17 +88,17 @@ async function main() {
 }
 
 /** The images as the pods take them, and by digest: pinned by the stack, or built and pushed by it. */
-function imagesOf(config: StackConfig): { references: References; digests: References } {
+function imagesOf(config: StackConfig): Images {
     const { images: pinned, registry } = config;
-    if (pinned !== undefined) {
-        const references = mapImages((image) => pulumi.output(pinned[image]));
-        return { references, digests: references };
-    }
-    const provider = new docker.Provider("docker", { registryAuth: registryAuth(registry) });
+    // Docker is asked even in a preview, so whoever builds nothing has no provider for it.
+    const provider = buildsImages(pinned)
+        ? new docker.Provider("docker", { registryAuth: registryAuth(registry) })
+        : undefined;
     return new Images(
         "images",
         {
-            repositoryPrefix: `${registry.address}/${PROJECT}/${pulumi.getStack()}`,
+            pinned,
+            repositoryPrefix: repositoryPrefix(config, pulumi.getStack()),
             platform: config.platform,
             keepRemotely: registry.keepImages,
             imageMirror: config.mirror.images,

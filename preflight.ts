@@ -4,6 +4,7 @@ import { promisify } from "util";
 import { CoreV1Api, KubeConfig, StorageV1Api, V1PersistentVolumeClaim } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
 
+import { buildsImages } from "./components/images";
 import { quantityValue } from "./components/quantity";
 import { registryUrl } from "./components/registry";
 import { StackConfig } from "./config";
@@ -45,7 +46,7 @@ const DATASETS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave"] 
 export async function preflight(config: StackConfig, known: string | undefined): Promise<Cluster> {
     const [cluster, toolProblems] = await Promise.all([
         askCluster(config).catch((error: Error) => error),
-        config.images === undefined ? toolsProblems(config) : [],
+        buildsImages(config.images) ? toolsProblems(config) : [],
     ]);
     const problems: string[] = [];
     const unreachable: string[] = [...toolProblems];

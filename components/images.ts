@@ -16,8 +16,13 @@ export type ImageName = keyof typeof IMAGE_FOLDERS;
 /** One reference per image. */
 export type References = Readonly<Record<ImageName, pulumi.Output<string>>>;
 
+/** `<repository>@sha256:...` of each image that a stack takes as it is. */
+export type Pinned = Readonly<Partial<Record<ImageName, string>>>;
+
 /** Arguments of {@link Images}. */
 export interface ImagesArgs {
+    /** Images that are taken as they are; dabaweb and nginx together or not at all. Default: none, all are built. */
+    readonly pinned?: Pinned;
     /** Build context, relative to the program. Default: images. */
     readonly context?: string;
     /** Where the repositories lie: `<prefix>/<image>`, for example localhost:5001/dabaweb/dev. */
@@ -32,45 +37,54 @@ export interface ImagesArgs {
     readonly pipMirror?: string;
 }
 
-/** The six images of the system, built and pushed. */
+/** The six images of the system: built and pushed, or taken as pinned. */
 export class Images extends pulumi.ComponentResource {
-    /** `<repository>:<content tag>`; known in a preview, and whoever uses it waits for the push. */
+    /** `<repository>:<content tag>`; known in a preview, and whoever uses it waits for the push. Pinned: the pin. */
     readonly references: References;
-    /** `<repository>@sha256:...`, known after the push. */
+    /** `<repository>@sha256:...`, known after the push. Pinned: the pin. */
     readonly digests: References;
 
     constructor(name: string, args: ImagesArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Images", name, {}, opts);
         const context = args.context ?? "images";
-        const build = (image: ImageName, extra: { pip?: string; builtOn?: Record<string, Image> } = {}) =>
-            new Image(
-                image,
-                {
-                    context,
-                    folders: IMAGE_FOLDERS[image],
-                    repository: `${args.repositoryPrefix}/${image}`,
-                    platform: args.platform,
-                    keepRemotely: args.keepRemotely,
-                    buildArgs: {
-                        ...mirroredBases(`${context}/${image}/Dockerfile`, args.imageMirror),
-                        ...(extra.pip === undefined ? {} : { PIP_INDEX_URL: extra.pip }),
-                    },
-                    builtOn: extra.builtOn,
-                },
-                { parent: this },
+        const pinned = args.pinned ?? {};
+        const unpaired = unpairedImage(pinned);
+        if (unpaired !== undefined) {
+            throw new Error(
+                `${unpaired} is not pinned, but the other of nginx and dabaweb is; pin both or neither`,
             );
+        }
+        const build = (image: ImageName, extra: { pip?: string; builtOn?: Record<string, Image> } = {}) =>
+            pinned[image] === undefined
+                ? new Image(
+                      image,
+                      {
+                          context,
+                          folders: IMAGE_FOLDERS[image],
+                          repository: `${args.repositoryPrefix}/${image}`,
+                          platform: args.platform,
+                          keepRemotely: args.keepRemotely,
+                          buildArgs: {
+                              ...mirroredBases(`${context}/${image}/Dockerfile`, args.imageMirror),
+                              ...(extra.pip === undefined ? {} : { PIP_INDEX_URL: extra.pip }),
+                          },
+                          builtOn: extra.builtOn,
+                      },
+                      { parent: this },
+                  )
+                : undefined;
         const dabaweb = build("dabaweb", { pip: args.pipMirror });
-        const images: Record<ImageName, Image> = {
+        const built: Record<ImageName, Image | undefined> = {
             "redis-master": build("redis-master"),
             "redis-slave": build("redis-slave"),
             "mysql-master": build("mysql-master"),
             "mysql-slave": build("mysql-slave"),
             dabaweb,
             // nginx carries dabaweb's static files, so the two always belong together.
-            nginx: build("nginx", { builtOn: { DABAWEB_IMAGE: dabaweb } }),
+            nginx: build("nginx", { builtOn: dabaweb && { DABAWEB_IMAGE: dabaweb } }),
         };
-        this.references = mapImages((image) => images[image].reference);
-        this.digests = mapImages((image) => images[image].digest);
+        this.references = mapImages((image) => built[image]?.reference ?? pulumi.output(pinned[image]!));
+        this.digests = mapImages((image) => built[image]?.digest ?? pulumi.output(pinned[image]!));
         this.registerOutputs({ digests: this.digests });
     }
 }
@@ -80,4 +94,15 @@ export function mapImages<T>(value: (image: ImageName) => T): Record<ImageName, 
     return Object.fromEntries(
         (Object.keys(IMAGE_FOLDERS) as ImageName[]).map((image) => [image, value(image)]),
     ) as Record<ImageName, T>;
+}
+
+/** Whether any image is not pinned, so that Docker is needed. */
+export function buildsImages(pinned: Pinned): boolean {
+    return Object.values(mapImages((image) => pinned[image])).includes(undefined);
+}
+
+/** Of nginx and dabaweb the one without a pin, where the other has one. */
+export function unpairedImage(pinned: Pinned): ImageName | undefined {
+    const missing = (["dabaweb", "nginx"] as const).filter((image) => pinned[image] === undefined);
+    return missing.length === 1 ? missing[0] : undefined;
 }

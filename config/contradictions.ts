@@ -1,4 +1,5 @@
 /** Settings that are each allowed and exclude one another. docs/config.md lists the rules. */
+import { unpairedImage } from "../components/images";
 import { quantityValue } from "../components/quantity";
 import { isLoopback } from "../components/registry";
 import type { StackConfig } from "../config";
@@ -117,6 +118,15 @@ export const contradictions: readonly Contradiction[] = [
                 registry.username === undefined ? ["username", "password"] : ["password", "username"];
             const message = `registry.${given} is set and they go together; set both or neither`;
             return [{ path: ["registry", missing!], message }];
+        },
+    },
+    {
+        rule: "`images` pins dabaweb and nginx together or neither: nginx carries the static files of one dabaweb.",
+        broken: ({ images }) => {
+            const unpaired = unpairedImage(images);
+            const message =
+                "nginx carries the static files of one dabaweb, so the two are pinned together or not at all";
+            return unpaired === undefined ? [] : [{ path: ["images", unpaired], message }];
         },
     },
     {

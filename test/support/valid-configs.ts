@@ -153,14 +153,20 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                 platform:
                     arch === "amd64" ? optional(fc.constant("linux/amd64")) : fc.constant("linux/arm64"),
                 images: optional(
-                    fc.record({
-                        "redis-master": image,
-                        "redis-slave": image,
-                        "mysql-master": image,
-                        "mysql-slave": image,
-                        dabaweb: image,
-                        nginx: image,
-                    }),
+                    fc
+                        .tuple(
+                            fc.record(
+                                {
+                                    "redis-master": image,
+                                    "redis-slave": image,
+                                    "mysql-master": image,
+                                    "mysql-slave": image,
+                                },
+                                { requiredKeys: [] },
+                            ),
+                            optional(fc.record({ dabaweb: image, nginx: image })),
+                        )
+                        .map(([others, pair]) => ({ ...others, ...pair })),
                 ),
                 publicUrl: fc.oneof(...urls).filter((url) => URL.canParse(url)),
                 service: fc.constant(

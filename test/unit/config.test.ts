@@ -7,6 +7,8 @@ import { parse } from "yaml";
 import { parseConfig, PROJECT, readConfig } from "../../config";
 import { STACKS } from "../support/program";
 
+const PIN = `registry.example.com/team/x@sha256:${"a".repeat(64)}`;
+
 function rawConfig(stack: string): Record<string, unknown> {
     const { config } = parse(fs.readFileSync(`Pulumi.${stack}.yaml`, "utf8")) as {
         config: Record<string, unknown>;
@@ -51,6 +53,12 @@ describe("stack configuration", () => {
             undefined,
         );
         assert.strictEqual(parseConfig({ ...rawConfig("dev"), storageClass: "" }, "dev").storageClass, "");
+    });
+
+    it("takes images pinned one by one, dabaweb and nginx as a pair", () => {
+        for (const images of [{ "mysql-slave": PIN }, { dabaweb: PIN, nginx: PIN }]) {
+            assert.deepStrictEqual(parseConfig({ ...rawConfig("dev"), images }, "dev").images, images);
+        }
     });
 
     const refused: [string, Record<string, unknown>, RegExp][] = [
@@ -185,6 +193,16 @@ describe("stack configuration", () => {
             "a toleration of every taint by accident",
             { dabacluster: { tolerations: [{ value: "x" }] } },
             /dabacluster\.tolerations\.0\.operator is missing; a toleration without a key tolerates every taint/,
+        ],
+        [
+            "dabaweb pinned without nginx",
+            { images: { dabaweb: PIN } },
+            /dabaweb:images\.nginx is missing; nginx carries the static files .* pinned together or not at all/,
+        ],
+        [
+            "nginx pinned without dabaweb",
+            { images: { nginx: PIN, "redis-master": PIN } },
+            /dabaweb:images\.dabaweb is missing; .* pinned together or not at all/,
         ],
     ];
     for (const [what, changes, message] of refused) {

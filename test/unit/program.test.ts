@@ -1,9 +1,20 @@
 import assert from "assert";
 import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
 
 import { quantityValue } from "../../components/quantity";
 import { SECRET } from "../../review/graph";
-import { at, ofType, Recorded, recordedStack, Stack, STACKS } from "../support/program";
+import {
+    at,
+    ofType,
+    Recorded,
+    recordedStack,
+    recordGraphs,
+    resourcesOf,
+    Stack,
+    STACKS,
+} from "../support/program";
 
 interface Container {
     name: string;
@@ -276,4 +287,82 @@ describe("the names and places of what holds data", function () {
             );
         });
     }
+});
+
+/** What the dev stack registers after a change of its file. */
+function recordedChange(change: (dev: string) => string): readonly Recorded[] {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "changed-"));
+    try {
+        const file = path.join(folder, "Pulumi.dev.yaml");
+        fs.writeFileSync(
+            file,
+            change(fs.readFileSync(path.join(__dirname, "../../Pulumi.dev.yaml"), "utf8")),
+        );
+        return resourcesOf(recordGraphs([file])[0]!);
+    } finally {
+        fs.rmSync(folder, { recursive: true });
+    }
+}
+
+describe("a stack with pinned images", function () {
+    this.timeout(60_000);
+
+    const pins = (names: readonly string[]) =>
+        names.map((name) => `${name}: "registry.example.com/${name}@sha256:${"a".repeat(64)}"`).join(", ");
+    const withPins = (...names: string[]) =>
+        recordedChange((dev) => `${dev.trimEnd()}\n  dabaweb:images: { ${pins(names)} }\n`);
+    const imagesOfPods = (recorded: readonly Recorded[]) =>
+        new Set(
+            [...workloads(recorded).values(), ...ofType(recorded, JOB).values()]
+                .flatMap(containers)
+                .map((container) => container.image),
+        );
+    const ALL = ["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabaweb", "nginx"];
+
+    it("registers nothing of Docker and takes every image by digest, once all six are pinned", () => {
+        const recorded = withPins(...ALL);
+        const ofDocker = recorded.filter((r) => /^(docker|pulumi:providers:docker)\b/.test(r.type));
+        assert.deepStrictEqual(ofDocker, []);
+        assert.ok(recorded.every((r) => !r.provider?.includes("providers:docker")));
+        assert.deepStrictEqual(
+            [...imagesOfPods(recorded)].sort(),
+            ALL.map((name) => `registry.example.com/${name}@sha256:${"a".repeat(64)}`).sort(),
+        );
+    });
+
+    it("changes nothing but the images and what builds them", () => {
+        const unpinned = new Map(recordedStack("dev").map((r) => [r.urn, r]));
+        const pinned = withPins(...ALL);
+        const gone = [...unpinned.keys()].filter((urn) => !pinned.some((r) => r.urn === urn));
+        assert.strictEqual(gone.length, 13, "six images, six pushes, one provider");
+        assert.ok(gone.every((urn) => /dabaweb:index:Image|registryImage|providers:docker/.test(urn)));
+        const withoutImages = (r: Recorded | undefined) =>
+            JSON.stringify(r?.inputs).replace(/"image":"[^"]*"/g, "");
+        for (const resource of pinned) {
+            assert.strictEqual(withoutImages(resource), withoutImages(unpinned.get(resource.urn)));
+        }
+    });
+
+    it("builds the others, nginx on the dabaweb that it builds", () => {
+        const recorded = withPins("redis-master", "mysql-slave");
+        const built = ofType(recorded, "docker:index/registryImage:RegistryImage");
+        assert.deepStrictEqual([...built.keys()].sort(), ["dabaweb", "mysql-master", "nginx", "redis-slave"]);
+        const references = [...imagesOfPods(recorded)];
+        assert.strictEqual(references.filter((each) => each.startsWith("registry.example.com/")).length, 2);
+        assert.strictEqual(references.filter((each) => each.startsWith("localhost:5001/")).length, 4);
+        assert.strictEqual(
+            at(built.get("nginx"), "build.buildArgs.DABAWEB_IMAGE"),
+            at(built.get("dabaweb"), "name"),
+        );
+    });
+
+    it("builds neither dabaweb nor nginx where the pair is pinned", () => {
+        const built = ofType(withPins("dabaweb", "nginx"), "docker:index/registryImage:RegistryImage");
+        assert.deepStrictEqual([...built.keys()].sort(), [
+            "mysql-master",
+            "mysql-slave",
+            "redis-master",
+            "redis-slave",
+        ]);
+    });
 });
