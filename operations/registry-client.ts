@@ -1,0 +1,324 @@
+/**
+ * A client of the OCI distribution API, as far as images are read and copied byte for byte.
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+ */
+import { createHash } from "crypto";
+
+import { registryUrl } from "../components/registry";
+import { IDENTITY_TOKEN, Login } from "./registry-login";
+import { Refusal } from "./stack-file";
+
+/** A part of an image, as its manifest names it. */
+export interface Descriptor {
+    readonly digest: string;
+    readonly size: number;
+    /** In an index only. */
+    readonly platform?: { readonly os: string; readonly architecture: string };
+}
+
+/** A manifest with the bytes that its digest is made from. */
+export interface Manifest {
+    readonly digest: string;
+    readonly mediaType: string;
+    readonly bytes: Buffer;
+    /** The manifests of an index, one per platform; none for a single image. */
+    readonly children: readonly Descriptor[];
+    /** The configuration of a single image. */
+    readonly config: Descriptor | undefined;
+    /** Configuration and layers of a single image. */
+    readonly blobs: readonly Descriptor[];
+}
+
+const MANIFEST_TYPES = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/** For an answer without a blob in it; blobs take as long as they take, unless nothing comes for five minutes. */
+const ANSWER_MS = 30_000;
+
+interface Question {
+    readonly method: "GET" | "HEAD" | "POST" | "PUT";
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: Buffer | ReadableStream<Uint8Array>;
+    /** Statuses that are answers; any other is a refusal. */
+    readonly expect: readonly number[];
+    /** The answer or the question carries a blob. */
+    readonly blob?: boolean;
+}
+
+/** One repository of a registry, asked with one login. */
+export class Repository {
+    /** host[:port] of the registry. */
+    readonly host: string;
+    private readonly path: string;
+    private authorization: string | undefined;
+
+    /**
+     * @param name host[:port]/path, without tag and digest.
+     * @param login undefined: none; the registry is asked as anybody.
+     * @param access pull reads; push writes, too.
+     * @param neighbours names of repositories whose layers this one may take, where they are in the same registry.
+     */
+    constructor(
+        readonly name: string,
+        private readonly login: Login | undefined,
+        private readonly access: "pull" | "push" = "pull",
+        private readonly neighbours: readonly string[] = [],
+    ) {
+        [this.host, this.path] = split(name);
+    }
+
+    /**
+     * A manifest by tag or digest.
+     *
+     * @returns undefined where there is none.
+     * @throws Refusal where the content does not have the digest that was asked for, or the registry refuses.
+     */
+    async manifest(reference: string): Promise<Manifest | undefined> {
+        const response = await this.ask(`manifests/${reference}`, {
+            method: "GET",
+            headers: { accept: MANIFEST_TYPES.join(", ") },
+            expect: [200, 404],
+        });
+        const bytes = Buffer.from(await response.arrayBuffer());
+        if (response.status === 404) {
+            return undefined;
+        }
+        const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+        if (reference.startsWith("sha256:") && digest !== reference) {
+            throw new Refusal(
+                `${this.name}@${reference} is damaged: what its registry gives has the digest ${digest}; build it anew.`,
+            );
+        }
+        const parsed = parseManifest(bytes);
+        if (parsed === undefined) {
+            throw new Refusal(
+                `Registry ${this.host} gives no manifest for ${this.path} and ${reference}, but other text; correct ` +
+                    `registry.address.`,
+            );
+        }
+        return {
+            digest,
+            mediaType: response.headers.get("content-type") ?? parsed.mediaType ?? "",
+            bytes,
+            children: parsed.manifests ?? [],
+            config: parsed.config,
+            blobs: [...(parsed.config === undefined ? [] : [parsed.config]), ...(parsed.layers ?? [])],
+        };
+    }
+
+    /** Adds a manifest under a tag or its digest; everything that it names has to be there. */
+    async putManifest(reference: string, { mediaType, bytes }: Manifest): Promise<void> {
+        await this.ask(`manifests/${reference}`, {
+            method: "PUT",
+            headers: { "content-type": mediaType },
+            body: bytes,
+            expect: [201],
+        });
+    }
+
+    /** Whether a blob is there, whole. */
+    async has({ digest, size }: Descriptor): Promise<boolean> {
+        const { status, headers } = await this.ask(`blobs/${digest}`, { method: "HEAD", expect: [200, 404] });
+        return status === 200 && Number(headers.get("content-length") ?? size) === size;
+    }
+
+    /** The content of a blob. */
+    async blob({ digest }: Descriptor): Promise<Response> {
+        return this.ask(`blobs/${digest}`, { method: "GET", expect: [200], blob: true });
+    }
+
+    /**
+     * Adds a blob.
+     *
+     * @param source where it is read from, if it has to be sent.
+     * @param neighbour repository of the same registry that has it; undefined: none is known.
+     * @returns the bytes that were sent: 0 where it was there, or the registry took it from the neighbour.
+     */
+    async putBlob(blob: Descriptor, source: Repository, neighbour?: string): Promise<number> {
+        if (await this.has(blob)) {
+            return 0;
+        }
+        const digest = encodeURIComponent(blob.digest);
+        const mount =
+            neighbour === undefined ? "" : `?mount=${digest}&from=${encodeURIComponent(split(neighbour)[1])}`;
+        const session = await this.ask(`blobs/uploads/${mount}`, { method: "POST", expect: [201, 202] });
+        if (session.status === 201) {
+            return 0;
+        }
+        const upload = new URL(session.headers.get("location") ?? "", session.url);
+        upload.search += `${upload.search === "" ? "?" : "&"}digest=${digest}`;
+        const { body } = await source.blob(blob);
+        await this.ask(upload, {
+            method: "PUT",
+            headers: { "content-type": "application/octet-stream", "content-length": String(blob.size) },
+            body: body ?? Buffer.alloc(0),
+            expect: [201],
+            blob: true,
+        });
+        return blob.size;
+    }
+
+    private async ask(target: string | URL, question: Question): Promise<Response> {
+        const url = new URL(target, `${registryUrl(this.name)}/v2/${this.path}/`);
+        let response = await this.send(url, question);
+        // A body that was read from the source is gone; it is sent right after a question that was answered.
+        if (response.status === 401 && !(question.body instanceof ReadableStream)) {
+            await response.arrayBuffer();
+            this.authorization = await this.authorize(response.headers.get("www-authenticate") ?? "");
+            response = await this.send(url, question);
+        }
+        if (!question.expect.includes(response.status)) {
+            throw await this.refusal(response, `${question.method} of ${url.pathname}`);
+        }
+        if (question.method !== "GET") {
+            await response.arrayBuffer();
+        }
+        return response;
+    }
+
+    private async send(url: URL, { method, headers, body, blob }: Question): Promise<Response> {
+        // The login is the registry's alone, wherever it sends the upload.
+        const isOwn = url.origin === new URL(registryUrl(this.name)).origin;
+        const authorization =
+            isOwn && this.authorization !== undefined ? { authorization: this.authorization } : {};
+        try {
+            return await fetch(url, {
+                method,
+                // A size is the size of what lies there.
+                headers: { "accept-encoding": "identity", ...headers, ...authorization },
+                body,
+                duplex: "half",
+                signal: blob ? undefined : AbortSignal.timeout(ANSWER_MS),
+            } as RequestInit);
+        } catch (error) {
+            const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+            throw new Refusal(
+                `Registry ${url.host} does not answer (${this.scrubbed(cause?.code ?? cause?.message ?? message)}); ` +
+                    `start it, or correct registry.address.`,
+            );
+        }
+    }
+
+    /** What a registry wants to see with every question, by its own words. */
+    private async authorize(challenge: string): Promise<string> {
+        const parameters = Object.fromEntries(
+            [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [
+                name?.toLowerCase(),
+                value,
+            ]),
+        );
+        if (/\bbearer\b/i.test(challenge) && parameters.realm !== undefined) {
+            return `Bearer ${await this.token(parameters.realm, parameters.service ?? "")}`;
+        }
+        if (this.login === undefined) {
+            throw this.refusedLogin("");
+        }
+        return basic(this.login);
+    }
+
+    /** @see https://distribution.github.io/distribution/spec/auth/token/ */
+    private async token(realm: string, service: string): Promise<string> {
+        const scopes = [
+            `repository:${this.path}:${this.access === "push" ? "pull,push" : "pull"}`,
+            ...this.neighbours
+                .map(split)
+                .filter(([host, path]) => host === this.host && path !== this.path)
+                .map(([, path]) => `repository:${path}:pull`),
+        ];
+        const url = new URL(realm);
+        const form = new URLSearchParams({ service });
+        let question: RequestInit;
+        if (this.login?.username === IDENTITY_TOKEN) {
+            form.set("grant_type", "refresh_token");
+            form.set("refresh_token", this.login.password);
+            form.set("client_id", "dabaweb-pulumi");
+            form.set("scope", scopes.join(" "));
+            question = { method: "POST", body: form };
+        } else {
+            scopes.forEach((scope) => form.append("scope", scope));
+            form.forEach((value, name) => url.searchParams.append(name, value));
+            question = this.login === undefined ? {} : { headers: { authorization: basic(this.login) } };
+        }
+        const response = await fetch(url, { ...question, signal: AbortSignal.timeout(ANSWER_MS) }).catch(
+            (error: Error & { cause?: { code?: string } }) => {
+                throw new Refusal(
+                    `${url.origin}, where registry ${this.host} gives its tokens, does not answer ` +
+                        `(${error.cause?.code ?? error.name}); start it, or try again.`,
+                );
+            },
+        );
+        if (!response.ok) {
+            throw await this.refusal(response, `a token from ${url.origin}`);
+        }
+        const answer = (await response.json().catch(() => ({}))) as { token?: string; access_token?: string };
+        return answer.token ?? answer.access_token ?? "";
+    }
+
+    private async refusal(response: Response, what: string): Promise<Refusal> {
+        const text = await response.text().catch(() => "");
+        const said = this.scrubbed(registryErrors(text) || text.slice(0, 200)).trim();
+        const answer = `HTTP ${response.status}${said && `, ${said}`}`;
+        return [401, 403].includes(response.status)
+            ? this.refusedLogin(` (${answer})`)
+            : new Refusal(`Registry ${this.host} refuses ${what} (${answer}); its log tells more.`);
+    }
+
+    private refusedLogin(answer: string): Refusal {
+        const what = this.access === "push" ? "push to" : "pull from";
+        return new Refusal(
+            this.login === undefined
+                ? `Registry ${this.host} lets nobody ${what} ${this.path} without a login${answer}, and there is none; set ` +
+                      `registry.username and registry.password of the stack, or run \`docker login ${this.host}\`.`
+                : `Registry ${this.host} does not let user ${this.login.username} (${this.login.origin}) ${what} ` +
+                      `${this.path}${answer}; correct the login, or give that user the right.`,
+        );
+    }
+
+    /** What others say, without the login that they may repeat. */
+    private scrubbed(text: string): string {
+        const secrets = [this.login?.password, this.login && basic(this.login).slice("Basic ".length)];
+        return secrets.reduce<string>(
+            (at, secret) => (secret ? at.replaceAll(secret, "[secret]") : at),
+            text,
+        );
+    }
+}
+
+function split(name: string): [host: string, path: string] {
+    const [host = "", ...path] = name.split("/");
+    return [host, path.join("/")];
+}
+
+function basic({ username, password }: Login): string {
+    return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+}
+
+/** What a registry says went wrong, if it says so in the words of the API. */
+function registryErrors(text: string): string {
+    try {
+        const { errors } = JSON.parse(text) as { errors?: { code?: string; message?: string }[] };
+        return (errors ?? []).map(({ code, message }) => `${code}: ${message}`).join("; ");
+    } catch {
+        return "";
+    }
+}
+
+interface ManifestContent {
+    readonly mediaType?: string;
+    readonly manifests?: readonly Descriptor[];
+    readonly config?: Descriptor;
+    readonly layers?: readonly Descriptor[];
+}
+
+/** undefined where it is none: a web server answers everything, too. */
+function parseManifest(bytes: Buffer): ManifestContent | undefined {
+    try {
+        return JSON.parse(bytes.toString()) as ManifestContent;
+    } catch {
+        return undefined;
+    }
+}
