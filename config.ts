@@ -328,8 +328,8 @@ function validate(raw: Record<string, unknown>, stack: string, foreign: readonly
     );
 }
 
-/** Pulumi hands every value over as text: objects, numbers and booleans as JSON, texts as they are. */
-function parseValue(key: string, text: string): unknown {
+/** The value of a top-level key. Pulumi hands every one over as text: objects, numbers, booleans as JSON, texts as they are. */
+export function parseValue(key: string, text: string): unknown {
     if (Object.hasOwn(keys.shape, key) && takesText(keys.shape[key as keyof typeof keys.shape])) {
         // Else a context that is called 2024 would come as a number.
         return text;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "fs";
 import * as path from "path";
 
-import { parse } from "yaml";
+import { isMap, isScalar, parse, parseDocument, Scalar, stringify } from "yaml";
 
 /** A failure that the user can do something about: its message is all he needs to see. */
 export class Refusal extends Error {}
@@ -24,15 +24,25 @@ type StackFile = {
     "dabaweb:publicUrl": string;
 } & Partial<Record<`dabaweb:${Scalable}`, { replicas?: number }>>;
 
-/** Where a stack lives and how many pods it has, from the committed `Pulumi.<stack>.yaml`. */
-export function readStackFile(stack: string): DeployedStack {
+/**
+ * The path of a stack's file.
+ *
+ * @param variable what the user named the stack by.
+ * @throws Refusal where there is no such file.
+ */
+export function stackFile(stack: string, variable = "STACK"): string {
     const file = path.resolve(__dirname, `../Pulumi.${stack}.yaml`);
     if (!/^[A-Za-z0-9._-]+$/.test(stack) || !existsSync(file)) {
         throw new Refusal(
-            `STACK is "${stack}", and there is no Pulumi.${stack}.yaml; name a stack that has such a file.`,
+            `${variable} is "${stack}", and there is no Pulumi.${stack}.yaml; name a stack that has such a file.`,
         );
     }
-    return parseStackFile(stack, readFileSync(file, "utf8"));
+    return file;
+}
+
+/** Where a stack lives and how many pods it has, from the committed `Pulumi.<stack>.yaml`. */
+export function readStackFile(stack: string): DeployedStack {
+    return parseStackFile(stack, readFileSync(stackFile(stack), "utf8"));
 }
 
 export function parseStackFile(stack: string, text: string): DeployedStack {
@@ -61,4 +71,39 @@ export function parseStackFile(stack: string, text: string): DeployedStack {
             dabacluster: replicas("dabacluster"),
         },
     };
+}
+
+const IMAGES = "dabaweb:images";
+
+/**
+ * The text of a stack file with these images pinned; comments, order and all other lines stay as they are.
+ *
+ * @param images `<repository>@sha256:...` by image.
+ */
+export function withPinnedImages(text: string, images: Readonly<Record<string, string>>): string {
+    const document = parseDocument(text);
+    const config = document.get("config");
+    // By the positions of what is there, because the library's own text would have all brackets laid out anew.
+    const [first] = isMap<Scalar>(config) && !config.flow ? config.items : [];
+    if (isMap(config) && !config.has(IMAGES) && first?.key.range) {
+        const end = config.range?.[1] ?? text.length;
+        const indent = text.slice(text.lastIndexOf("\n", first.key.range[0]) + 1, first.key.range[0]);
+        const lines = stringify({ [IMAGES]: images }, { lineWidth: 0 }).replace(/^(?=.)/gm, indent);
+        return `${text.slice(0, end).replace(/(?<!\n)$/, "\n")}${lines}${text.slice(end)}`;
+    }
+    const pinned = Object.keys(images).map((image) => document.getIn(["config", IMAGES, image], true));
+    if (pinned.every((value): value is Scalar => isScalar(value))) {
+        return Object.values(images)
+            .map((reference, at) => ({ reference, range: pinned[at]!.range! }))
+            .sort((one, other) => other.range[0] - one.range[0])
+            .reduce(
+                (all, { reference, range: [start, end] }) => all.slice(0, start) + reference + all.slice(end),
+                text,
+            );
+    }
+    // Laid out in another way by hand: the library keeps what it says.
+    Object.entries(images).forEach(([image, reference]) =>
+        document.setIn(["config", IMAGES, image], reference),
+    );
+    return document.toString({ lineWidth: 0 });
 }

@@ -1,0 +1,186 @@
+/**
+ * Build once, promote: `promote.ts FROM TO` copies the images that stack FROM has deployed into the repositories of stack
+ * TO, digest kept, and pins them in TO's stack file. The file is written only when all of them can be pulled from there.
+ * `make promote` calls it with the local environment's variables.
+ */
+import { readFileSync, renameSync, writeFileSync } from "fs";
+import * as path from "path";
+
+import { mapImages } from "../components/images";
+import { repositoryPrefix, StackConfig } from "../config";
+import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
+import { imagesDeletedWith, stackConfig, stackOutputs } from "./pulumi-stack";
+import { Manifest, Repository } from "./registry-client";
+import { dockerLogin, Login } from "./registry-login";
+import { Refusal, stackFile, withPinnedImages } from "./stack-file";
+
+/** One image on its way. */
+interface Move {
+    readonly image: string;
+    readonly digest: string;
+    readonly source: Repository;
+    readonly manifests: readonly Manifest[];
+    /** Repository without tag and digest. */
+    readonly target: string;
+}
+
+/**
+ * Promotes what `from` has deployed to `to`. What is there already is not copied again, so an interrupted promotion is
+ * repeated, and a repeated one changes nothing.
+ *
+ * @throws Refusal where something would not be pullable afterwards; then the stack file is as it was.
+ */
+export async function promote(from: string, to: string): Promise<void> {
+    stackFile(from, "FROM");
+    const file = stackFile(to, "TO");
+    if (from === to) {
+        throw new Refusal(`FROM and TO are both "${to}"; name two stacks.`);
+    }
+    const [config, deployed, doomed] = await Promise.all([
+        stackConfig(to),
+        deployedImages(from),
+        imagesDeletedWith(to),
+    ]);
+    const moves = await planMoves(from, to, config, deployed);
+    const pins = Object.fromEntries(moves.map(({ image, target, digest }) => [image, `${target}@${digest}`]));
+    const lost = Object.values(pins).find((pin) => doomed.includes(pin));
+    if (lost !== undefined) {
+        throw new Refusal(
+            `Stack ${to} has built ${lost} itself with registry.keepImages false, and would delete it from the registry ` +
+                `once it is pinned; set keepImages to true in Pulumi.${to}.yaml, deploy that, and promote again.`,
+        );
+    }
+    const login = await loginOf(to, config, config.registry.address);
+    await copyAll(moves, login);
+    await verifyAll(moves, login, to);
+
+    const before = readFileSync(file, "utf8");
+    const after = withPinnedImages(before, pins);
+    if (after === before) {
+        say(`${path.basename(file)} pins them already; nothing is changed.`);
+        return;
+    }
+    // Whole or not at all.
+    writeFileSync(`${file}.partial`, after);
+    renameSync(`${file}.partial`, file);
+    say(
+        `${path.basename(file)} pins them now: review it with \`git diff\`, commit it, then deploy ${to}. ` +
+            `Reverting that commit rolls back.`,
+    );
+}
+
+/** What a stack has deployed, by its own outputs: the working copy may have changed since. */
+async function deployedImages(stack: string): Promise<Record<string, string>> {
+    const { images } = ((await stackOutputs(stack)) ?? {}) as { images?: Record<string, unknown> };
+    if (images === undefined) {
+        throw new Refusal(
+            `FROM is ${stack}, which is not deployed: it has no images to promote; deploy it, test it, promote it.`,
+        );
+    }
+    return mapImages((image) => {
+        const reference = images[image];
+        if (typeof reference !== "string" || !/^[^\s@]+@sha256:[0-9a-f]{64}$/.test(reference)) {
+            throw new Refusal(
+                `FROM is ${stack}, whose output images.${image} is ${JSON.stringify(reference) ?? "missing"}, no reference ` +
+                    `with a digest; deploy it with this version of the program, then promote it.`,
+            );
+        }
+        return reference;
+    });
+}
+
+/** Every image with its manifests, before anything is written anywhere. */
+async function planMoves(
+    from: string,
+    to: string,
+    config: StackConfig,
+    deployed: Readonly<Record<string, string>>,
+): Promise<Move[]> {
+    const fromConfig = await stackConfig(from);
+    const moves: Move[] = [];
+    for (const [image, reference] of Object.entries(deployed)) {
+        const [tagged = "", digest = ""] = reference.split("@");
+        const name = tagged.replace(/:[^:/]*$/, "");
+        const source = new Repository(name, await loginOf(from, fromConfig, name));
+        const manifests = await manifestsOf(source, digest);
+        if (manifests === undefined) {
+            throw new Refusal(
+                `${reference}, the ${image} of ${from}, is not in its registry any more, or not whole; deploy ${from} again, ` +
+                    `test it, and promote what it then has.`,
+            );
+        }
+        const platforms = await platformsOf(source, manifests);
+        if (!platforms.includes(config.platform)) {
+            throw new Refusal(
+                `${reference}, the ${image} of ${from}, is made for ${platforms.join(", ")}, and platform of ${to} is ` +
+                    `${config.platform}; build it for that, or correct platform in Pulumi.${to}.yaml.`,
+            );
+        }
+        moves.push({ image, digest, source, manifests, target: `${repositoryPrefix(config, to)}/${image}` });
+    }
+    return moves;
+}
+
+async function copyAll(moves: readonly Move[], login: Login | undefined): Promise<void> {
+    const neighbours = moves.flatMap(({ source, target }) => [source.name, target]);
+    const known = new Map<string, string>();
+    for (const { image, digest, source, manifests, target } of moves) {
+        const start = performance.now();
+        const repository = new Repository(target, login, "push", neighbours);
+        // Registries remove as garbage what has no tag. This one belongs to the digest, so it never moves.
+        const tag = `promoted-${digest.slice("sha256:".length, "sha256:".length + 12)}`;
+        if ((await repository.manifest(tag))?.digest === digest && (await isPullable(repository, digest))) {
+            say(`${image.padEnd(WIDTH)} already there`);
+            continue;
+        }
+        const { bytes, sent } = await copyImage(source, repository, manifests, tag, known);
+        const seconds = ((performance.now() - start) / 1000).toFixed(1);
+        say(
+            `${image.padEnd(WIDTH)} copied: ${megabytes(bytes)}, of it sent ${megabytes(sent)}, in ${seconds} s`,
+        );
+    }
+}
+
+/** Asks anew, as somebody who may only pull. */
+async function verifyAll(moves: readonly Move[], login: Login | undefined, to: string): Promise<void> {
+    for (const { target, digest } of moves) {
+        if (!(await isPullable(new Repository(target, login), digest))) {
+            throw new Refusal(
+                `${target}@${digest} was copied and cannot be pulled; Pulumi.${to}.yaml is as it was: look at the registry, ` +
+                    `then promote again.`,
+            );
+        }
+    }
+}
+
+/** A stack's login for a registry: its own, where that is the registry of its configuration, else Docker's. */
+async function loginOf(
+    stack: string,
+    { registry }: StackConfig,
+    repository: string,
+): Promise<Login | undefined> {
+    const { address, username, password } = registry;
+    const [host = ""] = repository.split("/");
+    return username !== undefined && password !== undefined && address.split("/")[0] === host
+        ? { username, password, origin: `of registry.username in Pulumi.${stack}.yaml` }
+        : dockerLogin(host);
+}
+
+/** Of the longest name of an image. */
+const WIDTH = "redis-master".length;
+
+function megabytes(bytes: number): string {
+    return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function say(line: string): void {
+    process.stdout.write(`${line}\n`);
+}
+
+if (require.main === module) {
+    const [from = "", to = ""] = process.argv.slice(2);
+    promote(from, to).catch((error: unknown) => {
+        console.error(error instanceof Refusal ? error.message : error);
+        process.exitCode = 1;
+    });
+}

@@ -1,0 +1,122 @@
+/** What Pulumi knows of a stack, asked through its command line: configuration, what is deployed, what goes with it. */
+import { execFile } from "child_process";
+import { readFileSync } from "fs";
+import * as path from "path";
+
+import { RunError } from "@pulumi/pulumi";
+import { parse } from "yaml";
+
+import { parseConfig, parseValue, PROJECT, StackConfig } from "../config";
+import { oneLine } from "./facts";
+import { Refusal, stackFile } from "./stack-file";
+
+/** A backend that takes longer counts as unreachable. */
+const ANSWER_MS = 120_000;
+
+/**
+ * The configuration of a stack, as the program would read it. Pulumi is asked only where a value is encrypted: a stack
+ * that was never deployed has a file all the same.
+ *
+ * @throws Refusal where it is not valid or cannot be decrypted.
+ */
+export async function stackConfig(stack: string): Promise<StackConfig> {
+    const { config = {} } = (parse(readFileSync(stackFile(stack), "utf8")) ?? {}) as {
+        config?: Record<string, unknown>;
+    };
+    const values = JSON.stringify(config).includes('"secure":') ? await decrypted(stack) : own(config);
+    try {
+        return parseConfig(values, stack);
+    } catch (error) {
+        throw error instanceof RunError ? new Refusal(error.message) : error;
+    }
+}
+
+async function decrypted(stack: string): Promise<Record<string, unknown>> {
+    const text = await pulumi(["config", "--json", "--show-secrets", "--stack", stack]);
+    const values = Object.entries(own(JSON.parse(text) as Record<string, { value: string }>));
+    return Object.fromEntries(values.map(([key, { value }]) => [key, parseValue(key, value)]));
+}
+
+/** The program's keys, without what they begin with. */
+function own<T>(config: Readonly<Record<string, T>>): Record<string, T> {
+    const prefix = `${PROJECT}:`;
+    return Object.fromEntries(
+        Object.entries(config)
+            .filter(([key]) => key.startsWith(prefix))
+            .map(([key, value]) => [key.slice(prefix.length), value]),
+    );
+}
+
+/**
+ * The outputs of a stack's last update; undefined where the backend does not know the stack.
+ *
+ * @throws Refusal where Pulumi does not tell.
+ */
+export async function stackOutputs(stack: string): Promise<Record<string, unknown> | undefined> {
+    const text = await ifKnown(pulumi(["stack", "output", "--json", "--stack", stack]));
+    return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
+}
+
+/**
+ * Images, `<repository>@sha256:...`, that a stack built and will delete from their registry when it builds them no more.
+ *
+ * @throws Refusal where Pulumi does not tell.
+ */
+export async function imagesDeletedWith(stack: string): Promise<readonly string[]> {
+    const text = await ifKnown(pulumi(["stack", "export", "--stack", stack]));
+    const { deployment } = JSON.parse(text ?? '{ "deployment": {} }') as {
+        deployment: { resources?: PushedImage[] };
+    };
+    return (deployment.resources ?? [])
+        .filter(
+            ({ type, inputs }) =>
+                type === "docker:index/registryImage:RegistryImage" && !inputs?.keepRemotely,
+        )
+        .map(({ outputs }) => `${outputs?.name?.replace(/:[^:/]*$/, "")}@${outputs?.sha256Digest}`);
+}
+
+interface PushedImage {
+    readonly type: string;
+    readonly inputs?: { readonly keepRemotely?: boolean };
+    readonly outputs?: { readonly name?: string; readonly sha256Digest?: string };
+}
+
+/** @throws Refusal with the last line of what Pulumi said. */
+function pulumi(args: readonly string[]): Promise<string> {
+    const options = {
+        cwd: path.dirname(__dirname),
+        timeout: ANSWER_MS,
+        // Large enough for the state of any stack; the default of 1 MiB is not.
+        maxBuffer: 256 * 2 ** 20,
+    };
+    return new Promise((resolve, reject) => {
+        const child = execFile("pulumi", [...args, "--non-interactive"], options, (error, stdout, stderr) => {
+            if (error === null) {
+                resolve(stdout);
+                return;
+            }
+            const last =
+                oneLine(stderr.trim().split("\n").at(-1) ?? "") || `no answer in ${ANSWER_MS / 1000} s`;
+            reject(
+                new Refusal(
+                    error.code === "ENOENT"
+                        ? "pulumi is not on PATH; install it, or take the local one with `make local-up`."
+                        : `\`pulumi ${args.join(" ")}\` failed: ${last}; log in to the backend that has the stack ` +
+                              `(\`pulumi login\`), with its passphrase.`,
+                ),
+            );
+        });
+        child.stdin?.end();
+    });
+}
+
+async function ifKnown(answer: Promise<string>): Promise<string | undefined> {
+    try {
+        return await answer;
+    } catch (error) {
+        if (error instanceof Refusal && error.message.includes("no stack named")) {
+            return undefined;
+        }
+        throw error;
+    }
+}
