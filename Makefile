@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status promote down local-up local-down local-purge env golden test test-images test-e2e faults bench
+.PHONY: help up preview status promote down local-up local-down local-purge tools env golden test test-images test-e2e faults bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -10,8 +10,8 @@ help: ## list the targets
 up: ## bring up whatever is missing, deploy STACK (dev) and check that it works
 	@local/run local/stack.ts up $(STACK)
 
-preview: ## show what `make up` would change in STACK
-	@local/run local/stack.ts preview $(STACK)
+preview: ## show what a change does to STACK, with its state or without any credentials (PREVIEW="--keyless --base main")
+	@local/run local/preview.ts $(STACK) $(PREVIEW)
 
 status: ## show STACK's pods, replication and volumes, and what is wrong; what to do then: docs/runbook.md
 	@local/run local/status.ts $(STACK)
@@ -30,6 +30,9 @@ local-down: ## stop what local-up started; everything is kept
 
 local-purge: ## remove the local environment with all its data, give its disk back
 	@local/run local/main.ts purge
+
+tools: ## Pulumi and its plugins alone, into ~/.cache/dabaweb-pulumi: what a preview needs
+	@local/run local/main.ts tools
 
 env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"
 	@local/run local/main.ts env $(STACK)

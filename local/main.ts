@@ -1,5 +1,5 @@
 /**
- * The local environment's commands: up, down, purge, env, plan, status; and for other scripts `with COMMAND...` and
+ * The local environment's commands: up, tools, down, purge, env, plan, status; and for other scripts `with COMMAND...` and
  * `with-docker COMMAND...`, which bring what is missing and run the command in the environment.
  */
 import { spawnSync } from "node:child_process";
@@ -11,12 +11,14 @@ import { ask } from "./docker-daemon/find";
 import { clusterNodes, isReady } from "./cluster";
 import { dockerChoice, exported, exportLines, names, places, stackFile } from "./environment";
 import { takeLock } from "./lock";
+import { allPlugins } from "./plugins";
 import { containerState } from "./registry";
 import { Refusal } from "./shell";
-import { announcement, dockerUp, planAll, up } from "./up";
+import { announcement, dockerUp, planAll, pulumiUp, up } from "./up";
 
 const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
     up,
+    tools: () => pulumiUp(allPlugins),
     down: locked("make local-down", down),
     purge: locked("make local-purge", purge),
     env: async ([stack = "dev"]) => {

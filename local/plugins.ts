@@ -11,14 +11,16 @@ import { run } from "./shell";
 import { choose, type Plan, type Step } from "./step";
 import { build, cannotBuildGo, costOf, platform } from "./tools";
 
-type Name = keyof typeof plugins;
+export type PluginName = keyof typeof plugins;
 
-export const pluginSteps = (): Step[] => (Object.keys(plugins) as Name[]).map((name) => new PluginStep(name));
+export const allPlugins = Object.keys(plugins) as readonly PluginName[];
+
+export const pluginSteps = (names = allPlugins): Step[] => names.map((name) => new PluginStep(name));
 
 class PluginStep implements Step {
     readonly name: string;
 
-    constructor(private readonly plugin: Name) {
+    constructor(private readonly plugin: PluginName) {
         this.name = `pulumi-resource-${plugin}`;
     }
 

@@ -1,5 +1,5 @@
 /**
- * Pulumi's stacks for make: select or create, up, preview, down. Pulumi writes a stack's encryption salt into its stack
+ * Pulumi's stacks for make: select or create, up, down. Pulumi writes a stack's encryption salt into its stack
  * file; here it gets a copy of that file in the state directory, so the committed one stays as it is.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -14,14 +14,16 @@ import { whatStays, waitUntilGone } from "./leftovers";
 import { Refusal, run } from "./shell";
 import { up as localUp, toolsUp } from "./up";
 
-const checkout = path.dirname(__dirname);
+export const checkout = path.dirname(__dirname);
 const projectFile = path.join(checkout, "Pulumi.yaml");
 const project = /^name:\s*(\S+)/m.exec(fs.readFileSync(projectFile, "utf8"))![1]!;
 
 /** A stack, by the file that is committed for it. */
 export class Stack {
-    private readonly committed: string;
-    private readonly copy: string;
+    /** The file that is committed. */
+    readonly committed: string;
+    /** The file that Pulumi gets. */
+    readonly copy: string;
 
     constructor(readonly name: string) {
         this.committed = path.join(checkout, `Pulumi.${name}.yaml`);
@@ -168,11 +170,6 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
             await sayWhatIsWrong(stack);
             throw error;
         }
-    },
-    preview: async (stack) => {
-        await stack.environment(false);
-        await stack.select();
-        await stack.pulumi("preview");
     },
     down: async (stack) => {
         if (!stack.exists) {

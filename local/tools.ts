@@ -20,25 +20,25 @@ interface Recipe {
     readonly builds: readonly string[];
 }
 
-/** The tools that a user runs by hand. */
-export const toolSteps = (): Step[] =>
-    (
-        [
-            {
-                name: "pulumi",
-                programs: ["pulumi", "pulumi-language-nodejs"],
-                versionArguments: ["version"],
-                builds: ["pulumi", "pulumi-language-nodejs"],
-            },
-            { name: "kind", programs: ["kind"], versionArguments: ["version"], builds: ["kind"] },
-            {
-                name: "kubectl",
-                programs: ["kubectl"],
-                versionArguments: ["version", "--client"],
-                builds: ["kubernetes"],
-            },
-        ] as const
-    ).map((recipe) => new ToolStep(recipe));
+const recipes: readonly Recipe[] = [
+    {
+        name: "pulumi",
+        programs: ["pulumi", "pulumi-language-nodejs"],
+        versionArguments: ["version"],
+        builds: ["pulumi", "pulumi-language-nodejs"],
+    },
+    { name: "kind", programs: ["kind"], versionArguments: ["version"], builds: ["kind"] },
+    {
+        name: "kubectl",
+        programs: ["kubectl"],
+        versionArguments: ["version", "--client"],
+        builds: ["kubernetes"],
+    },
+];
+
+/** The tools that a user runs by hand; of these, those that are named. */
+export const toolSteps = (names: readonly string[] = recipes.map(({ name }) => name)): Step[] =>
+    recipes.filter(({ name }) => names.includes(name)).map((recipe) => new ToolStep(recipe));
 
 /** Time and room that builds from source take. */
 export function costOf(builds: readonly string[]): { minutes: number; gigabytes: number } {

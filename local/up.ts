@@ -8,7 +8,7 @@ import { names, places, readJson, writeWhole } from "./environment";
 import { removeBuildCaches } from "./from-source/go-tools";
 import { baseImageSteps, imageSteps } from "./images";
 import { takeLock } from "./lock";
-import { pluginSteps } from "./plugins";
+import { type PluginName, pluginSteps } from "./plugins";
 import { during, say } from "./progress";
 import { registryAddress, RegistryStep } from "./registry";
 import { BackendStep } from "./secrets";
@@ -89,6 +89,15 @@ export async function partsUp(): Promise<void> {
 /** Brings only what runs on this machine without a cluster: enough to preview a stack. */
 export async function toolsUp(): Promise<void> {
     await bring([...toolSteps(), ...pluginSteps(), new BackendStep()]);
+}
+
+/** Brings Pulumi and some of its plugins. Where they stand nothing is locked, so that previews run side by side. */
+export async function pulumiUp(plugins: readonly PluginName[]): Promise<void> {
+    const steps = [...toolSteps(["pulumi"]), ...pluginSteps(plugins)];
+    const planned = await planAll(steps);
+    if (planned.some(({ plan }) => plan.way !== "stands")) {
+        await bring(steps);
+    }
 }
 
 async function bring(steps: Step[]): Promise<void> {

@@ -63,7 +63,7 @@ export interface Comparison {
 }
 
 /** Types whose replacement or deletion takes data, credentials or running pods with it. */
-const DANGEROUS = new Set([
+export const DANGEROUS: ReadonlySet<string> = new Set([
     "kubernetes:apps/v1:StatefulSet",
     "kubernetes:core/v1:Namespace",
     "kubernetes:core/v1:PersistentVolumeClaim",
@@ -293,7 +293,8 @@ function renewed(
     );
 }
 
-function mapTexts(value: unknown, change: (text: string) => string): unknown {
+/** A copy with every text in it changed. */
+export function mapTexts(value: unknown, change: (text: string) => string): unknown {
     if (typeof value === "string") {
         return change(value);
     }
@@ -403,7 +404,7 @@ function pathText(path: readonly string[]): string {
 }
 
 /** A path in Pulumi's notation: spec.containers[0].image, metadata.annotations["a/b"], spec.ports[*]. */
-function parsePath(text: string): readonly string[] {
+export function parsePath(text: string): readonly string[] {
     return [...text.matchAll(/\["([^"]*)"\]|\[(\d+|\*)\]|([^.[\]]+)/g)].map(([, quoted, index, plain]) => {
         return quoted ?? index ?? plain!;
     });
@@ -418,7 +419,7 @@ function asTexts(option: unknown): readonly string[] {
 }
 
 /** The value at a path; for a star, those of all elements. */
-function valueAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
+export function valueAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
     if (key === undefined || !(isRecord(value) || Array.isArray(value))) {
         return key === undefined ? value : undefined;
     }

@@ -56,15 +56,25 @@ export function readGraph(file: string): Graph {
     if (!fs.existsSync(file)) {
         throw new Error(`there is no file ${file}; name a recorded graph such as test/golden/dev.json`);
     }
+    return parseGraph(fs.readFileSync(file, "utf8"), file);
+}
+
+/**
+ * Reads a graph from the text of its file.
+ *
+ * @param source what the text is, for the message.
+ * @throws Error when it is not a graph.
+ */
+export function parseGraph(text: string, source: string): Graph {
     const advice = "it must be a graph as `make golden` writes it";
     try {
-        const result = graph.safeParse(JSON.parse(fs.readFileSync(file, "utf8")));
+        const result = graph.safeParse(JSON.parse(text));
         if (result.success) {
             return result.data;
         }
-        throw new Error(`${file} does not fit: ${z.prettifyError(result.error)}; ${advice}`);
+        throw new Error(`${source} does not fit: ${z.prettifyError(result.error)}; ${advice}`);
     } catch (error) {
-        throw error instanceof SyntaxError ? new Error(`${file} is not JSON; ${advice}`) : error;
+        throw error instanceof SyntaxError ? new Error(`${source} is not JSON; ${advice}`) : error;
     }
 }
 

@@ -1,0 +1,83 @@
+/** Runs Pulumi's own preview of a stack, and keeps what its engine says. */
+import { spawn } from "child_process";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { type Planned, readEvents } from "./engine-events";
+
+/** One preview of one stack. */
+export interface Run {
+    /** Root of the project. */
+    readonly checkout: string;
+    readonly stack: string;
+    /** Pulumi writes an encryption salt into it where it has none. */
+    readonly stackFile: string;
+    /** Everything that the process gets; it has Pulumi on PATH. */
+    readonly env: NodeJS.ProcessEnv;
+    /** true: its display is shown only if it fails. Default: false. */
+    readonly quiet?: boolean;
+}
+
+/** How much of Pulumi's last words is kept, in lines. */
+const LAST_LINES = 15;
+
+/** What the engine planned, as far as it came; where it failed, `errors` says why. */
+export async function enginePreview({ checkout, stack, stackFile, env, quiet }: Run): Promise<Planned> {
+    // The log holds the SDK's debug messages, and these hold secrets: a folder that nobody else can enter.
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-events-"));
+    try {
+        const log = path.join(folder, "events.json");
+        const { code, words } = await run(
+            ["preview", "--stack", stack, "--config-file", stackFile, "--event-log", log],
+            checkout,
+            // The flag is the one by which Pulumi's Automation API reads events; it is hidden without this.
+            { ...env, PULUMI_DEBUG_COMMANDS: "true" },
+            quiet === true,
+        );
+        const planned = readEvents(stack, fs.existsSync(log) ? fs.readFileSync(log, "utf8") : "");
+        if (code === 0) {
+            return planned;
+        }
+        const last = words.trim().split("\n").slice(-LAST_LINES).join("\n");
+        const unsaid = `\`pulumi preview\` ended with ${code ?? "a signal"}: ${last || "it said nothing"}`;
+        return { ...planned, errors: planned.errors.length > 0 ? planned.errors : [unsaid] };
+    } finally {
+        fs.rmSync(folder, { recursive: true });
+    }
+}
+
+/** The words are what it said to standard error; where it is quiet, everything. */
+function run(
+    args: readonly string[],
+    cwd: string,
+    env: NodeJS.ProcessEnv,
+    quiet: boolean,
+): Promise<{ code: number | undefined; words: string }> {
+    return new Promise((resolve) => {
+        const child = spawn("pulumi", args, {
+            cwd,
+            env,
+            stdio: ["inherit", quiet ? "pipe" : "inherit", "pipe"],
+        });
+        let words = "";
+        // Pulumi gets Ctrl-C as well, and ends in its own time.
+        const ignore = (): void => undefined;
+        process.on("SIGINT", ignore);
+        child.stdout?.setEncoding("utf8").on("data", (chunk: string) => (words += chunk));
+        child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+            words += chunk;
+            if (!quiet) {
+                process.stderr.write(chunk);
+            }
+        });
+        child.on("error", (error) => (words += error.message));
+        child.on("close", (code) => {
+            process.off("SIGINT", ignore);
+            if (quiet && code !== 0) {
+                process.stderr.write(words);
+            }
+            resolve({ code: code ?? undefined, words });
+        });
+    });
+}

@@ -1,0 +1,146 @@
+/**
+ * A preview that needs no credentials, no cluster and no Docker: the program runs against a state that is thrown away, so
+ * all that it registers is new, and its resource graph is compared with the golden one of the merge base.
+ */
+import { execFile } from "child_process";
+import { randomUUID } from "crypto";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+import { promisify } from "util";
+
+import { parse, stringify } from "yaml";
+
+import { Refusal } from "../operations/stack-file";
+import { recordGraphs } from "../test/support/program";
+import { baseGraph } from "./base";
+import { compareGraphs } from "./changes";
+import { enginePreview } from "./engine";
+import { type Graph, SECRET } from "./graph";
+import type { Outcome } from "./outcome";
+
+/** A keyless preview of one stack. */
+export interface KeylessRun {
+    /** Root of the project. */
+    readonly checkout: string;
+    readonly stack: string;
+    /** Ref that the change is compared with. Default: the default branch. */
+    readonly base?: string;
+    /** Why this mode, a sentence without its dot. */
+    readonly why: string;
+    /** Where Pulumi and its plugins lie. */
+    readonly tools: { readonly PATH: string; readonly PULUMI_HOME: string };
+}
+
+type Config = Readonly<Record<string, unknown>>;
+
+const IMAGES = "dabaweb:images";
+const BUILT_IMAGE = "docker:index/registryImage:RegistryImage";
+
+/** @throws Refusal where the program refuses its configuration. */
+export async function keylessPreview({ checkout, stack, base, why, tools }: KeylessRun): Promise<Outcome> {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-keyless-"));
+    try {
+        const config = withoutSecrets(fs.readFileSync(path.join(checkout, `Pulumi.${stack}.yaml`), "utf8"));
+        const stackFile = path.join(folder, `Pulumi.${stack}.yaml`);
+        fs.writeFileSync(stackFile, stringify({ config }));
+        const graph = recorded(stackFile, checkout);
+        const before = await baseGraph(checkout, stack, base);
+
+        fs.writeFileSync(stackFile, stringify({ config: withPinnedImages(config, graph) }));
+        fs.copyFileSync(path.join(checkout, "Pulumi.yaml"), path.join(folder, "Pulumi.yaml"));
+        const env = throwAway(folder, tools);
+        await promisify(execFile)(
+            "pulumi",
+            ["--cwd", folder, "stack", "init", stack, "--no-select", "--non-interactive"],
+            { env },
+        );
+        const planned = await enginePreview({ checkout, stack, stackFile, env, quiet: true });
+        const registered = Object.values(graph.resources).map(({ type, name }) => `${type} ${name}`);
+        return {
+            stack,
+            mode: "keyless",
+            why,
+            cluster: "not asked",
+            ...(before.graph === undefined
+                ? {}
+                : { comparedWith: before.name, comparison: compareGraphs(before.graph, graph) }),
+            resources: registered.sort(),
+            planned: planned.resources.length,
+            warnings: before.graph === undefined ? [before.missing] : [],
+            errors: planned.errors,
+        };
+    } finally {
+        fs.rmSync(folder, { recursive: true });
+    }
+}
+
+/**
+ * The configuration of a stack file without what only its passphrase opens: encrypted values stand as they do in the golden
+ * graphs, and the salt is left out.
+ */
+export function withoutSecrets(stackFile: string): Config {
+    const { config = {} } = (parse(stackFile) ?? {}) as { config?: Config };
+    return hidden(config) as Config;
+}
+
+function hidden(value: unknown): unknown {
+    if (Array.isArray(value)) {
+        return value.map(hidden);
+    }
+    if (typeof value !== "object" || value === null) {
+        return value;
+    }
+    const entries = Object.entries(value);
+    return entries.length === 1 && typeof (value as Config).secure === "string"
+        ? SECRET
+        : Object.fromEntries(entries.map(([key, item]) => [key, hidden(item)]));
+}
+
+/**
+ * The configuration with every image that the stack would build pinned instead, so that nothing asks Docker. What stands
+ * in the place of the digest, which only a push brings, is the content tag, filled up with zeros.
+ */
+export function withPinnedImages(config: Config, { resources }: Graph): Config {
+    const built = Object.values(resources)
+        .filter(({ type }) => type === BUILT_IMAGE)
+        .map(({ name, inputs }) => {
+            const [, repository, tag] = /^(.+):([0-9a-f]{1,64})$/.exec(String(inputs.name)) ?? [];
+            if (repository === undefined || tag === undefined) {
+                throw new Error(`image ${name} is ${String(inputs.name)}, not <repository>:<content tag>`);
+            }
+            return [name, `${repository}@sha256:${tag.padEnd(64, "0")}`] as const;
+        });
+    return {
+        ...config,
+        [IMAGES]: { ...(config[IMAGES] as Config | undefined), ...Object.fromEntries(built) },
+    };
+}
+
+function recorded(stackFile: string, checkout: string): Graph {
+    try {
+        return recordGraphs([stackFile], checkout)[0]!;
+    } catch (error) {
+        const said = String((error as { stderr?: unknown }).stderr ?? "").trim();
+        throw said === "" ? error : new Refusal(said);
+    }
+}
+
+/** Nothing of the user's environment but where programs lie: neither his backend, his kubeconfig nor his Docker. */
+function throwAway(folder: string, tools: KeylessRun["tools"]): NodeJS.ProcessEnv {
+    const backend = path.join(folder, "backend");
+    fs.mkdirSync(backend);
+    return {
+        ...tools,
+        HOME: process.env.HOME,
+        TMPDIR: os.tmpdir(),
+        PULUMI_BACKEND_URL: `file://${backend}`,
+        PULUMI_CONFIG_PASSPHRASE: randomUUID(),
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+        // The plugin for images is not among the tools, and nothing of it is registered.
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+        KUBECONFIG: path.join(folder, "no-kubeconfig"),
+        DOCKER_HOST: "unix:///nonexistent/docker.sock",
+    };
+}

@@ -1,0 +1,58 @@
+/** Which of the two previews of a stack can be had: against its state, or without any credentials. */
+import type { Mode } from "./outcome";
+
+/** Which backend a preview against state asks. */
+export type Backend = "named" | "local";
+
+/** What is known before anything runs. */
+export interface Surroundings {
+    /** What the user asked for; undefined: whatever can be had. */
+    readonly asked?: Mode;
+    /** The backend that the environment names, and whether it has the stack; undefined: it names none. */
+    readonly named?: { readonly name: string; readonly hasStack: boolean };
+    /** Whether the backend of the local environment has the stack. */
+    readonly local: boolean;
+}
+
+/** A mode, the backend that it needs, and the reason as a sentence without its dot. */
+export type Choice =
+    | { readonly mode: "against state"; readonly backend: Backend; readonly why: string }
+    | { readonly mode: "keyless"; readonly backend?: undefined; readonly why: string };
+
+/** State is better than none: it knows what is deployed. The backend that is named comes before the local one. */
+export function chooseMode({ asked, named, local }: Surroundings): Choice {
+    if (asked === "keyless") {
+        return { mode: "keyless", why: "as asked for" };
+    }
+    if (named?.hasStack) {
+        return { mode: "against state", backend: "named", why: `${named.name} has it` };
+    }
+    if (local) {
+        return { mode: "against state", backend: "local", why: "the local environment has it" };
+    }
+    if (asked === "against state") {
+        const backend = named === undefined ? "local" : "named";
+        const where = named?.name ?? "the local environment";
+        return { mode: "against state", backend, why: `as asked for; ${where} has nothing of it yet` };
+    }
+    return {
+        mode: "keyless",
+        why:
+            named === undefined
+                ? "neither PULUMI_BACKEND_URL nor PULUMI_ACCESS_TOKEN names a backend, and the local environment does not have it"
+                : `neither ${named.name} nor the local environment has it`,
+    };
+}
+
+/**
+ * The backend that environment variables name, as it may be shown: without credentials.
+ *
+ * @returns undefined where they name none; a secret that a fork does not get is an empty text.
+ */
+export function namedBackend(env: NodeJS.ProcessEnv): string | undefined {
+    const url = env.PULUMI_BACKEND_URL ?? "";
+    if (url === "") {
+        return env.PULUMI_ACCESS_TOKEN ? "Pulumi Cloud" : undefined;
+    }
+    return url.replace(/\/\/[^/@]*@/, "//").replace(/[?#].*$/, "");
+}

@@ -1,0 +1,98 @@
+/**
+ * What the preview of one stack found, as a file: comments are made from it. It may come from the code of a stranger's pull
+ * request, so reading it is a validation, and nothing in it is more than text.
+ */
+import { z } from "zod";
+
+import type { Comparison } from "./changes";
+
+/** What a stack is compared with. */
+export const MODES = ["against state", "keyless"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** A stack's name as it may be part of a file's name and of a comment's marker. */
+export const STACK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
+/** A larger file is not from a preview: that of this project's largest stack has 60 kB. */
+const MOST_BYTES = 4 * 2 ** 20;
+
+const text = z.string().max(20_000);
+const texts = z.array(text).max(1000).readonly();
+
+const change = z.strictObject({
+    urn: text,
+    type: text,
+    name: text,
+    action: z.enum(["create", "update", "replace", "delete"]),
+    properties: z
+        .array(z.strictObject({ path: text, before: z.unknown().optional(), after: z.unknown().optional() }))
+        .max(5000),
+    causes: z.array(z.strictObject({ reason: text, source: text.optional() })).max(1000),
+    danger: z.boolean(),
+    protected: z.boolean(),
+    retained: z.boolean(),
+});
+
+const count = z.int().min(0).max(1_000_000);
+
+const comparison = z.strictObject({
+    stack: z.string().regex(STACK_NAME),
+    counts: z.strictObject({ create: count, update: count, replace: count, delete: count, same: count }),
+    changes: z.array(change).max(5000),
+    withoutEffect: texts,
+});
+
+const outcome = z
+    .strictObject({
+        stack: z.string().regex(STACK_NAME),
+        mode: z.enum(MODES),
+        /** Why this mode, a sentence without its dot. */
+        why: text,
+        /** Whether the API server had a say in it. */
+        cluster: z.enum(["answered", "unreachable", "not asked"]),
+        /** What it was compared with: the state, a commit. Absent: with nothing, for the reason in `warnings`. */
+        comparedWith: text.optional(),
+        comparison: comparison.optional(),
+        /** Everything that the program registers, `type name`. */
+        resources: texts,
+        /** How many of them the engine and the providers went through; keyless, that is all but the images. */
+        planned: count,
+        warnings: texts,
+        /** Why the preview failed; none: it did not. */
+        errors: texts,
+    })
+    .refine(({ stack, comparison }) => comparison === undefined || comparison.stack === stack, {
+        message: "the comparison is of another stack",
+    });
+
+/** What the preview of one stack found. */
+export type Outcome = Omit<z.infer<typeof outcome>, "comparison"> & { readonly comparison?: Comparison };
+
+/**
+ * Reads what a preview wrote.
+ *
+ * @param source what the bytes are, for the message.
+ * @throws Error when it is not of the form above.
+ */
+export function parseOutcome(bytes: Buffer, source: string): Outcome {
+    if (bytes.length > MOST_BYTES) {
+        throw new Error(
+            `${source} has ${bytes.length} bytes; what a preview writes has ${MOST_BYTES} at most`,
+        );
+    }
+    let value: unknown;
+    try {
+        value = JSON.parse(bytes.toString("utf8"));
+    } catch {
+        throw new Error(`${source} is not JSON; it must be what \`make preview\` writes with --json`);
+    }
+    const result = outcome.safeParse(value);
+    if (!result.success) {
+        const [first] = result.error.issues;
+        throw new Error(
+            `${source} does not fit at ${first?.path.join(".") || "its top"} (${first?.message}); ` +
+                "it must be what `make preview` writes with --json",
+        );
+    }
+    return result.data as Outcome;
+}
