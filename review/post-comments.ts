@@ -1,0 +1,143 @@
+/**
+ * Posts what previews found as comments on their pull request, one per stack, and edits those of an earlier run:
+ *
+ *     npx ts-node review/post-comments.ts FOLDER
+ *
+ * It runs on `workflow_run`, with this repository's own code and a token that may write. FOLDER is what the previews' run
+ * left, and may come from a stranger's code: it is read as data. Which pull request it belongs to is told by the event.
+ */
+import * as fs from "fs";
+import * as path from "path";
+
+import { commentText, marker, type Origin } from "./comment";
+import { type Access, commentsOf, createComment, editComment, pullsOf } from "./github";
+import { type Outcome, parseOutcome } from "./outcome";
+
+/** More stacks than that are no previews of this project. */
+const MOST_FILES = 10;
+
+/** What the event `workflow_run` tells, as far as it is needed. */
+interface WorkflowRun {
+    readonly event: string;
+    readonly head_sha: string;
+    readonly head_branch: string | null;
+    /** null: the fork is gone. */
+    readonly head_repository: { readonly full_name: string } | null;
+    readonly html_url: string;
+}
+
+/**
+ * Posts or edits the comment of each stack.
+ *
+ * @returns a line for each thing that was done.
+ */
+export async function postComments(
+    access: Access,
+    run: WorkflowRun,
+    outcomes: readonly Outcome[],
+): Promise<readonly string[]> {
+    if (run.event !== "pull_request" || run.head_repository === null || run.head_branch === null) {
+        return [`The run is of event ${run.event}, of no branch that still is there: nobody to tell.`];
+    }
+    const repository = run.head_repository.full_name;
+    const head = { repository, branch: run.head_branch, commit: run.head_sha };
+    const pulls = await pullsOf(access, head);
+    if (pulls.length === 0) {
+        return [
+            `No open pull request has commit ${run.head_sha} as its head: a later run tells of a later one.`,
+        ];
+    }
+    const origin: Origin = {
+        commit: run.head_sha,
+        run: run.html_url,
+        fork: repository !== access.repository,
+    };
+    const done: string[] = [];
+    for (const pull of pulls) {
+        const comments = await commentsOf(access, pull);
+        for (const outcome of outcomes) {
+            const body = commentText(outcome, origin);
+            // A person could write the marker too; only what a program wrote is edited.
+            const mine = comments.find(
+                (comment) => comment.bot && comment.body.split(/\r?\n/)[0] === marker(outcome.stack),
+            );
+            let what = "already there";
+            if (mine === undefined) {
+                await createComment(access, pull, body);
+                what = "posted";
+            } else if (asKept(mine.body) !== asKept(body)) {
+                await editComment(access, mine.id, body);
+                what = "edited";
+            }
+            done.push(`Comment on stack ${outcome.stack} in pull request ${pull}: ${what}.`);
+        }
+    }
+    return done;
+}
+
+/** GitHub may end lines in its own way, and drop empty ones at the end. */
+function asKept(body: string): string {
+    return body.replaceAll("\r\n", "\n").trimEnd();
+}
+
+/**
+ * Reads all files that previews left, each called `<stack>.json`.
+ *
+ * @throws Error when one of them is not what a preview writes.
+ */
+export function readOutcomes(folder: string): readonly Outcome[] {
+    const files = fs
+        .readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => path.join(entry.parentPath, entry.name))
+        .sort();
+    if (files.length > MOST_FILES) {
+        throw new Error(`${folder} has ${files.length} files; previews leave ${MOST_FILES} at most`);
+    }
+    const outcomes = new Map<string, Outcome>();
+    for (const file of files) {
+        const outcome = parseOutcome(fs.readFileSync(file), file);
+        if (path.basename(file) !== `${outcome.stack}.json` || outcomes.has(outcome.stack)) {
+            throw new Error(
+                `${file} tells of stack ${outcome.stack}; there is one file per stack, of its name`,
+            );
+        }
+        outcomes.set(outcome.stack, outcome);
+    }
+    return [...outcomes.values()];
+}
+
+function needed(name: string): string {
+    const value = process.env[name];
+    if (value === undefined || value === "") {
+        throw new Error(`${name} is not set; this runs in a GitHub Actions job on workflow_run`);
+    }
+    return value;
+}
+
+async function main(folder = ""): Promise<void> {
+    const event = JSON.parse(fs.readFileSync(needed("GITHUB_EVENT_PATH"), "utf8")) as {
+        workflow_run?: WorkflowRun;
+    };
+    if (event.workflow_run === undefined) {
+        throw new Error("the event has no workflow_run; this runs in a GitHub Actions job on workflow_run");
+    }
+    const access: Access = {
+        api: process.env.GITHUB_API_URL ?? "https://api.github.com",
+        repository: needed("GITHUB_REPOSITORY"),
+        token: needed("GITHUB_TOKEN"),
+    };
+    const outcomes = fs.existsSync(folder) ? readOutcomes(folder) : [];
+    if (outcomes.length === 0) {
+        process.stdout.write("The previews left nothing: there is nothing to tell.\n");
+        return;
+    }
+    process.stdout.write(`${(await postComments(access, event.workflow_run, outcomes)).join("\n")}\n`);
+}
+
+if (require.main === module) {
+    main(...process.argv.slice(2)).catch((error: Error) => {
+        process.stderr.write(`${error.message}\n`);
+        process.exitCode = 1;
+    });
+}

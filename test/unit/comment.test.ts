@@ -1,0 +1,369 @@
+import assert from "assert";
+import { createServer, type IncomingMessage, type Server } from "http";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+import { text } from "stream/consumers";
+import type { AddressInfo } from "net";
+
+import type { Change } from "../../review/changes";
+import { commentText, LONGEST_COMMENT, marker } from "../../review/comment";
+import { readEvents } from "../../review/engine-events";
+import type { Access } from "../../review/github";
+import { type Outcome, parseOutcome } from "../../review/outcome";
+import { postComments, readOutcomes } from "../../review/post-comments";
+
+const origin = { commit: "0123456789abcdef", run: "https://github.example/o/r/actions/runs/1", fork: false };
+
+function change(name: string, more: Partial<Change> = {}): Change {
+    const type = "kubernetes:core/v1:ConfigMap";
+    const none = { properties: [], causes: [], danger: false, protected: false, retained: false };
+    return { urn: `urn:pulumi:prod::p::${type}::${name}`, type, name, action: "update", ...none, ...more };
+}
+
+/** What a keyless preview found, with these changes. */
+function outcome(changes: readonly Change[] = [], more: Partial<Outcome> = {}): Outcome {
+    const counts = { create: 0, update: changes.length, replace: 0, delete: 0, same: 54 };
+    return {
+        stack: "prod",
+        mode: "keyless",
+        why: "a test",
+        cluster: "not asked",
+        comparedWith: "merge base 0123456789ab with main",
+        comparison: { stack: "prod", counts, changes, withoutEffect: [] },
+        resources: ["kubernetes:core/v1:Secret a", "kubernetes:core/v1:Secret b"],
+        planned: 2,
+        warnings: [],
+        errors: [],
+        ...more,
+    };
+}
+
+/** What a preview against the state of prod found, whose storage class changes: see engine-events.test.ts. */
+function recordedOutcome(): Outcome {
+    const file = path.join(__dirname, "recorded/preview-events-prod.jsonl");
+    const { comparison, resources, warnings, errors } = readEvents("prod", fs.readFileSync(file, "utf8"));
+    const found = { comparison, resources, warnings, errors, planned: resources.length };
+    return outcome([], {
+        mode: "against state",
+        cluster: "unreachable",
+        comparedWith: "the state",
+        ...found,
+    });
+}
+
+describe("the comment on a stack", () => {
+    it("begins with the marker by which it is found again, and names the mode and the counts", () => {
+        const lines = commentText(outcome([change("it")]), origin).split("\n");
+        assert.strictEqual(lines[0], "<!-- dabaweb preview of stack prod -->");
+        assert.strictEqual(lines[1], "### Preview of stack prod: keyless");
+        assert.ok(lines.includes("| 0 | 1 | 0 | 0 | 54 |"), lines.join("\n"));
+    });
+
+    it("has a red line for what is replaced or deleted of volumes, and says what holds it", () => {
+        const comment = commentText(recordedOutcome(), origin);
+        const red = comment.split("\n\n").find((part) => part.includes("Replaced or deleted"));
+        assert.match(red ?? "", /^> \[!CAUTION\]\n> \*\*Replaced or deleted, of StatefulSets.*: 7\.\*\*$/m);
+        assert.match(
+            red ?? "",
+            /^> - replace `PersistentVolumeClaim data-mysql-master-0`; protected: `pulumi up` refuses; retained/m,
+        );
+    });
+
+    it("has no red line where nothing of that kind goes", () => {
+        assert.ok(!commentText(outcome([change("it")]), origin).includes("CAUTION"));
+    });
+
+    it("counts dangers beyond twenty, and shows all of them folded", () => {
+        const many = Array.from({ length: 25 }, (_, index) => change(`volume-${index}`, { danger: true }));
+        const comment = commentText(outcome(many), origin);
+        assert.match(comment, /^> - and 5 more$/m);
+        assert.match(comment, /^!! update +kubernetes:core\/v1:ConfigMap volume-24$/m);
+    });
+
+    it("says that the cluster was unreachable or not asked, and is silent where it answered", () => {
+        const comment = (cluster: Outcome["cluster"]) => commentText(outcome([], { cluster }), origin);
+        assert.match(
+            comment("unreachable"),
+            /^> \[!WARNING\]\n> \*\*Cluster unreachable, not validated\.\*\*$/m,
+        );
+        assert.match(comment("not asked"), /^> \[!WARNING\]\n> \*\*Cluster not asked, not validated\.\*\*$/m);
+        assert.ok(!comment("answered").includes("WARNING"));
+    });
+
+    it("says that the preview failed, and why", () => {
+        const comment = commentText(recordedOutcome(), origin);
+        assert.match(comment, /^> \*\*The preview failed\.\*\*$/m);
+        assert.match(comment, /^> - ``unable to replace resource .*data-mysql-master-0/m);
+        assert.match(comment, /^> - and 3 more$/m);
+        assert.match(comment, /^as it is currently marked for protection\./m);
+    });
+
+    it("says so where there was nothing to compare with", () => {
+        const warnings = ["test/golden/prod.json is not in merge base 0123"];
+        const comment = commentText(
+            outcome([], { comparison: undefined, comparedWith: undefined, warnings }),
+        );
+        assert.match(comment, /^- `test\/golden\/prod\.json is not in merge base 0123`$/m);
+        assert.match(comment, /^Compared with nothing\.$/m);
+    });
+
+    it("tells for which commit it is, and that a fork's code wrote it", () => {
+        assert.match(
+            commentText(outcome(), origin),
+            /For commit 0123456789ab, made in \[this run\]\(https:[^)]*\)\./,
+        );
+        assert.match(commentText(outcome(), { ...origin, fork: true }), /by the code of a fork/);
+    });
+
+    it("is cut, with a note, before it is longer than GitHub takes, dangers and mode in it", () => {
+        const long = Array.from({ length: 3000 }, (_, index) =>
+            change(`réplique-${index}`, { danger: index < 2 }),
+        );
+        const comment = commentText(outcome(long), origin);
+        assert.ok(Buffer.byteLength(comment) <= LONGEST_COMMENT, String(Buffer.byteLength(comment)));
+        assert.ok(Buffer.byteLength(comment) > LONGEST_COMMENT * 0.9, String(Buffer.byteLength(comment)));
+        assert.match(comment, /\*\*Cut here: the rest is longer than a comment may be\./);
+        assert.match(comment, /Replaced or deleted.*: 2\./);
+        assert.match(comment, /For commit 0123456789ab/);
+        assert.strictEqual(comment.match(/<details>/g)?.length, comment.match(/<\/details>/g)?.length);
+        assert.strictEqual((comment.match(/^```/gm) ?? []).length % 2, 0);
+    });
+
+    it("leaves nothing of what a stranger wrote outside of code", () => {
+        const evil = "`x` ```\n</details> @someone <img src=x> [a](https://evil.example) <!-- \u202ereversed";
+        const everywhere = outcome(
+            [
+                change(evil, {
+                    danger: true,
+                    type: `a:${evil}`,
+                    properties: [{ path: evil, before: evil, after: 1 }],
+                }),
+            ],
+            { warnings: [evil], errors: [evil], resources: [evil], comparedWith: evil, why: evil },
+        );
+        const outside = commentText(everywhere, origin)
+            // The fences of blocks, then code in lines: what is left is read as Markdown.
+            .replace(/^(`{3,})text\n[^]*?\n\1$/gm, "")
+            .replace(/(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)/g, "");
+        assert.ok(!/someone|<img|evil\.example|reversed/.test(outside), outside);
+        assert.strictEqual(outside.match(/<\/details>/g)?.length, outside.match(/<details>/g)?.length);
+        assert.ok(!commentText(everywhere).includes("\u202e"));
+    });
+});
+
+describe("what previews leave for the comment", () => {
+    const refused: [string, Buffer, RegExp][] = [
+        ["what is not JSON", Buffer.from("{"), /^it is not JSON; it must be what `make preview` writes/],
+        ["another form", Buffer.from("{}"), /^it does not fit at stack/],
+        [
+            "a stack's name that ends the marker",
+            Buffer.from(JSON.stringify(outcome([], { stack: "a --> b" }))),
+            /^it does not fit at stack/,
+        ],
+        [
+            "an unknown mode",
+            Buffer.from(JSON.stringify({ ...outcome(), mode: "approved" })),
+            /^it does not fit at mode/,
+        ],
+        [
+            "a comparison of another stack",
+            Buffer.from(JSON.stringify(outcome([], { stack: "dev" }))),
+            /comparison is of another stack/,
+        ],
+        ["a key of its own", Buffer.from(JSON.stringify({ ...outcome(), pull: 7 })), /^it does not fit/],
+        ["five megabytes", Buffer.alloc(5 * 2 ** 20, " "), /^it has 5242880 bytes/],
+    ];
+    for (const [what, bytes, message] of refused) {
+        it(`is refused if it is ${what}`, () => assert.throws(() => parseOutcome(bytes, "it"), { message }));
+    }
+
+    it("is taken as it was written", () => {
+        const written = recordedOutcome();
+        assert.deepStrictEqual(parseOutcome(Buffer.from(JSON.stringify(written)), "it"), written);
+    });
+
+    describe("in a folder", () => {
+        let folder: string;
+        beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), "comment-test-"))));
+        afterEach(() => fs.rmSync(folder, { recursive: true }));
+        const leave = (file: string, stack: string) => {
+            const full = path.join(folder, file);
+            const comparison = { ...outcome().comparison!, stack };
+            fs.mkdirSync(path.dirname(full), { recursive: true });
+            fs.writeFileSync(full, JSON.stringify(outcome([], { stack, comparison })));
+        };
+
+        it("is one file per stack", () => {
+            leave("preview-dev/dev.json", "dev");
+            leave("preview-prod/prod.json", "prod");
+            assert.deepStrictEqual(
+                readOutcomes(folder).map(({ stack }) => stack),
+                ["dev", "prod"],
+            );
+        });
+
+        it("is refused under another stack's name, twice, or in masses", () => {
+            leave("preview-dev/dev.json", "prod");
+            assert.throws(() => readOutcomes(folder), /tells of stack prod; there is one file per stack/);
+            leave("preview-dev/dev.json", "dev");
+            leave("again/dev.json", "dev");
+            assert.throws(() => readOutcomes(folder), /one file per stack/);
+            Array.from({ length: 10 }, (_, index) => leave(`s${index}.json`, `s${index}`));
+            assert.throws(() => readOutcomes(folder), /has 12 files; previews leave 10 at most/);
+        });
+    });
+});
+
+interface Posted {
+    id: number;
+    body: string;
+    user: { type: string };
+}
+
+describe("posting comments", () => {
+    const SHA = "a".repeat(40);
+    const run = {
+        event: "pull_request",
+        head_sha: SHA,
+        head_branch: "change",
+        head_repository: { full_name: "stranger/project" },
+        html_url: origin.run,
+    };
+    let server: Server;
+    let access: Access;
+    let pulls: { number: number; head: { sha: string; repo: { full_name: string } | null } }[];
+    let comments: Posted[];
+    let asked: string[];
+    let refusal: { method: string; status: number; message: string } | undefined;
+
+    /** The few endpoints of GitHub's API, pages of two comments. */
+    beforeEach(async () => {
+        pulls = [{ number: 7, head: { sha: SHA, repo: { full_name: "stranger/project" } } }];
+        [comments, asked, refusal] = [[], [], undefined];
+        const answer = async (
+            request: IncomingMessage,
+        ): Promise<{ status: number; json: unknown; link?: string }> => {
+            const { method = "", url = "" } = request;
+            const { pathname, searchParams } = new URL(url, "http://localhost");
+            asked.push(`${method} ${pathname}`);
+            const sent = JSON.parse((await text(request)) || "{}") as { body: string };
+            if (request.headers.authorization !== "Bearer token") {
+                return { status: 401, json: { message: "Bad credentials" } };
+            }
+            if (refusal?.method === method) {
+                return { status: refusal.status, json: { message: refusal.message } };
+            }
+            if (method === "GET" && pathname === "/repos/team/project/pulls") {
+                assert.strictEqual(searchParams.get("head"), "stranger:change");
+                assert.strictEqual(searchParams.get("state"), "open");
+                return { status: 200, json: pulls };
+            }
+            if (method === "GET" && pathname === "/repos/team/project/issues/7/comments") {
+                const page = Number(searchParams.get("page"));
+                const link = page * 2 < comments.length ? '<http://next.example>; rel="next"' : undefined;
+                return { status: 200, json: comments.slice(page * 2 - 2, page * 2), link };
+            }
+            if (method === "POST" && pathname === "/repos/team/project/issues/7/comments") {
+                comments.push({ id: comments.length + 100, body: sent.body, user: { type: "Bot" } });
+                return { status: 201, json: {} };
+            }
+            const edited = comments.find(
+                ({ id }) => pathname === `/repos/team/project/issues/comments/${id}`,
+            );
+            if (method === "PATCH" && edited !== undefined) {
+                edited.body = sent.body;
+                return { status: 200, json: {} };
+            }
+            return { status: 404, json: { message: "Not Found" } };
+        };
+        server = createServer((request, response) => {
+            answer(request).then(
+                ({ status, json, link }) => {
+                    response.writeHead(status, link === undefined ? {} : { link });
+                    response.end(JSON.stringify(json));
+                },
+                (error: Error) => response.writeHead(500).end(JSON.stringify({ message: error.message })),
+            );
+        });
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        const { port } = server.address() as AddressInfo;
+        access = { api: `http://127.0.0.1:${port}`, repository: "team/project", token: "token" };
+    });
+    afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+    const changed = () => asked.filter((each) => !each.startsWith("GET"));
+
+    it("makes one comment per stack, and says so", async () => {
+        const comparison = { ...outcome().comparison!, stack: "dev" };
+        const said = await postComments(access, run, [outcome([], { stack: "dev", comparison }), outcome()]);
+        assert.deepStrictEqual(
+            comments.map(({ body }) => body.split("\n")[0]),
+            [marker("dev"), marker("prod")],
+        );
+        assert.strictEqual(said[0], "Comment on stack dev in pull request 7: posted.");
+        assert.match(comments[0]?.body ?? "", /by the code of a fork/);
+    });
+
+    it("edits its earlier comment, on whatever page that is, and no other", async () => {
+        const others = [1, 2, 3].map((id) => ({ id, body: `comment ${id}`, user: { type: "User" } }));
+        const quoted = { id: 4, body: `> ${marker("prod")}`, user: { type: "Bot" } };
+        const forged = { id: 5, body: `${marker("prod")}\nby hand`, user: { type: "User" } };
+        const mine = { id: 6, body: `${marker("prod")}\r\nof an earlier run`, user: { type: "Bot" } };
+        comments = [...others, quoted, forged, mine];
+        const before = structuredClone(comments.slice(0, 5));
+        await postComments(access, run, [outcome()]);
+        assert.deepStrictEqual(changed(), ["PATCH /repos/team/project/issues/comments/6"]);
+        assert.deepStrictEqual(comments.slice(0, 5), before);
+        assert.match(mine.body, /### Preview of stack prod/);
+    });
+
+    it("does nothing the second time", async () => {
+        await postComments(access, run, [outcome()]);
+        const said = await postComments(access, run, [outcome()]);
+        assert.deepStrictEqual(said, ["Comment on stack prod in pull request 7: already there."]);
+        assert.strictEqual(changed().length, 1);
+    });
+
+    for (const [what, head] of [
+        ["another commit", { sha: "b".repeat(40), repo: { full_name: "stranger/project" } }],
+        ["another repository", { sha: SHA, repo: { full_name: "other/project" } }],
+        ["a repository that is gone", { sha: SHA, repo: null }],
+    ] as const) {
+        it(`leaves a pull request alone whose head is of ${what}`, async () => {
+            pulls = [{ number: 7, head }];
+            const said = await postComments(access, run, [outcome()]);
+            assert.match(said.join(), /No open pull request has commit a+ as its head/);
+            assert.deepStrictEqual(changed(), []);
+        });
+    }
+
+    it("tells nobody of a run that is not of a pull request, or of a fork that is gone", async () => {
+        for (const other of [{ event: "push" }, { head_repository: null }, { head_branch: null }]) {
+            assert.match(
+                (await postComments(access, { ...run, ...other }, [outcome()])).join(),
+                /nobody to tell/,
+            );
+        }
+        assert.deepStrictEqual(asked, []);
+    });
+
+    it("names what GitHub refuses, and what the job needs", async () => {
+        refusal = { method: "POST", status: 403, message: "Resource not accessible by integration" };
+        await assert.rejects(
+            postComments(access, run, [outcome()]),
+            /refuses POST \/repos\/team\/project\/issues\/7\/comments with HTTP 403 \(Resource not accessible by integration\): .*pull-requests: write/,
+        );
+        await assert.rejects(
+            postComments({ ...access, token: "old" }, run, [outcome()]),
+            /HTTP 401 \(Bad credentials\)/,
+        );
+    });
+
+    it("names the address where nobody answers", async () => {
+        await assert.rejects(
+            postComments({ ...access, api: "http://127.0.0.1:1" }, run, [outcome()]),
+            /^Error: GitHub at http:\/\/127\.0\.0\.1:1 does not answer: /,
+        );
+    });
+});
