@@ -1,0 +1,119 @@
+import assert from "assert";
+import * as fs from "fs";
+import * as path from "path";
+
+import { parse } from "yaml";
+
+import { usersStacks } from "../support/program";
+
+const FOLDER = ".github/workflows";
+
+interface Step {
+    readonly uses?: string;
+    readonly run?: string;
+    readonly with?: Readonly<Record<string, unknown>>;
+}
+
+interface Job {
+    readonly permissions?: Readonly<Record<string, string>>;
+    readonly "timeout-minutes"?: number;
+    readonly strategy?: { readonly matrix?: { readonly stack?: unknown } };
+    readonly environment?: string;
+    readonly steps: readonly Step[];
+}
+
+interface Workflow {
+    readonly name: string;
+    readonly on: Readonly<
+        Record<string, { readonly workflows?: readonly string[]; readonly inputs?: unknown }>
+    >;
+    readonly permissions?: unknown;
+    readonly jobs: Readonly<Record<string, Job>>;
+}
+
+function textOf(name: string): string {
+    return fs.readFileSync(path.join(FOLDER, `${name}.yml`), "utf8");
+}
+
+function workflow(name: string): Workflow {
+    return parse(textOf(name)) as Workflow;
+}
+
+function stepsOf(name: string): readonly Step[] {
+    return Object.values(workflow(name).jobs).flatMap(({ steps }) => steps);
+}
+
+const names = fs.readdirSync(FOLDER).map((file) => path.basename(file, ".yml"));
+
+describe("the workflows", () => {
+    it("are those that the documentation names", () => {
+        assert.deepStrictEqual([...names].sort(), ["comment", "deploy", "drift", "preview", "test"]);
+        const page = fs.readFileSync("docs/pull-requests.md", "utf8");
+        names.forEach((name) => assert.ok(page.includes(`${name}.yml`), name));
+    });
+
+    for (const name of names) {
+        it(`${name}: every action is pinned to a commit, with its version beside it`, () => {
+            const uses = textOf(name).match(/^\s*(- )?uses:.*$/gm) ?? [];
+            assert.ok(uses.length > 0);
+            uses.forEach((line) => assert.match(line, /uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/));
+        });
+
+        it(`${name}: no job has a right or an hour that it was not given by name`, () => {
+            assert.deepStrictEqual(workflow(name).permissions, {});
+            for (const [job, { permissions, "timeout-minutes": minutes }] of Object.entries(
+                workflow(name).jobs,
+            )) {
+                assert.ok(permissions !== undefined && (minutes ?? 0) > 0, job);
+            }
+            assert.match(textOf(name), /^ *concurrency:$/m);
+        });
+
+        it(`${name}: no shell gets what others write put into its text`, () => {
+            const runs = stepsOf(name).map(({ run }) => run ?? "");
+            assert.deepStrictEqual(
+                runs.filter((run) => run.includes("${{")),
+                [],
+            );
+        });
+
+        it(`${name}: no checkout leaves its token behind`, () => {
+            const checkouts = stepsOf(name).filter(({ uses }) => uses?.startsWith("actions/checkout@"));
+            assert.ok(checkouts.length > 0);
+            checkouts.forEach((step) => assert.strictEqual(step.with?.["persist-credentials"], false));
+        });
+    }
+
+    it("that run a pull request's code can only read", () => {
+        for (const name of names.filter((each) => "pull_request" in workflow(each).on)) {
+            Object.values(workflow(name).jobs).forEach(({ permissions }) => {
+                assert.deepStrictEqual(permissions, { contents: "read" }, name);
+            });
+        }
+        assert.ok(!names.some((name) => "pull_request_target" in workflow(name).on));
+    });
+
+    it("that may write run the default branch's code, and read what a pull request left outside of it", () => {
+        const { on, jobs } = workflow("comment");
+        assert.deepStrictEqual(Object.keys(on), ["workflow_run"]);
+        assert.deepStrictEqual(on.workflow_run?.workflows, [workflow("preview").name]);
+        const steps = Object.values(jobs).flatMap((job) => job.steps);
+        const [checkout] = steps.filter(({ uses }) => uses?.startsWith("actions/checkout@"));
+        assert.deepStrictEqual(Object.keys(checkout?.with ?? {}), ["persist-credentials"]);
+        const [download] = steps.filter(({ uses }) => uses?.startsWith("actions/download-artifact@"));
+        assert.match(String(download?.with?.path), /^\$\{\{ runner\.temp \}\}\//);
+        assert.ok(!textOf("comment").includes("secrets."));
+    });
+
+    it("preview every stack that somebody uses", () => {
+        const { stack } = workflow("preview").jobs.preview?.strategy?.matrix ?? {};
+        assert.deepStrictEqual(stack, usersStacks());
+    });
+
+    it("deploy any of them, each with an environment of its own", () => {
+        const { on, jobs } = workflow("deploy");
+        const { inputs } = on.workflow_dispatch as { inputs: { stack: { options: readonly string[] } } };
+        assert.deepStrictEqual(inputs.stack.options, usersStacks());
+        assert.match(jobs.deploy?.environment ?? "", /inputs\.stack/);
+    });
+});
