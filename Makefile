@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status promote down local-up local-down local-purge tools env golden test test-images test-e2e faults bench
+.PHONY: help up preview status drift promote down local-up local-down local-purge tools env golden test test-images test-e2e faults bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ preview: ## show what a change does to STACK, with its state or without any cred
 
 status: ## show STACK's pods, replication and volumes, and what is wrong; what to do then: docs/runbook.md
 	@local/run local/status.ts $(STACK)
+
+drift: ## name what kubectl or anybody else changed in STACK since its last update
+	@local/run local/drift.ts $(STACK)
 
 promote: ## pin what stack FROM has deployed in stack TO, after copying its images: FROM=dev TO=prod
 	@local/run local/promote.ts "$(FROM)" "$(TO)"

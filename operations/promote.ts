@@ -11,7 +11,7 @@ import { repositoryPrefix, StackConfig } from "../config";
 import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
 import { imagesDeletedWith, stackConfig, stackOutputs } from "./pulumi-stack";
 import { Manifest, Repository } from "./registry-client";
-import { dockerLogin, Login } from "./registry-login";
+import { Login, stackLogin } from "./registry-login";
 import { Refusal, stackFile, withPinnedImages } from "./stack-file";
 
 /** One image on its way. */
@@ -50,7 +50,7 @@ export async function promote(from: string, to: string): Promise<void> {
                 `once it is pinned; set keepImages to true in Pulumi.${to}.yaml, deploy that, and promote again.`,
         );
     }
-    const login = await loginOf(to, config, config.registry.address);
+    const login = await stackLogin(to, config, config.registry.address);
     await copyAll(moves, login);
     await verifyAll(moves, login, to);
 
@@ -101,7 +101,7 @@ async function planMoves(
     for (const [image, reference] of Object.entries(deployed)) {
         const [tagged = "", digest = ""] = reference.split("@");
         const name = tagged.replace(/:[^:/]*$/, "");
-        const source = new Repository(name, await loginOf(from, fromConfig, name));
+        const source = new Repository(name, await stackLogin(from, fromConfig, name));
         const manifests = await manifestsOf(source, digest);
         if (manifests === undefined) {
             throw new Refusal(
@@ -151,19 +151,6 @@ async function verifyAll(moves: readonly Move[], login: Login | undefined, to: s
             );
         }
     }
-}
-
-/** A stack's login for a registry: its own, where that is the registry of its configuration, else Docker's. */
-async function loginOf(
-    stack: string,
-    { registry }: StackConfig,
-    repository: string,
-): Promise<Login | undefined> {
-    const { address, username, password } = registry;
-    const [host = ""] = repository.split("/");
-    return username !== undefined && password !== undefined && address.split("/")[0] === host
-        ? { username, password, origin: `of registry.username in Pulumi.${stack}.yaml` }
-        : dockerLogin(host);
 }
 
 /** Of the longest name of an image. */

@@ -12,6 +12,8 @@ import { Refusal, stackFile } from "./stack-file";
 
 /** A backend that takes longer counts as unreachable. */
 const ANSWER_MS = 120_000;
+/** For asking the cluster for every object of a stack. */
+const REFRESH_MS = 600_000;
 
 /**
  * The configuration of a stack, as the program would read it. Pulumi is asked only where a value is encrypted: a stack
@@ -75,6 +77,19 @@ export async function imagesDeletedWith(stack: string): Promise<readonly string[
         .map(({ outputs }) => `${outputs?.name?.replace(/:[^:/]*$/, "")}@${outputs?.sha256Digest}`);
 }
 
+/**
+ * What differs between a stack's state and what is there, as `pulumi refresh --preview-only --json` tells it; undefined
+ * where the backend does not know the stack. Images are not in it: their provider takes a registry that refuses it for
+ * one that has them no more.
+ *
+ * @throws Refusal where Pulumi does not tell, for example because the cluster does not answer.
+ */
+export async function refreshPreview(stack: string): Promise<unknown> {
+    const args = ["refresh", "--preview-only", "--json", "--exclude", "**RegistryImage**", "--stack", stack];
+    const text = await ifKnown(pulumi(args, REFRESH_MS));
+    return text === undefined ? undefined : JSON.parse(text);
+}
+
 interface PushedImage {
     readonly type: string;
     readonly inputs?: { readonly keepRemotely?: boolean };
@@ -82,10 +97,10 @@ interface PushedImage {
 }
 
 /** @throws Refusal with the last line of what Pulumi said. */
-function pulumi(args: readonly string[]): Promise<string> {
+function pulumi(args: readonly string[], limit = ANSWER_MS): Promise<string> {
     const options = {
         cwd: path.dirname(__dirname),
-        timeout: ANSWER_MS,
+        timeout: limit,
         // Large enough for the state of any stack; the default of 1 MiB is not.
         maxBuffer: 256 * 2 ** 20,
     };
@@ -95,8 +110,7 @@ function pulumi(args: readonly string[]): Promise<string> {
                 resolve(stdout);
                 return;
             }
-            const last =
-                oneLine(stderr.trim().split("\n").at(-1) ?? "") || `no answer in ${ANSWER_MS / 1000} s`;
+            const last = oneLine(stderr.trim().split("\n").at(-1) ?? "") || `no answer in ${limit / 1000} s`;
             reject(
                 new Refusal(
                     error.code === "ENOENT"

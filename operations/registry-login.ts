@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "fs";
 import { homedir } from "os";
 import * as path from "path";
 
+import type { StackConfig } from "../config";
 import { Refusal } from "./stack-file";
 
 /** How to log in to a registry. */
@@ -26,6 +27,19 @@ interface DockerConfig {
 
 /** A helper that opens a window waits for its user. */
 const HELPER_MS = 60_000;
+
+/** A stack's login for a registry: its own, where that is the registry of its configuration, else Docker's. */
+export async function stackLogin(
+    stack: string,
+    { registry }: StackConfig,
+    repository: string,
+): Promise<Login | undefined> {
+    const { address, username, password } = registry;
+    const [host = ""] = repository.split("/");
+    return username !== undefined && password !== undefined && address.split("/")[0] === host
+        ? { username, password, origin: `of registry.username in Pulumi.${stack}.yaml` }
+        : dockerLogin(host);
+}
 
 /**
  * Docker's own login for a registry.

@@ -5,7 +5,7 @@ import { tmpdir } from "os";
 import { join } from "path";
 
 import { copyProgram } from "../support/copy";
-import { docker, waitFor } from "../support/docker";
+import { command, docker, waitFor } from "../support/docker";
 import { Pod, RECOVERY_SECONDS, System } from "../support/system";
 import { TABLES } from "../support/tables";
 import { describeChanges } from "./changes";
@@ -116,6 +116,36 @@ describe("the whole system on a real cluster", function () {
 
         it("a preview finds nothing to do", async () => {
             await pulumi("e2e", ["preview", "--expect-no-changes"]);
+        });
+    });
+
+    describe("what somebody changed by hand", () => {
+        const drift = async () => {
+            const args = ["-r", "ts-node/register/transpile-only", "local/drift.ts", "e2e"];
+            const { code, stdout, stderr } = await command(process.execPath, args, { timeoutSeconds: 300 });
+            return { code, text: stdout + stderr };
+        };
+
+        it("is nothing after an up", async () => {
+            const { code, text } = await drift();
+            assert.strictEqual(code, 0, text);
+            assert.match(text, /^no drift: /m);
+        });
+
+        it("is named, and an up with a refresh puts it back", async () => {
+            await system.kubectl(["scale", "deployment", "dabacluster", "--replicas=2"]);
+            await system.kubectl(["delete", "poddisruptionbudget", "redis-slave"]);
+            const found = await drift();
+            assert.strictEqual(found.code, 1, found.text);
+            assert.match(
+                found.text,
+                /^drift: Deployment dabacluster: spec\.replicas is 2, and was left as 3$/m,
+            );
+            assert.match(found.text, /^drift: PodDisruptionBudget redis-slave is gone$/m);
+            await pulumi("e2e", ["up", "--refresh", "--yes", "--skip-preview"]);
+            await system.ready();
+            const { code, text } = await drift();
+            assert.strictEqual(code, 0, text);
         });
     });
 

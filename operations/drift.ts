@@ -1,0 +1,171 @@
+/**
+ * What is not as a stack's last update left it: `drift.ts STACK`. Exit code 0 when nothing differs, else 1. It reads; it
+ * changes neither the stack's state nor what is deployed. `make drift` calls it with the local environment's variables.
+ */
+import { refreshPreview, stackConfig, stackOutputs } from "./pulumi-stack";
+import { Repository } from "./registry-client";
+import { Login, stackLogin } from "./registry-login";
+import { Refusal, stackFile } from "./stack-file";
+
+/** One resource that is not as it was left. */
+export interface Drift {
+    /** Kind and name, for example `StatefulSet mysql-slave`. */
+    readonly resource: string;
+    /** true: there is none any more. */
+    readonly gone: boolean;
+    /** What differs, where it is there. */
+    readonly properties: readonly PropertyDrift[];
+}
+
+/** One property that is not as it was left. */
+export interface PropertyDrift {
+    readonly path: string;
+    /** undefined: it was not set. */
+    readonly left: unknown;
+    /** undefined: it is not set any more. */
+    readonly found: unknown;
+}
+
+/** The part of `pulumi refresh --preview-only --json` that tells what it found. */
+export interface RefreshPreview {
+    readonly steps?: readonly {
+        readonly op: string;
+        readonly urn: string;
+        readonly oldState?: State;
+        readonly newState?: State;
+        readonly detailedDiff?: Readonly<Record<string, unknown>> | null;
+    }[];
+}
+
+interface State {
+    readonly inputs?: unknown;
+    readonly outputs?: unknown;
+}
+
+/** What a preview of a refresh found, in the order of Pulumi. */
+export function driftsIn({ steps = [] }: RefreshPreview): Drift[] {
+    return steps
+        .filter(({ op }) => op === "update" || op === "delete")
+        .map(({ op, urn, oldState, newState, detailedDiff }) => ({
+            resource: resourceName(urn),
+            gone: op === "delete",
+            properties: Object.keys(detailedDiff ?? {}).map((path) => ({
+                path,
+                left: valueAt(oldState, path),
+                found: valueAt(newState, path),
+            })),
+        }));
+}
+
+/** One sentence without its dot for each thing that differs. */
+export function told({ resource, gone, properties }: Drift): string[] {
+    if (gone) {
+        return [`${resource} is gone`];
+    }
+    return properties.length === 0
+        ? [`${resource} differs`]
+        : properties.map(
+              ({ path, left, found }) =>
+                  `${resource}: ${path} is ${shown(found)}, and was left as ${shown(left)}`,
+          );
+}
+
+/** `urn:pulumi:STACK::PROJECT::PARENT$kubernetes:apps/v1:StatefulSet::NAME` as `StatefulSet NAME`. */
+function resourceName(urn: string): string {
+    const [, , type = "", ...name] = urn.split("::");
+    return `${type.split(":").at(-1)} ${name.join("::")}`;
+}
+
+/** Inputs are what was asked for; a property that nobody asked for is in the outputs alone. */
+function valueAt(state: State | undefined, path: string): unknown {
+    const inputs = at(state?.inputs, path);
+    return inputs === undefined ? at(state?.outputs, path) : inputs;
+}
+
+/** A path as Pulumi writes it: `spec.containers[0].image`, `metadata.annotations["a.b/c"]`. */
+function at(value: unknown, path: string): unknown {
+    const keys = [...path.matchAll(/\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.[\]]+)/g)].map(
+        ([, index, quoted, plain]) => index ?? quoted ?? plain ?? "",
+    );
+    return keys.reduce<unknown>(
+        (inner, key) =>
+            inner !== null && typeof inner === "object" ? (inner as Record<string, unknown>)[key] : undefined,
+        value,
+    );
+}
+
+/** Long values are cut: this names them, and `kubectl get -o yaml` shows them. */
+const VALUE = 120;
+
+function shown(value: unknown): string {
+    const text = value === undefined ? "not set" : JSON.stringify(value);
+    return text.length > VALUE ? `${text.slice(0, VALUE - 1)}…` : text;
+}
+
+/** What the registries say of images. */
+export interface ImageCheck {
+    /** A sentence without its dot for each that its registry has no more. */
+    readonly gone: readonly string[];
+    /** A line for each that could not be asked for. */
+    readonly unchecked: readonly string[];
+}
+
+/**
+ * Asks the registries for images.
+ *
+ * @param images `<repository>[:<tag>]@<digest>` by name.
+ * @param loginFor the login for a repository.
+ */
+export async function checkImages(
+    images: Readonly<Record<string, string>>,
+    loginFor: (repository: string) => Promise<Login | undefined>,
+): Promise<ImageCheck> {
+    const [gone, unchecked]: [string[], string[]] = [[], []];
+    for (const [image, reference] of Object.entries(images)) {
+        const [tagged = "", digest = ""] = reference.split("@");
+        const name = tagged.replace(/:[^:/]*$/, "");
+        try {
+            if ((await new Repository(name, await loginFor(name)).manifest(digest)) === undefined) {
+                gone.push(`image ${image}, ${name}@${digest}, is gone from its registry`);
+            }
+        } catch (error) {
+            if (!(error instanceof Refusal)) {
+                throw error;
+            }
+            unchecked.push(`not checked: image ${image}: ${error.message}`);
+        }
+    }
+    return { gone, unchecked };
+}
+
+/** Prints what differs and returns the exit code. */
+export async function drift(stack: string): Promise<number> {
+    stackFile(stack);
+    const preview = (await refreshPreview(stack)) as RefreshPreview | undefined;
+    if (preview === undefined) {
+        throw new Refusal(`STACK is "${stack}", which is not deployed; there is nothing that could differ.`);
+    }
+    const { images = {} } = ((await stackOutputs(stack)) ?? {}) as { images?: Record<string, string> };
+    const config = await stackConfig(stack);
+    const { gone, unchecked } = await checkImages(images, (name) => stackLogin(stack, config, name));
+    const differences = [...driftsIn(preview).flatMap(told), ...gone];
+    const verdict =
+        differences.length === 0
+            ? [`no drift: what was checked of ${stack} is as its last update left it`]
+            : [
+                  ...differences.map((each) => `drift: ${each}`),
+                  `To put it back: \`pulumi up --refresh\` of ${stack}; to keep it: write it into Pulumi.${stack}.yaml.`,
+              ];
+    process.stdout.write(`${[...unchecked, ...verdict].join("\n")}\n`);
+    return differences.length === 0 ? 0 : 1;
+}
+
+if (require.main === module) {
+    drift(process.argv[2] ?? "dev").then(
+        (code) => (process.exitCode = code),
+        (error: unknown) => {
+            console.error(error instanceof Refusal ? error.message : error);
+            process.exitCode = 1;
+        },
+    );
+}

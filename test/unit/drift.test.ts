@@ -1,0 +1,119 @@
+import assert from "assert";
+import { createServer } from "http";
+import type { AddressInfo } from "net";
+
+import { checkImages, driftsIn, RefreshPreview, told } from "../../operations/drift";
+
+const urn = (type: string, name: string): string =>
+    `urn:pulumi:dev::dabaweb::dabaweb:index:MySQL$dabaweb:index:Dataset$kubernetes:${type}::${name}`;
+
+/** As `pulumi refresh --preview-only --json` prints it, without what is of no account here. */
+const PREVIEW: RefreshPreview = {
+    steps: [
+        {
+            op: "refresh",
+            urn: urn("core/v1:Service", "mysql-slave"),
+            oldState: { inputs: { spec: {} } },
+            newState: { inputs: { spec: {} } },
+            detailedDiff: null,
+        },
+        {
+            op: "update",
+            urn: urn("apps/v1:StatefulSet", "mysql-slave"),
+            oldState: {
+                inputs: {
+                    spec: { replicas: 2, template: { spec: { containers: [{ image: "a:1" }] } } },
+                    metadata: { annotations: {} },
+                },
+            },
+            newState: {
+                inputs: {
+                    spec: { replicas: 5, template: { spec: { containers: [{ image: "a:2" }] } } },
+                    metadata: { annotations: { "team.example.com/owner": "x" } },
+                },
+            },
+            detailedDiff: {
+                "spec.replicas": { kind: "update" },
+                "spec.template.spec.containers[0].image": { kind: "update" },
+                'metadata.annotations["team.example.com/owner"]': { kind: "add" },
+            },
+        },
+        {
+            op: "delete",
+            urn: urn("core/v1:ConfigMap", "mysql-initialised"),
+            oldState: { inputs: {} },
+        },
+    ],
+};
+
+describe("drift", () => {
+    it("is named by resource and property, with what was left and what is there", () => {
+        assert.deepStrictEqual(driftsIn(PREVIEW).flatMap(told), [
+            "StatefulSet mysql-slave: spec.replicas is 5, and was left as 2",
+            'StatefulSet mysql-slave: spec.template.spec.containers[0].image is "a:2", and was left as "a:1"',
+            'StatefulSet mysql-slave: metadata.annotations["team.example.com/owner"] is "x", and was left as not set',
+            "ConfigMap mysql-initialised is gone",
+        ]);
+    });
+
+    it("is none where nothing differs", () => {
+        assert.deepStrictEqual(driftsIn({ steps: PREVIEW.steps!.slice(0, 1) }), []);
+        assert.deepStrictEqual(driftsIn({}), []);
+    });
+
+    it("falls back to what the cluster added, and cuts long values", () => {
+        const [sentence] = driftsIn({
+            steps: [
+                {
+                    op: "update",
+                    urn: urn("core/v1:Service", "mysql-slave"),
+                    oldState: { outputs: { spec: { clusterIP: "10.0.0.1" } } },
+                    newState: { outputs: { spec: { clusterIP: "x".repeat(200) } } },
+                    detailedDiff: { "spec.clusterIP": {} },
+                },
+            ],
+        }).flatMap(told);
+        assert.match(
+            sentence!,
+            /^Service mysql-slave: spec\.clusterIP is "x{118}…, and was left as "10\.0\.0\.1"$/,
+        );
+    });
+});
+
+describe("drift of images", () => {
+    const digest = `sha256:${"a".repeat(64)}`;
+
+    it("is told of those only that a registry says it has no more", async () => {
+        const server = createServer((request, response) => {
+            response.statusCode = request.url?.includes("/refused/") ? 401 : 404;
+            response.end();
+        }).listen(0, "127.0.0.1");
+        await new Promise((resolve) => server.once("listening", resolve));
+        try {
+            const host = `localhost:${(server.address() as AddressInfo).port}`;
+            const images = {
+                nginx: `${host}/gone/nginx:1@${digest}`,
+                dabaweb: `${host}/refused/dabaweb:1@${digest}`,
+            };
+            const { gone, unchecked } = await checkImages(images, () => Promise.resolve(undefined));
+            assert.deepStrictEqual(gone, [
+                `image nginx, ${host}/gone/nginx@${digest}, is gone from its registry`,
+            ]);
+            assert.strictEqual(unchecked.length, 1);
+            assert.match(
+                unchecked[0]!,
+                /^not checked: image dabaweb: Registry localhost:\d+ lets nobody pull/,
+            );
+        } finally {
+            server.close();
+        }
+    });
+
+    it("is unknown, not there, where the registry does not answer", async () => {
+        // Port 1 is nobody's.
+        const images = { nginx: `localhost:1/x/nginx:1@${digest}` };
+        const { gone, unchecked } = await checkImages(images, () => Promise.resolve(undefined));
+        assert.deepStrictEqual(gone, []);
+        assert.match(unchecked[0]!, /^not checked: image nginx: Registry localhost:1 does not answer/);
+    });
+});
