@@ -19,18 +19,14 @@ describe("promote", function () {
     this.timeout(180_000);
 
     const registries = new Registries(new Scope("promote-test"));
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "promote-"));
-    const env = {
-        PULUMI_BACKEND_URL: `file://${folder}/backend`,
-        PULUMI_CONFIG_PASSPHRASE: "throw-away",
-        DOCKER_CONFIG: path.join(folder, "docker"),
-    };
+    let folder: string;
     let open: Registry;
     let locked: Registry;
     /** References of what is deployed, by image. */
     let deployed: Record<string, string>;
 
     before(async () => {
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), "promote-"));
         copyProgram(folder);
         fs.cpSync(path.join(ROOT, "operations"), path.join(folder, "operations"), { recursive: true });
         fs.mkdirSync(path.join(folder, "backend"));
@@ -68,7 +64,14 @@ describe("promote", function () {
     }
 
     function run(file: string, args: readonly string[], changes = {}): Promise<Result> {
-        const set = Object.entries({ ...env, ...changes }).map(([name, value]) => `${name}=${value}`);
+        const env = {
+            PULUMI_BACKEND_URL: `file://${folder}/backend`,
+            PULUMI_CONFIG_PASSPHRASE: "throw-away",
+            // Nobody is logged in.
+            DOCKER_CONFIG: path.join(folder, "docker"),
+            ...changes,
+        };
+        const set = Object.entries(env).map(([name, value]) => `${name}=${value}`);
         return command("env", ["-C", folder, ...set, file, ...args], { timeoutSeconds: 120 });
     }
 

@@ -28,7 +28,7 @@ export interface Part {
 /** Registries of one test file: each empty, in memory, gone with `close`. */
 export class Registries {
     private readonly servers: Server[] = [];
-    private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "registries-"));
+    private readonly folders: string[] = [];
 
     constructor(readonly scope: Scope) {}
 
@@ -60,9 +60,12 @@ export class Registries {
     async withTokens(name: string): Promise<Registry> {
         const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
         const key = { ...publicKey.export({ format: "jwk" }), kid: "test", use: "sig", alg: "RS256" };
-        const keys = path.join(this.folder, `${name}.json`);
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "registry-"));
+        this.folders.push(folder);
+        const keys = path.join(folder, "keys.json");
         fs.writeFileSync(keys, JSON.stringify({ keys: [key] }));
-        fs.chmodSync(this.folder, 0o755);
+        // The registry is another user.
+        fs.chmodSync(folder, 0o755);
 
         const login = { username: "robot", password: randomBytes(12).toString("hex") };
         const basic = Buffer.from(`${login.username}:${login.password}`).toString("base64");
@@ -124,7 +127,7 @@ export class Registries {
 
     async close(): Promise<void> {
         this.servers.forEach((server) => server.close());
-        fs.rmSync(this.folder, { recursive: true });
+        this.folders.forEach((folder) => fs.rmSync(folder, { recursive: true }));
         await this.scope.close();
     }
 

@@ -30,9 +30,10 @@ function addedLines(before: string, after: string): string[] {
 }
 
 describe("promote: the stack file", () => {
-    for (const file of readdirSync(".").filter((each) => /^Pulumi\..+\.yaml$/.test(each))) {
+    const files = readdirSync(".").filter((each) => /^Pulumi\..+\.yaml$/.test(each));
+    const texts = files.map((file) => [file, readFileSync(file, "utf8")] as const);
+    for (const [file, before] of texts.filter(([, text]) => !text.includes("dabaweb:images:"))) {
         it(`pins all images in ${file} by seven lines more`, () => {
-            const before = readFileSync(file, "utf8");
             const after = withPinnedImages(before, images(DIGEST));
             assert.deepStrictEqual(addedLines(before, after), [
                 "  dabaweb:images:",
