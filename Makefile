@@ -10,7 +10,7 @@ help: ## list the targets
 up: ## bring up whatever is missing, deploy STACK (dev) and check that it works
 	@local/run local/stack.ts up $(STACK)
 
-preview: ## show what a change does to STACK, with its state or without any credentials (PREVIEW="--keyless --base main")
+preview: ## show what a change does to STACK and what the policy pack refuses, with its state or without any credentials (PREVIEW="--keyless --base main")
 	@local/run local/preview.ts $(STACK) $(PREVIEW)
 
 status: ## show STACK's pods, replication and volumes, and what is wrong; what to do then: docs/runbook.md

@@ -1,10 +1,10 @@
-/** Pulumi's providers, installed into the environment's own PULUMI_HOME. */
+/** Pulumi's providers, and what runs the policy pack: installed into the environment's own PULUMI_HOME. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { exported, places } from "./environment";
 import { download, reachable, releaseOf } from "./download";
-import { remember } from "./origins";
+import { readOrigins, remember } from "./origins";
 import { isAtLeast, plugins } from "./pins";
 import { say } from "./progress";
 import { run } from "./shell";
@@ -16,6 +16,27 @@ export type PluginName = keyof typeof plugins;
 export const allPlugins = Object.keys(plugins) as readonly PluginName[];
 
 export const pluginSteps = (names = allPlugins): Step[] => names.map((name) => new PluginStep(name));
+
+/**
+ * The folder to name after `--policy-pack`. The language host that is built here cannot run packs, so Pulumi gets a
+ * stand-in of the pack whose runtime it knows no host for, and starts the plugin that it is given here instead.
+ */
+export async function policyPack(): Promise<string> {
+    const checkout = path.dirname(__dirname);
+    if (readOrigins().find(({ part }) => part === "pulumi")?.origin !== "built") {
+        return path.join(checkout, "policy");
+    }
+    const folder = path.join(__dirname, "from-source", "policy-pack");
+    const [name, version] = ["policy-npm", "1.0.0"];
+    const program = `pulumi-analyzer-${name}`;
+    const installed = path.join(places().pulumiHome, "plugins", `analyzer-${name}-v${version}`, program);
+    const wanted = fs.readFileSync(path.join(folder, program));
+    if (!fs.existsSync(installed) || !fs.readFileSync(installed).equals(wanted)) {
+        const args = ["plugin", "install", "analyzer", name, version, "--file", path.join(folder, program)];
+        await run("pulumi", [...args, "--reinstall"], { env: exported(undefined) });
+    }
+    return folder;
+}
 
 class PluginStep implements Step {
     readonly name: string;

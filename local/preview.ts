@@ -18,7 +18,7 @@ import { statePreview } from "../review/state";
 import { firstLine, terminalText } from "../review/summary";
 import { dockerChoice, exported, writeWhole } from "./environment";
 import { takeLock } from "./lock";
-import { allPlugins } from "./plugins";
+import { allPlugins, policyPack } from "./plugins";
 import { Refusal, run } from "./shell";
 import { checkout, Stack } from "./stack";
 import { pulumiUp } from "./up";
@@ -94,14 +94,24 @@ async function named(stack: string): Promise<{ name: string; hasStack: boolean }
 async function preview(stack: Stack, { mode, backend, why }: Choice, base?: string): Promise<Outcome> {
     if (mode === "keyless") {
         await pulumiUp(["kubernetes", "random"]);
-        return keylessPreview({ checkout, stack: stack.name, why, base, tools: toolVariables() });
+        return keylessPreview({
+            checkout,
+            stack: stack.name,
+            why,
+            base,
+            policyPack: await policyPack(),
+            tools: toolVariables(),
+        });
     }
     if (backend === "local") {
         const release = takeLock(`stack-${stack.name}`, `make preview STACK=${stack.name}`);
         try {
             await stack.environment(false);
             await stack.select();
-            const run = { checkout, stack: stack.name, stackFile: stack.copy, env: process.env };
+            const run = {
+                ...{ checkout, stack: stack.name, stackFile: stack.copy, env: process.env },
+                policyPack: await policyPack(),
+            };
             return await statePreview(run, why);
         } finally {
             release();
@@ -123,7 +133,10 @@ async function preview(stack: Stack, { mode, backend, why }: Choice, base?: stri
     try {
         const stackFile = path.join(folder, path.basename(stack.committed));
         fs.copyFileSync(stack.committed, stackFile);
-        return await statePreview({ checkout, stack: stack.name, stackFile, env }, why);
+        return await statePreview(
+            { checkout, stack: stack.name, stackFile, env, policyPack: await policyPack() },
+            why,
+        );
     } finally {
         fs.rmSync(folder, { recursive: true });
     }

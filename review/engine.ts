@@ -15,6 +15,8 @@ export interface Run {
     readonly stackFile: string;
     /** Everything that the process gets; it has Pulumi on PATH. */
     readonly env: NodeJS.ProcessEnv;
+    /** Folder of the policy pack that the plan is held against. */
+    readonly policyPack: string;
     /** true: its display is shown only if it fails. Default: false. */
     readonly quiet?: boolean;
 }
@@ -23,13 +25,23 @@ export interface Run {
 const LAST_LINES = 15;
 
 /** What the engine planned, as far as it came; where it failed, `errors` says why. */
-export async function enginePreview({ checkout, stack, stackFile, env, quiet }: Run): Promise<Planned> {
+export async function enginePreview({
+    checkout,
+    stack,
+    stackFile,
+    env,
+    policyPack,
+    quiet,
+}: Run): Promise<Planned> {
     // The log holds the SDK's debug messages, and these hold secrets: a folder that nobody else can enter.
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-events-"));
     try {
         const log = path.join(folder, "events.json");
         const { code, words } = await run(
-            ["preview", "--stack", stack, "--config-file", stackFile, "--event-log", log],
+            [
+                ...["preview", "--stack", stack, "--config-file", stackFile],
+                ...["--policy-pack", policyPack, "--event-log", log],
+            ],
             checkout,
             // The flag is the one by which Pulumi's Automation API reads events; it is hidden without this.
             { ...env, PULUMI_DEBUG_COMMANDS: "true" },

@@ -28,6 +28,8 @@ export interface KeylessRun {
     readonly base?: string;
     /** Why this mode, a sentence without its dot. */
     readonly why: string;
+    /** Folder of the policy pack. */
+    readonly policyPack: string;
     /** Where Pulumi and its plugins lie. */
     readonly tools: { readonly PATH: string; readonly PULUMI_HOME: string };
 }
@@ -38,7 +40,14 @@ const IMAGES = "dabaweb:images";
 const BUILT_IMAGE = "docker:index/registryImage:RegistryImage";
 
 /** @throws Refusal where the program refuses its configuration. */
-export async function keylessPreview({ checkout, stack, base, why, tools }: KeylessRun): Promise<Outcome> {
+export async function keylessPreview({
+    checkout,
+    stack,
+    base,
+    why,
+    policyPack,
+    tools,
+}: KeylessRun): Promise<Outcome> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-keyless-"));
     try {
         const config = withoutSecrets(fs.readFileSync(path.join(checkout, `Pulumi.${stack}.yaml`), "utf8"));
@@ -55,7 +64,7 @@ export async function keylessPreview({ checkout, stack, base, why, tools }: Keyl
             ["--cwd", folder, "stack", "init", stack, "--no-select", "--non-interactive"],
             { env },
         );
-        const planned = await enginePreview({ checkout, stack, stackFile, env, quiet: true });
+        const planned = await enginePreview({ checkout, stack, stackFile, env, policyPack, quiet: true });
         const registered = Object.values(graph.resources).map(({ type, name }) => `${type} ${name}`);
         return {
             stack,

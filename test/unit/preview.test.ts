@@ -225,7 +225,14 @@ describe("a keyless preview", function () {
         const before = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("preview-keyless-"));
         Object.assign(process.env, own);
         try {
-            const run = { checkout: ROOT, stack: "prod", base: "HEAD", why: "a test", tools };
+            const run = {
+                checkout: ROOT,
+                stack: "prod",
+                base: "HEAD",
+                policyPack: "policy",
+                why: "a test",
+                tools,
+            };
             const outcome = await keylessPreview(run);
             const resources = Object.values(graphOf("prod").resources);
             assert.strictEqual(outcome.resources.length, resources.length);
@@ -265,7 +272,7 @@ describe("a keyless preview", function () {
             text.replace("replicas: 3", "replicas: many"),
         );
         await assert.rejects(
-            keylessPreview({ checkout: project, stack: "prod", why: "a test", tools }),
+            keylessPreview({ checkout: project, stack: "prod", why: "a test", policyPack: "policy", tools }),
             /Pulumi\.prod\.yaml is not valid[^]*dabaweb:dabacluster\.replicas is "many"/,
         );
         assert.throws(calls, "Pulumi was run");
@@ -276,7 +283,10 @@ describe("a preview against state", () => {
     const run = (log: string, code: number) => {
         const { PATH } = fakePulumi(log, code);
         const stackFile = path.join(ROOT, "Pulumi.yaml");
-        return statePreview({ checkout: ROOT, stack: "s", stackFile, env: { PATH }, quiet: true }, "");
+        return statePreview(
+            { checkout: ROOT, stack: "s", stackFile, env: { PATH }, policyPack: "policy", quiet: true },
+            "",
+        );
     };
     const said = (severity: string, message: string) =>
         JSON.stringify({ diagnosticEvent: { severity, message } });
