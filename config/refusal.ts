@@ -53,7 +53,9 @@ function sentencesOf(
     }
     // Also where a secret was pasted into another setting.
     const isPasted = typeof value === "string" && secrets.some((secret) => value.includes(secret));
-    const hidden = isPasted || schemas.some(holdsSecret);
+    // Under whatever setting: somebody meant it to be one.
+    const isNamed = path.some((part) => /password/i.test(part));
+    const hidden = isPasted || isNamed || schemas.some(holdsSecret);
     const meant = hidden || isContradiction ? undefined : meantBy(value, schemas);
     const guess = meant === undefined ? "." : `; did you mean ${JSON.stringify(meant)}?`;
     return [`${key} is ${hidden ? "[secret]" : shown(value)}; ${remedy}${guess}`];
