@@ -43,9 +43,8 @@ function parsed(args: readonly string[]) {
             },
         });
     } catch (error) {
-        throw new Refusal(
-            `${(error as Error).message}; there are --state, --keyless, --base REF, --json FILE.`,
-        );
+        const [what] = (error as Error).message.split(". ");
+        throw new Refusal(`${what}; there are --state, --keyless, --base REF, --json FILE.`);
     }
 }
 
@@ -152,32 +151,37 @@ async function main(args: readonly string[]): Promise<void> {
             delete process.env[variable];
         }
     }
-    const choice = chooseMode({
-        asked,
-        local: stack.exists,
-        named: asked === "keyless" ? undefined : await named(name),
-    });
-    console.log(firstLine({ stack: name, ...choice }));
     const write = (outcome: Outcome): void => {
         if (json !== undefined) {
             writeWhole(path.resolve(json), `${JSON.stringify(outcome, null, 2)}\n`);
         }
     };
+    let choice: Choice | undefined;
     try {
+        const known = asked === "keyless" ? undefined : await named(name);
+        choice = chooseMode({ asked, local: stack.exists, named: known });
+        console.log(firstLine({ stack: name, ...choice }));
         const outcome = mapTexts(await preview(stack, choice, base), redacted) as Outcome;
         write(outcome);
         process.stdout.write(terminalText(outcome));
         process.exitCode = outcome.errors.length > 0 ? 1 : 0;
     } catch (error) {
-        const { mode, why } = choice;
-        const nothing = { cluster: "not asked", resources: [], planned: 0, warnings: [] } as const;
-        write({ ...nothing, stack: name, mode, why, errors: [redacted((error as Error).message)] });
+        write({
+            stack: name,
+            mode: choice?.mode ?? "against state",
+            why: choice?.why ?? "a backend is named",
+            cluster: "not asked",
+            resources: [],
+            planned: 0,
+            warnings: [],
+            errors: [redacted((error as Error).message)],
+        });
         throw error;
     }
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
     const isSentence = error instanceof Refusal || error instanceof OperationsRefusal;
-    console.error(isSentence ? error.message : error);
+    console.error(isSentence ? redactor(process.env)(error.message) : error);
     process.exitCode = 1;
 });

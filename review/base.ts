@@ -24,8 +24,7 @@ export async function baseGraph(checkout: string, stack: string, ref?: string): 
             return undefined;
         }
     };
-    const commitOf = (name: string) =>
-        git("rev-parse", "--verify", "--quiet", "--end-of-options", `${name}^{commit}`);
+    const commitOf = (name: string) => git("rev-parse", "--verify", "--quiet", `${name}^{commit}`);
     if ((await commitOf("HEAD")) === undefined) {
         return {
             missing: `${checkout} is no git checkout with a commit, so there is nothing to compare with`,

@@ -17,7 +17,7 @@ export interface Run {
     readonly env: NodeJS.ProcessEnv;
     /** Folder of the policy pack that the plan is held against. */
     readonly policyPack: string;
-    /** true: its display is shown only if it fails. Default: false. */
+    /** true: its display is not shown; what went wrong is in the errors. Default: false. */
     readonly quiet?: boolean;
 }
 
@@ -86,9 +86,6 @@ function run(
         child.on("error", (error) => (words += error.message));
         child.on("close", (code) => {
             process.off("SIGINT", ignore);
-            if (quiet && code !== 0) {
-                process.stderr.write(words);
-            }
             resolve({ code: code ?? undefined, words });
         });
     });

@@ -15,11 +15,17 @@ const PATTERNS: ReadonlyArray<readonly [RegExp, string]> = [
     [/("?(?:auth|password|token|identitytoken)"?\s*[:=]\s*)"[^"]+"/gi, `$1"${SECRET}"`],
 ];
 
-/** A function that hides the values of the environment's secret variables, those of `*_FILE` included. */
+/**
+ * A function that hides the values of the environment's secret variables, what the files hold that `*_FILE` name, and the
+ * logins in addresses.
+ */
 export function redactor(env: NodeJS.ProcessEnv): (text: string) => string {
     const values = Object.entries(env)
-        .filter(([name]) => SECRET_VARIABLE.test(name))
-        .flatMap(([name, value = ""]) => [value, ...(name.endsWith("_FILE") ? [contentOf(value)] : [])])
+        .flatMap(([name, value = ""]) => [
+            ...(SECRET_VARIABLE.test(name) ? [value] : []),
+            ...(SECRET_VARIABLE.test(name) && name.endsWith("_FILE") ? [contentOf(value)] : []),
+            ...(/:\/\/([^/@\s]+)@/.exec(value)?.slice(1) ?? []),
+        ])
         .filter((value) => value.length >= SHORTEST)
         // A value may begin with another one.
         .sort((a, b) => b.length - a.length);

@@ -29,12 +29,17 @@ export function resourceLines(resources: readonly string[]): readonly string[] {
     return [...byType].map(([type, names]) => `  ${type}: ${names.join(", ")}`);
 }
 
-/** How many resources there are, and how many of them more than the program has accepted. */
-export function resourceCount({ mode, resources, planned }: Outcome): string {
-    return mode === "keyless"
-        ? `${resources.length} resources, of which the engine and the providers planned ${planned} against a state ` +
-              "that was thrown away; the others are the images' and ask Docker."
-        : `${resources.length} resources.`;
+/** How many resources there are, and whether more than the program has accepted them. */
+export function resourceCount({ mode, resources, planned, errors }: Outcome): string {
+    const count = `${resources.length} resources`;
+    if (mode !== "keyless" || errors.length > 0) {
+        return `${count}.`;
+    }
+    const left = resources.length - planned;
+    return (
+        `${count}: the engine and the providers planned ${planned} of them against a state that was thrown away` +
+        (left > 0 ? `, and the ${left} of the images, which ask Docker, were left out.` : ".")
+    );
 }
 
 /** What differs from what, the dangers first. */
@@ -50,13 +55,18 @@ export function terminalText(outcome: Outcome): string {
     const difference = differenceText(outcome)
         .split("\n")
         .map((line) => (/^(DANGER|!!)/.test(line) ? red(line) : line));
+    const { mode, resources, warnings, errors } = outcome;
+    // Against state, Pulumi's own display has named and said all that.
+    const registered = [resourceCount(outcome), ...resourceLines(resources)];
+    const said = [
+        ...warnings.map((warning) => `warning: ${warning}`),
+        ...errors.map((error) => red(`error: ${error}`)),
+    ];
     return [
-        // Against state, Pulumi's own display has named them.
-        ...(outcome.mode === "keyless" ? [resourceCount(outcome), ...resourceLines(outcome.resources)] : []),
+        ...(mode === "keyless" ? registered : []),
         clusterLine(outcome),
         ...difference,
-        ...outcome.warnings.map((warning) => `warning: ${warning}`),
-        ...outcome.errors.map((error) => red(`error: ${error}`)),
+        ...(mode === "keyless" ? said : []),
         "",
     ].join("\n");
 }

@@ -131,7 +131,8 @@ describe("the comment on a stack", () => {
     });
 
     it("leaves nothing of what a stranger wrote outside of code", () => {
-        const evil = "`x` ```\n</details> @someone <img src=x> [a](https://evil.example) <!-- \u202ereversed";
+        const evil =
+            "`x` ``\n```\n</details> @someone <img src=x> [a](https://evil.example) <!-- \u202ereversed";
         const everywhere = outcome(
             [
                 change(evil, {

@@ -238,7 +238,10 @@ describe("a keyless preview", function () {
             assert.strictEqual(outcome.resources.length, resources.length);
             const text = terminalText(outcome);
             resources.forEach(({ name }) => assert.ok(text.includes(name), name));
-            assert.match(text, /planned 1 against a state that was thrown away/);
+            assert.match(
+                text,
+                /planned 1 of them against a state that was thrown away, and the \d+ of the images/,
+            );
             assert.deepStrictEqual(outcome.errors, []);
             assert.deepStrictEqual(parseOutcome(Buffer.from(JSON.stringify(outcome)), "it"), outcome);
         } finally {
@@ -327,10 +330,12 @@ describe("what a preview shows", () => {
             AWS_SECRET_ACCESS_KEY: "pul-abcdef-longer",
             PULUMI_CONFIG_PASSPHRASE_FILE: file,
             DB_PASSWORD: "abc",
+            PULUMI_BACKEND_URL: "postgres://me:hidden1@db/state",
             HOME: "/home/me",
         });
         assert.strictEqual(redact("a pul-abcdef-longer b pul-abcdef"), "a [secret] b [secret]");
         assert.strictEqual(redact("is from the file, abc /home/me"), "is [secret], abc /home/me");
+        assert.strictEqual(redact("as me:hidden1 at db"), "as [secret] at db");
         assert.strictEqual(redact("https://me:pw@r.example/v2"), "https://[secret]@r.example/v2");
         assert.strictEqual(redact("Authorization: Basic bWU6cHc="), "Authorization: Basic [secret]");
         assert.strictEqual(redact('{"auth": "bWU6cHc="}'), '{"auth": "[secret]"}');

@@ -1,0 +1,88 @@
+import assert from "assert";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { directories } from "../../local/environment";
+import { command } from "../support/docker";
+import { recordedStack } from "../support/program";
+
+const ROOT = path.resolve(__dirname, "../..");
+const STORAGE_CLASS = "dabaweb:storageClass: retained";
+
+/** Everything that is committed or would be; what is brought, built or written by tests stays behind. */
+function copyCheckout(folder: string): void {
+    const left = ["node_modules", ".git", "artifacts"].map((name) => path.join(ROOT, name));
+    fs.cpSync(ROOT, folder, { recursive: true, filter: (source) => !left.includes(source) });
+    fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
+    // Older than what is installed: those packages are another checkout's, and are not to be installed anew.
+    fs.utimesSync(path.join(folder, "package-lock.json"), 0, 0);
+}
+
+describe("make preview in a clean clone: no credentials, no cluster, no Docker, no kubeconfig", function () {
+    this.timeout(10 * 60_000);
+    let folder: string;
+    let clone: string;
+    before(async () => {
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-e2e-"));
+        clone = path.join(folder, "clone");
+        copyCheckout(clone);
+        const git = async (...args: string[]) => {
+            const who = [
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@example.org",
+                "-c",
+                "init.defaultBranch=main",
+            ];
+            const { code, stderr } = await command("git", ["-C", clone, ...who, ...args]);
+            assert.strictEqual(code, 0, stderr);
+        };
+        await git("init", "--quiet");
+        await git("add", ".");
+        await git("commit", "--quiet", "--message", "clone");
+    });
+    after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+    /** With nothing of the environment but the tools that `make local-up` brought, which lie in the cache. */
+    function preview(): Promise<{ code: number | null; stdout: string; stderr: string }> {
+        const nothing = path.join(folder, "nothing");
+        const cache = path.dirname(directories().cache);
+        const given = {
+            HOME: nothing,
+            PATH: "/usr/bin:/bin",
+            XDG_CACHE_HOME: cache,
+            XDG_STATE_HOME: nothing,
+        };
+        const variables = Object.entries(given).map(([name, value]) => `${name}=${value}`);
+        fs.mkdirSync(nothing, { recursive: true });
+        return command("env", ["-i", ...variables, "make", "-C", clone, "preview", "STACK=prod"], {
+            timeoutSeconds: 9 * 60,
+        });
+    }
+
+    it("names its mode in the first line, and every resource", async () => {
+        const { code, stdout, stderr } = await preview();
+        assert.strictEqual(code, 0, stdout + stderr);
+        assert.match(
+            stdout.split("\n").find((line) => !line.startsWith("make")) ?? "",
+            /^Preview of stack prod, keyless: /,
+        );
+        recordedStack("prod").forEach(({ name }) => assert.ok(stdout.includes(name), `${name} is not named`));
+        assert.match(stdout, /^prod: 0 to create, 0 to update, 0 to replace, 0 to delete, \d+ unchanged$/m);
+    });
+
+    it("has the red line for a changed storage class, and leaves the clone as it was but for that", async () => {
+        const file = path.join(clone, "Pulumi.prod.yaml");
+        const text = fs.readFileSync(file, "utf8");
+        assert.ok(text.includes(STORAGE_CLASS));
+        fs.writeFileSync(file, text.replace(STORAGE_CLASS, "dabaweb:storageClass: standard"));
+        const { code, stdout, stderr } = await preview();
+        assert.strictEqual(code, 0, stdout + stderr);
+        assert.match(stdout, /^DANGER: 6 of them replace or delete a StatefulSet, PersistentVolumeClaim/m);
+        assert.match(stdout, /^!! replace +kubernetes:core\/v1:PersistentVolumeClaim data-mysql-master-0$/m);
+        const status = await command("git", ["-C", clone, "status", "--short"]);
+        assert.strictEqual(status.stdout.trimEnd(), " M Pulumi.prod.yaml");
+    });
+});
