@@ -4,7 +4,7 @@ import * as path from "node:path";
 
 import { exported, places } from "./environment";
 import { download, reachable, releaseOf } from "./download";
-import { readOrigins, remember } from "./origins";
+import { remember } from "./origins";
 import { isAtLeast, plugins } from "./pins";
 import { say } from "./progress";
 import { run } from "./shell";
@@ -17,13 +17,17 @@ export const allPlugins = Object.keys(plugins) as readonly PluginName[];
 
 export const pluginSteps = (names = allPlugins): Step[] => names.map((name) => new PluginStep(name));
 
+/** Go writes a program's module into it: this one is the language host of the last version that was published as a module. */
+const LAST_PUBLISHED_HOST = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
+
 /**
  * The folder to name after `--policy-pack`. The language host that is built here cannot run packs, so Pulumi gets a
  * stand-in of the pack whose runtime it knows no host for, and starts the plugin that it is given here instead.
  */
 export async function policyPack(): Promise<string> {
     const checkout = path.dirname(__dirname);
-    if (readOrigins().find(({ part }) => part === "pulumi")?.origin !== "built") {
+    const host = path.join(places().bin, "pulumi-language-nodejs");
+    if (!fs.existsSync(host) || !fs.readFileSync(host).includes(LAST_PUBLISHED_HOST)) {
         return path.join(checkout, "policy");
     }
     const folder = path.join(__dirname, "from-source", "policy-pack");
