@@ -154,7 +154,7 @@ export async function drift(stack: string): Promise<number> {
             ? [`no drift: what was checked of ${stack} is as its last update left it`]
             : [
                   ...differences.map((each) => `drift: ${each}`),
-                  `To put it back: \`pulumi up --refresh\` of ${stack}; to keep it: write it into Pulumi.${stack}.yaml.`,
+                  `To put it back: PULUMI_K8S_ENABLE_PATCH_FORCE=true pulumi up --refresh --stack ${stack}; to keep it: write it into Pulumi.${stack}.yaml.`,
               ];
     process.stdout.write(`${[...unchecked, ...verdict].join("\n")}\n`);
     return differences.length === 0 ? 0 : 1;

@@ -142,7 +142,9 @@ describe("the whole system on a real cluster", function () {
                 /^drift: Deployment dabacluster: spec\.replicas is 2, and was left as 3$/m,
             );
             assert.match(found.text, /^drift: PodDisruptionBudget redis-slave is gone$/m);
-            await pulumi("e2e", ["up", "--refresh", "--yes", "--skip-preview"]);
+            // Without it the API server leaves kubectl the fields that it has set.
+            const force = { PULUMI_K8S_ENABLE_PATCH_FORCE: "true" };
+            await pulumi("e2e", ["up", "--refresh", "--yes", "--skip-preview"], force);
             await system.ready();
             const { code, text } = await drift();
             assert.strictEqual(code, 0, text);
