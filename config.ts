@@ -330,15 +330,15 @@ function validate(raw: Record<string, unknown>, stack: string, foreign: readonly
 
 /** The value of a top-level key. Pulumi hands every one over as text: objects, numbers, booleans as JSON, texts as they are. */
 export function parseValue(key: string, text: string): unknown {
-    if (Object.hasOwn(keys.shape, key) && takesText(keys.shape[key as keyof typeof keys.shape])) {
-        // Else a context that is called 2024 would come as a number.
-        return text;
-    }
+    let value: unknown;
     try {
-        return JSON.parse(text);
+        value = JSON.parse(text);
     } catch {
         return text;
     }
+    const isText = Object.hasOwn(keys.shape, key) && takesText(keys.shape[key as keyof typeof keys.shape]);
+    // Else a context that is called 2024 would come as a number.
+    return isText && typeof value !== "object" ? text : value;
 }
 
 /** What zod says nothing about: in an object of names and texts it drops the key __proto__. Nothing here lies deeper than 5. */

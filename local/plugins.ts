@@ -9,7 +9,7 @@ import { isAtLeast, plugins } from "./pins";
 import { say } from "./progress";
 import { run } from "./shell";
 import { choose, type Plan, type Step } from "./step";
-import { build, cannotBuildGo, costOf, platform } from "./tools";
+import { build, cannotBuildGo, costOf, isBuilt, platform } from "./tools";
 
 export type PluginName = keyof typeof plugins;
 
@@ -17,18 +17,13 @@ export const allPlugins = Object.keys(plugins) as readonly PluginName[];
 
 export const pluginSteps = (names = allPlugins): Step[] => names.map((name) => new PluginStep(name));
 
-/** Go writes a program's module into it: this one is the language host of the last version that was published as a module. */
-const LAST_PUBLISHED_HOST = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
-
 /**
  * The folder to name after `--policy-pack`. The language host that is built here cannot run packs, so Pulumi gets a
  * stand-in of the pack whose runtime it knows no host for, and starts the plugin that it is given here instead.
  */
 export async function policyPack(): Promise<string> {
-    const checkout = path.dirname(__dirname);
-    const host = path.join(places().bin, "pulumi-language-nodejs");
-    if (!fs.existsSync(host) || !fs.readFileSync(host).includes(LAST_PUBLISHED_HOST)) {
-        return path.join(checkout, "policy");
+    if (!isBuilt("pulumi-language-nodejs", "pulumi-language-nodejs")) {
+        return path.join(path.dirname(__dirname), "policy");
     }
     const folder = path.join(__dirname, "from-source", "policy-pack");
     const [name, version] = ["policy-npm", "1.0.0"];

@@ -59,6 +59,12 @@ export async function build(names: readonly string[]): Promise<Record<string, st
     return programs;
 }
 
+/** Whether the tool in use is the one that was built here. */
+export function isBuilt(build: string, program: string): boolean {
+    const [link, built] = [path.join(places().bin, program), builtProgram(build, program)];
+    return fs.existsSync(link) && fs.existsSync(built) && sameFile(link, built);
+}
+
 /** This machine's platform, or the sentence that says which ones will do. */
 export function platform(): Platform {
     const known = thisPlatform();

@@ -375,6 +375,13 @@ describe("what Pulumi hands over", () => {
         );
     });
 
+    it("is refused where an object stands for a text, without showing what is in it", () => {
+        assert.throws(
+            () => config({ platform: { password: "hush" } }),
+            /dabaweb:platform is an object; allowed is linux\/amd64 or linux\/arm64\./,
+        );
+    });
+
     it("is refused where it is no JSON although it has to be", () => {
         assert.throws(
             () => config({ registry: "{ address: localhost:5001" }),

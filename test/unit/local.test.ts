@@ -9,9 +9,11 @@ import { decide as decideCluster, kindConfig, wantedNodes } from "../../local/cl
 import { decide as decideEngine } from "../../local/docker-daemon/find";
 import { hasSysResource } from "../../local/docker-daemon/start";
 import { directories, exported, exportLines, places } from "../../local/environment";
+import { cacheKey, goTools } from "../../local/from-source/go-tools";
 import { whatStays } from "../../local/leftovers";
 import { birthOf, takeLock } from "../../local/lock";
 import { isAtLeast, thisPlatform } from "../../local/pins";
+import { policyPack } from "../../local/plugins";
 import { attempt, until } from "../../local/shell";
 import { choose } from "../../local/step";
 import { announcement, type Planned } from "../../local/up";
@@ -97,6 +99,34 @@ describe("local: which way a tool comes", () => {
                 "kind on PATH is 0.20.0, its release cannot be reached, and it cannot be built here: this is darwin. " +
                 "Install kind 0.30.0 or newer, or let this machine reach its releases.",
         });
+    });
+
+    it("gives Pulumi the policy pack itself, and a stand-in where the language host is the one built here", async () => {
+        const before = process.env.XDG_CACHE_HOME;
+        process.env.XDG_CACHE_HOME = temporary();
+        try {
+            assert.strictEqual(await policyPack(), path.resolve("policy"));
+            const host = "pulumi-language-nodejs";
+            const key = cacheKey(goTools.find(({ name }) => name === host)!);
+            const { bin, cache, pulumiHome } = places();
+            const built = path.join(cache, "go", `${host}-${key}`, host);
+            const standIn = path.resolve("local/from-source/policy-pack");
+            const program = "pulumi-analyzer-policy-npm";
+            const installed = path.join(pulumiHome, "plugins", "analyzer-policy-npm-v1.0.0", program);
+            [built, path.join(bin, host), installed].forEach((file) =>
+                fs.mkdirSync(path.dirname(file), { recursive: true }),
+            );
+            fs.writeFileSync(built, "");
+            fs.linkSync(built, path.join(bin, host));
+            fs.copyFileSync(path.join(standIn, program), installed);
+            assert.strictEqual(await policyPack(), standIn);
+        } finally {
+            if (before === undefined) {
+                delete process.env.XDG_CACHE_HOME;
+            } else {
+                process.env.XDG_CACHE_HOME = before;
+            }
+        }
     });
 
     it("compares versions by number", () => {
