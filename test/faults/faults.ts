@@ -206,6 +206,43 @@ export async function withoutSemisync(system: System): Promise<void> {
     await system.sql("mysql-master-0", "SET GLOBAL rpl_semi_sync_source_enabled = OFF");
 }
 
+/**
+ * The master is away for so many seconds. Its slaves serve on for the time that they may, then leave their read Service,
+ * and stay away from it until the master is back.
+ *
+ * @param servedSeconds `maxMasterAwaySeconds` of the stack
+ */
+export const masterAway = (system: "mysql" | "redis", seconds: number, servedSeconds: number): Fault => ({
+    async strike(scene) {
+        const master = `${system}-master`;
+        const serving = async (): Promise<string[]> =>
+            (await allPods(scene.system))
+                .filter(({ workload, ready }) => workload === `${system}-slave` && ready)
+                .map(({ name }) => name);
+        const away = (count: number): Promise<string> =>
+            scene.system.kubectl(["scale", "statefulset", master, `--replicas=${count}`]);
+        scene.hit(`${master}-0`);
+        const end = Date.now() + seconds * 1000;
+        await away(0);
+        try {
+            await waitFor(
+                `the slaves of ${master} to leave their read Service`,
+                servedSeconds + REACTION_SECONDS,
+                async () => (await serving()).length === 0,
+            );
+            const early = await waitFor(`${seconds} s to pass`, seconds, async () => {
+                const back = await serving();
+                return back.length > 0 || Date.now() >= end ? back : undefined;
+            });
+            if (early.length > 0) {
+                throw new Error(`${early.join(", ")} served again before ${master} was back`);
+            }
+        } finally {
+            await away(1);
+        }
+    },
+});
+
 /** The disk of a pod is full for so many seconds. The volume is a file system of limited size for that time. */
 export const fillVolume = (name: string, seconds: number): Fault => {
     const workload = name.replace(/-\d+$/, "");

@@ -14,6 +14,7 @@ import {
     killMigration,
     killUp,
     loseNodeOf,
+    masterAway,
     partition,
     pauseNodeOf,
     rollout,
@@ -100,6 +101,7 @@ export const ROWS: readonly Row[] = [
     row("node of mysql-master-0: paused for 2 minutes", () => pauseNodeOf("mysql-master-0", 120), {
         modes: MODES,
     }),
+    row("mysql-master-0: away for 5 minutes", () => masterAway("mysql", 300, 120)),
     ...["redis-slave-0", "mysql-slave-0"].map((pod) =>
         row(`${pod}: partitioned for 60 s`, () => partition([pod], 60), { modes: modesOf(pod) }),
     ),

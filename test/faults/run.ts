@@ -105,7 +105,8 @@ async function matrix(): Promise<boolean> {
     const rows = chosen();
     const modes = MODES.filter((mode) => options.modes.split(",").includes(mode));
     const complete = options.rows === "" && modes.length === MODES.length;
-    const commit = `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain") === "" ? "" : " with changes"}`;
+    const changes = git("status", "--porcelain", "--", ":/", ":!/docs/failure-matrix.*");
+    const commit = `${git("rev-parse", "--short", "HEAD")}${changes === "" ? "" : " with changes"}`;
     if (!options.reuse || !fs.existsSync(files.kubeconfig)) {
         await during("cluster", make);
         await initialise();
