@@ -107,7 +107,9 @@ export class Dabaweb extends pulumi.ComponentResource {
                 metadata: { ...meta, name },
                 spec: {
                     replicas: args.replicas,
-                    revisionHistoryLimit: 10,
+                    // `up` returns at once when it goes back to a ReplicaSet that was kept with no pods (kubernetes provider
+                    // 4.25.0, await/deployment.go: none of none is ready), so none is kept; what undoes a rollout is Pulumi.
+                    revisionHistoryLimit: 0,
                     // The old pods go only when as many new ones are ready: also a single pod is replaced without a gap.
                     strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
                     selector: { matchLabels: selector(name) },

@@ -128,7 +128,11 @@ async function matrix(): Promise<boolean> {
             const { name, of } = row;
             const result = { row: name, mode, promised: promisedIn(row, mode), of, commits: [commit], runs };
             results.push(options.fill ? joined(onPage(row, mode), result) : result);
-            facts ??= { versions: await versions(system), bare: await bareRestarts(system) };
+            if (facts === undefined) {
+                // What a fault took back at its end may still be rolling.
+                await system.ready();
+                facts = { versions: await versions(system), bare: await bareRestarts(system) };
+            }
             // After every row: a long run that breaks off has not been for nothing.
             if (complete || options.write || options.fill) {
                 write({ ...facts, rows: results });
