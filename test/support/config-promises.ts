@@ -2,6 +2,7 @@
 import assert from "assert";
 import * as fs from "fs";
 import * as path from "path";
+import { inspect } from "util";
 
 import { quantityValue } from "../../components/quantity";
 import { schema, StackConfig } from "../../config";
@@ -57,7 +58,8 @@ export function keepsPromises(config: StackConfig, raw: Raw): void {
         }
         assert.ok(
             row.allowed.some((allowed) => isAllowed(value, allowed)),
-            `${name} is ${String(value)}`,
+            // Not by String(), which calls what it finds: a label may be named toString.
+            `${name} is ${inspect(value)}`,
         );
         const isWhole = typeof value !== "object" || row.allowed.some((allowed) => WHOLES.includes(allowed));
         if (isWhole && given !== undefined) {
@@ -72,7 +74,7 @@ export function keepsPromises(config: StackConfig, raw: Raw): void {
 function isAllowed(value: unknown, allowed: string): boolean {
     const words = [...allowed.matchAll(/`([^`]*)`/g)].map(([, word]) => word);
     if (words.length > 0) {
-        return words.includes(String(value));
+        return typeof value !== "object" && words.includes(String(value));
     }
     const [, least, most] = /^(\d+\w*) to (\d+\w*)(?:,|$)/.exec(allowed) ?? [];
     if (least === undefined || most === undefined) {

@@ -11,6 +11,15 @@ import { Raw } from "../support/valid-configs";
 
 const CONFIGS = 10_000;
 
+/** As little as is accepted. */
+const BARE: Raw = {
+    kubeContext: "team",
+    namespace: { name: "team", create: false },
+    registry: { address: "registry.example.com" },
+    publicUrl: "https://example.com",
+    service: { type: "ClusterIP" },
+};
+
 /** The configuration, or the message that refuses it; any other failure is a failure of the test. */
 function parsed(raw: Raw): StackConfig | string {
     try {
@@ -44,5 +53,16 @@ describe("any configuration at all", function () {
         );
         // Else the generator tests one side only.
         assert.ok(Math.min(seen.accepted, seen.refused) > CONFIGS / 5, JSON.stringify(seen));
+    });
+
+    it("is judged by what it says where a label has the name of a method", () => {
+        const nodeSelector = { toString: "a", valueOf: "b", constructor: "c" };
+        const raw = { ...BARE, "redis-master": { nodeSelector } };
+        const config = parseConfig(raw, "test");
+        keepsPromises(config, raw);
+        assert.throws(
+            () => keepsPromises({ ...config, platform: nodeSelector as unknown as "linux/amd64" }, raw),
+            /platform is \{ toString: 'a'/,
+        );
     });
 });
