@@ -18,7 +18,7 @@ export default tseslint.config(
             eqeqeq: "error",
             "@typescript-eslint/no-floating-promises": "error",
             "@typescript-eslint/switch-exhaustiveness-check": "off",
-            // The program and the test recorder are loaded by require, after the mocks are set.
+            // The program is loaded by require, after the mocks are set.
             "@typescript-eslint/no-require-imports": "off",
         },
     },

@@ -12,12 +12,12 @@ import { promisify } from "util";
 import { parse, stringify } from "yaml";
 
 import { Refusal } from "../operations/stack-file";
-import { recordGraphs } from "../test/support/program";
 import { baseGraph } from "./base";
 import { compareGraphs } from "./changes";
 import { enginePreview } from "./engine";
 import { type Graph, SECRET } from "./graph";
 import type { Outcome } from "./outcome";
+import { recordGraphs } from "./record-graphs";
 
 /** A keyless preview of one stack. */
 export interface KeylessRun {

@@ -5,9 +5,10 @@ import * as path from "path";
 
 import { Change, compareGraphs } from "../../review/changes";
 import { Graph, graphText, readGraph } from "../../review/graph";
+import { recordGraphs } from "../../review/record-graphs";
 import { report } from "../../review/report";
 import { copyProgram } from "../support/copy";
-import { graphOf, recordGraphs, usersStacks } from "../support/program";
+import { graphOf, usersStacks } from "../support/program";
 
 const GOLDEN = path.join(__dirname, "../golden");
 

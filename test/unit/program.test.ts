@@ -5,16 +5,8 @@ import * as path from "path";
 
 import { quantityValue } from "../../components/quantity";
 import { SECRET } from "../../review/graph";
-import {
-    at,
-    ofType,
-    Recorded,
-    recordedStack,
-    recordGraphs,
-    resourcesOf,
-    Stack,
-    STACKS,
-} from "../support/program";
+import { recordGraphs } from "../../review/record-graphs";
+import { at, ofType, Recorded, recordedStack, resourcesOf, Stack, STACKS } from "../support/program";
 
 interface Container {
     name: string;

@@ -4,7 +4,7 @@ import * as os from "os";
 import * as path from "path";
 
 import { Graph, GraphResource } from "../../review/graph";
-import { recordGraphs } from "../support/program";
+import { recordGraphs } from "../../review/record-graphs";
 
 /** Uses whatever the program does not, or not yet. */
 const PROGRAM = `

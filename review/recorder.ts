@@ -1,9 +1,9 @@
 /**
  * Runs the program under mocks and prints the resource graph of each stack file as JSON, by file:
  *
- *     node -r ts-node/register/transpile-only test/support/record.ts Pulumi.dev.yaml Pulumi.prod.yaml
+ *     node -r ts-node/register/transpile-only review/recorder.ts Pulumi.dev.yaml Pulumi.prod.yaml
  *
- * The program is that of the working directory. program.ts starts this with an environment in which nothing outside can
+ * The program is that of the working directory. record-graphs.ts starts this with an environment in which nothing outside can
  * be asked: no cluster, no Docker; the registry is kept from it here.
  */
 import * as fs from "fs";
@@ -14,8 +14,8 @@ import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import type { MockResourceArgs, MockResourceResult } from "@pulumi/pulumi/runtime/mocks";
 import { parse } from "yaml";
 
-import { PROJECT } from "../../config";
-import { generatedName, Graph, GraphResource, SECRET, UNKNOWN } from "../../review/graph";
+import { PROJECT } from "../config";
+import { generatedName, Graph, GraphResource, SECRET, UNKNOWN } from "./graph";
 
 type Properties = Record<string, unknown>;
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,0 +1,35 @@
+import { execFileSync } from "child_process";
+import * as path from "path";
+
+import type { Graph } from "./graph";
+
+const ROOT = path.resolve(__dirname, "..");
+const RECORDER = path.join(__dirname, "recorder.ts");
+
+/**
+ * The graphs of stack files, recorded under mocks without a cluster, Docker or registry, in a process of their own.
+ *
+ * @param stackFiles paths from the project's root.
+ * @param project root of the project whose program is run. Default: this one.
+ */
+export function recordGraphs(stackFiles: readonly string[], project = ROOT): readonly Graph[] {
+    const output = execFileSync(
+        process.execPath,
+        ["-r", "ts-node/register/transpile-only", RECORDER, ...stackFiles],
+        {
+            cwd: project,
+            encoding: "utf8",
+            maxBuffer: 256 * 1024 * 1024,
+            stdio: ["ignore", "pipe", "pipe"],
+            // Nothing else: providers take settings from variables such as PULUMI_K8S_* and DOCKER_*.
+            env: {
+                PATH: process.env.PATH,
+                HOME: process.env.HOME,
+                KUBECONFIG: "/nonexistent/kubeconfig",
+                DOCKER_HOST: "unix:///nonexistent/docker.sock",
+            },
+        },
+    );
+    const graphs = JSON.parse(output) as Record<string, Graph>;
+    return stackFiles.map((file) => graphs[file]!);
+}
