@@ -166,8 +166,7 @@ describe("the whole system on a real cluster", function () {
                 "-c",
                 "dabaweb",
                 "--",
-                "python",
-                "manage.py",
+                "django-admin",
                 ...args,
             ]);
 

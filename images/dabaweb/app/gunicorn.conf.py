@@ -1,10 +1,13 @@
 """gunicorn's settings, read from the working directory."""
 
-from dabaweb import env, logs
+from environs import env, validate
 
+from dabaweb.settings import LOGGING
+
+wsgi_app = "django.core.wsgi:get_wsgi_application()"
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
-workers = env.number("WEB_WORKERS", 2, 1, 64)
+workers = env.int("WEB_WORKERS", 2, validate=validate.Range(1, 64))
 threads = 4
 # Workers share what was loaded before the fork.
 preload_app = True
@@ -18,4 +21,4 @@ keepalive = 75
 # nginx has the access log. The control socket would want a home directory.
 accesslog = None
 control_socket_disable = True
-logconfig_dict = logs.CONFIG
+logconfig_dict = LOGGING

@@ -1,26 +1,36 @@
 """Django's settings. What differs between installations comes from the environment, nothing else does."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from environs import FileAwareEnv, validate
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dabaweb import env, logs
-
+# X_FILE names a file that holds X: secrets never lie in the environment itself.
+env = FileAwareEnv(strip_whitespace=True)
 BASE_DIR = Path(__file__).resolve().parent.parent
-SECRET_KEY = env.secret("SECRET_KEY_FILE")
+SECRET_KEY = env.str("SECRET_KEY")
 DEBUG = False
 
 # One address yields hosts, CSRF origins and cookie flags. EXTRA_HOSTS (for example node addresses) only ever adds
 # hosts: a site that is also reached by another name is a decision of whoever runs it. Health paths answer to any
 # host, see dabaweb.health.
-PUBLIC_URL, _host, _https = env.public_url("PUBLIC_URL")
+_url = urlsplit(
+    env.str(
+        "PUBLIC_URL",
+        validate=validate.Regexp(
+            r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?/?$",
+            error="{input}: http(s)://host[:port] without a path is needed, as in http://localhost:32000",
+        ),
+    )
+)
+_https = _url.scheme == "https"
+_host = f"[{_url.hostname}]" if ":" in _url.hostname else _url.hostname
+_port = "" if _url.port in (None, 443 if _https else 80) else f":{_url.port}"
 _local = ["localhost", "127.0.0.1", "[::1]"]
-ALLOWED_HOSTS = [
-    *(_local if _host in _local else [_host]),
-    *filter(None, (host.strip() for host in env.text("EXTRA_HOSTS", "").split(","))),
-]
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+ALLOWED_HOSTS = [*(_local if _host in _local else [_host]), *map(str.strip, env.list("EXTRA_HOSTS", []))]
+CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_host}{_port}"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # nginx in the same pod always sets this header itself.
@@ -36,9 +46,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_guid",
 ]
 MIDDLEWARE = [
-    "dabaweb.logs.RequestId",
+    "django_guid.middleware.guid_middleware",
     "dabaweb.health.Health",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -49,7 +60,6 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "dabaweb.urls"
-WSGI_APPLICATION = "dabaweb.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -70,7 +80,7 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = env.text("STATIC_ROOT", "/opt/dabaweb/static")
+STATIC_ROOT = env.str("STATIC_ROOT", "/opt/dabaweb/static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
@@ -79,17 +89,18 @@ STORAGES = {
 # A Service balances per connection, so connections to readers have an age after which they are made again and reach
 # whatever pods are ready by then.
 CONNECTION_MAX_AGE = 30
-_password = env.secret("MYSQL_PASSWORD_FILE")
+_address = validate.Regexp(r"^([^:,]+:\d{1,5})?$", error="{input}: host:port is needed, as in db.example:3306")
 
 
-def _mysql(host, port):
+def _mysql(address):
+    host, _, port = address.rpartition(":")
     return {
         "ENGINE": "django.db.backends.mysql",
         "HOST": host,
-        "PORT": port,
-        "NAME": env.text("MYSQL_DATABASE"),
-        "USER": env.text("MYSQL_USER"),
-        "PASSWORD": _password,
+        "PORT": int(port),
+        "NAME": env.str("MYSQL_DATABASE"),
+        "USER": env.str("MYSQL_USER"),
+        "PASSWORD": env.str("MYSQL_PASSWORD"),
         "CONN_MAX_AGE": CONNECTION_MAX_AGE,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
@@ -105,25 +116,23 @@ def _mysql(host, port):
 
 # "default" is the writer, so that whatever nobody thought of is right; the router sends only public reads elsewhere.
 # One Service stands for all readers, hence one address.
-DATABASES = {"default": _mysql(*env.addresses("MYSQL_WRITER", 1, 1)[0])}
-for _address in env.addresses("MYSQL_READERS", at_most=1):
-    DATABASES["replica"] = _mysql(*_address) | {"TEST": {"MIRROR": "default"}}
+DATABASES = {"default": _mysql(env.str("MYSQL_WRITER", validate=_address))}
+if _readers := env.str("MYSQL_READERS", "", validate=_address):
+    DATABASES["replica"] = _mysql(_readers) | {"TEST": {"MIRROR": "default"}}
 DATABASE_ROUTERS = ["form.database.Router"]
 
+# The first address takes the writes, the other the reads.
+_redis = [env.str("REDIS_WRITER", validate=_address), env.str("REDIS_READERS", "", validate=_address)]
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        # The first address takes the writes, the others the reads.
-        "LOCATION": [
-            f"redis://{host}:{port}/0"
-            for host, port in env.addresses("REDIS_WRITER", 1, 1) + env.addresses("REDIS_READERS")
-        ],
+        "LOCATION": [f"redis://{address}/0" for address in _redis if address],
         "KEY_PREFIX": "dabaweb",
         # Every key ends by itself: one hour, as the source meant it.
         "TIMEOUT": 3600,
         "OPTIONS": {
-            "USERNAME": env.text("REDIS_USER"),
-            "PASSWORD": env.secret("REDIS_PASSWORD_FILE"),
+            "USERNAME": env.str("REDIS_USER"),
+            "PASSWORD": env.str("REDIS_PASSWORD"),
             # JSON, not pickle: who can write to Redis must not be able to run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "SOCKET_CONNECT_TIMEOUT": 0.5,
@@ -146,4 +155,30 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-LOGGING = logs.CONFIG
+# One id from nginx's line to the last one here.
+DJANGO_GUID = {"GUID_HEADER_NAME": "X-Request-ID", "EXPOSE_HEADER": False}
+_handler = {"handlers": ["stderr"], "level": "INFO", "propagate": False}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {
+        "request": {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request_id"},
+    },
+    "formatters": {
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": "{levelname}{name}{message}{request_id}",
+            "style": "{",
+            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
+            "timestamp": "time",
+            "json_ensure_ascii": False,
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request"]}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        **{name: _handler for name in ("django", "gunicorn.error")},
+        # It says for every request that it has an id.
+        "django_guid": _handler | {"level": "ERROR"},
+    },
+}

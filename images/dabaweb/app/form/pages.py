@@ -12,7 +12,7 @@ Why no fill can put a stale row back:
   position, else the writer.
 - If the writer is away, a page from a slave that is behind is shown, but not kept.
 
-What remains is bounded by the hour: rows written past Django (`manage.py clear_page_cache` does away with that), a
+What remains is bounded by the hour: rows written past Django (`django-admin clear_page_cache` does away with that), a
 process killed between commit and invalidation, a Redis master lost together with its newest keys.
 """
 

@@ -1,6 +1,7 @@
 """The site with its real database (the test runner's own), and Redis in memory."""
 
 import importlib
+import io
 import json
 import logging
 from unittest import mock
@@ -11,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, ProgrammingError, connection
 from django.test import SimpleTestCase, TestCase
 
-from dabaweb import health, logs
+from dabaweb import health
 from form import pages
 from form.management.commands import prepare_database
 from form.models import CodeData, User, UserData
@@ -254,15 +255,20 @@ class Logs(Site):
     """One id from nginx to the last line."""
 
     def test_request_id(self):
-        self.assertEqual(self.get("/home", **{"X-Request-ID": "0123456789abcdef"})["X-Request-ID"], "0123456789abcdef")
-        self.assertRegex(self.get("/home", **{"X-Request-ID": 'bad" id'})["X-Request-ID"], "^[0-9a-f]{32}$")
+        given = "0123456789abcdef0123456789abcdef"
+        self.assertEqual(self.get("/home", **{"X-Request-ID": given})["X-Request-ID"], given)
+        with self.assertLogs("django_guid", "WARNING"):
+            made = self.get("/home", **{"X-Request-ID": 'bad" id'})["X-Request-ID"]
+        self.assertRegex(made, "^[0-9a-f]{32}$")
 
     def test_a_line(self):
-        record = logging.LogRecord("form", logging.WARNING, "", 0, "%s\nsecond", ("first",), None)
-        token = logs.request_id.set("0123456789abcdef")
-        self.addCleanup(logs.request_id.reset, token)
-        text = logs.JsonFormatter().format(record)
-        self.assertNotIn("\n", text)
-        line = json.loads(text)
-        self.assertEqual(line["message"], "first\nsecond")
-        self.assertEqual(line["request_id"], "0123456789abcdef")
+        stream = io.StringIO()
+        handler = logging.getLogger("django").handlers[0]
+        with mock.patch.object(handler, "stream", stream):
+            answer = self.get("/no-such-page")
+            logging.getLogger("django").error("%s\nsecond", "first", exc_info=ValueError("cause"))
+        first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+        self.assertEqual((first["message"], second["message"]), ("Not Found: /no-such-page", "first\nsecond"))
+        self.assertEqual(first["request_id"], answer["X-Request-ID"])
+        self.assertLessEqual({"time", "level", "logger"}, set(first))
+        self.assertIn("ValueError: cause", second["exception"])
