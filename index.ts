@@ -79,6 +79,13 @@ async function main() {
 
     return {
         url: config.publicUrl,
+        firstAdmin: {
+            username: "admin",
+            // A command, not the password: outputs are printed.
+            passwordCommand:
+                `kubectl --context ${config.kubeContext} --namespace ${config.namespace.name} get secret dabacluster-admin ` +
+                "-o jsonpath='{.data.password}' | base64 -d",
+        },
         namespace,
         ...(cluster.fingerprint === undefined ? {} : { cluster: cluster.fingerprint }),
         redis: { writer: redis.writer, readers: redis.readers },

@@ -55,6 +55,7 @@ export interface DabawebArgs extends Placement {
 const GUNICORN_PORT = 8000;
 const NGINX_PORT = 8080;
 const SECRETS = "/run/secrets/dabaweb";
+const ADMIN_SECRET = "/run/secrets/dabaweb-admin";
 
 /** The web tier: a migration that runs once per image, then pods of dabaweb and nginx behind one Service. */
 export class Dabaweb extends pulumi.ComponentResource {
@@ -72,6 +73,15 @@ export class Dabaweb extends pulumi.ComponentResource {
                     "redis-password": args.redis.password,
                     "secret-key": generatedPassword(`${name}-secret-key`, { parent: this }, 64),
                 },
+            },
+            { parent: this },
+        );
+        // Read by people, so its name is known. The migration makes the account once; who signs in changes the password there.
+        const admin = new k8s.core.v1.Secret(
+            `${name}-admin`,
+            {
+                metadata: { ...meta, name: `${name}-admin` },
+                stringData: { password: generatedPassword(`${name}-admin`, { parent: this }) },
             },
             { parent: this },
         );
@@ -93,8 +103,14 @@ export class Dabaweb extends pulumi.ComponentResource {
                         spec: {
                             ...podDefaults(`${name}-migrate`, args, 1, args.pullSecret),
                             restartPolicy: "Never",
-                            containers: [{ ...app, name: "migrate", args: ["migrate"] }],
-                            volumes,
+                            containers: [migrateContainer(app)],
+                            volumes: [
+                                ...volumes,
+                                {
+                                    name: "admin",
+                                    secret: { secretName: admin.metadata.name, defaultMode: 0o440 },
+                                },
+                            ],
                         },
                     },
                 },
@@ -178,7 +194,18 @@ function httpProbe(
     return { httpGet: { path, port }, periodSeconds, failureThreshold, timeoutSeconds: 5 };
 }
 
-function appContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
+/** The same image as {@link appContainer}; it alone knows the first admin's password. */
+function migrateContainer(app: ReturnType<typeof appContainer>): k8s.types.input.core.v1.Container {
+    return {
+        ...app,
+        name: "migrate",
+        args: ["migrate"],
+        env: [...app.env, { name: "ADMIN_PASSWORD_FILE", value: `${ADMIN_SECRET}/password` }],
+        volumeMounts: [...app.volumeMounts, { name: "admin", mountPath: ADMIN_SECRET, readOnly: true }],
+    };
+}
+
+function appContainer(args: DabawebArgs) {
     const env: Record<string, pulumi.Input<string>> = {
         MYSQL_WRITER: args.mysql.writer,
         MYSQL_READERS: args.mysql.readers,

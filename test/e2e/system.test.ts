@@ -393,7 +393,7 @@ describe("the whole system on a real cluster", function () {
             passwords = items
                 .flatMap((secret) => Object.values(secret.data ?? {}))
                 .map((value) => Buffer.from(value, "base64").toString());
-            assert.strictEqual(passwords.length, 10);
+            assert.strictEqual(passwords.length, 11);
         });
         const holdsNone = (where: string, text: string) =>
             passwords.forEach((password) => assert.ok(!text.includes(password), `a password is in ${where}`));

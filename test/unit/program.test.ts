@@ -119,7 +119,7 @@ for (const stack of STACKS) {
 
         it("marks every value of every Secret as secret", () => {
             const secrets = [...ofType(recorded, SECRETS).values()];
-            assert.strictEqual(secrets.length, 3);
+            assert.strictEqual(secrets.length, 4);
             for (const secret of secrets) {
                 const values = Object.values(at<Record<string, unknown>>(secret, "stringData"));
                 assert.ok(values.length > 0 && values.every((value) => value === SECRET), secret.name);
@@ -147,6 +147,13 @@ for (const stack of STACKS) {
             images.forEach((image) =>
                 assert.strictEqual(image.options.deleteBeforeReplace, false, image.name),
             );
+        });
+
+        it("tells the first admin's password to the migration alone", () => {
+            const knows = (container: Container) => JSON.stringify(container).includes("dabaweb-admin");
+            const [migration] = [...ofType(recorded, JOB).values()].flatMap(containers).filter(knows);
+            assert.ok(migration);
+            assert.deepStrictEqual([...workloads(recorded).values()].flatMap(containers).filter(knows), []);
         });
 
         it("hands passwords over as files, never as environment or arguments", () => {

@@ -1,33 +1,146 @@
-"""The tables in Django's admin."""
+"""The sign-in area: Django's admin and django-import-export, configured."""
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import User as Account
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.shortcuts import redirect
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 
 from form.models import CodeData, User, UserData
+from form.spreadsheets import EmployeeNames, Employees, Groups, Memberships, SpreadsheetAdmin
 
 admin.site.site_header = admin.site.site_title = "dabaweb"
 
 
+def sees_salaries(request):
+    """Whether whoever asks may know what people earn."""
+    return request.user.has_perm("form.view_salary")
+
+
+class UnchangedForm(forms.ModelForm):
+    """Knows what was in the row when the form was shown, and refuses to write over what somebody made of it since."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.current = salted_hmac("form.seen", repr(forms.model_to_dict(self.instance))).hexdigest()
+        self.initial["seen"] = self.current
+
+    def clean(self):
+        """Compares, while the row is locked (see TableAdmin.get_object)."""
+        if self.instance.pk and self.cleaned_data.get("seen") != self.current:
+            raise ValidationError(
+                _("Somebody else changed this since you opened it. Nothing was saved: open it again to see the change.")
+            )
+        return super().clean()
+
+
+class TableAdmin(SpreadsheetAdmin):
+    """What the three tables have in common."""
+
+    form = UnchangedForm
+    list_per_page = 50
+    # One count per page is enough.
+    show_full_result_count = False
+
+    def get_object(self, request, object_id, from_field=None):
+        """Locks the row that is about to be written: two who save at once go one after the other."""
+        found = super().get_object(request, object_id, from_field)
+        if found and request.method == "POST":
+            return self.model.objects.select_for_update().filter(pk=found.pk).first()
+        return found
+
+    def get_fields(self, request, obj=None):
+        """Who cannot save gets no form to remember what it showed."""
+        fields = super().get_fields(request, obj)
+        return fields if self.has_change_permission(request, obj) else [name for name in fields if name != "seen"]
+
+    def changeform_view(self, request, *args, **kwargs):
+        """The second of two equal forms that arrive at once gets a sentence, too."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except IntegrityError:
+            messages.error(request, _("Somebody else saved the same at the same moment. Nothing was saved twice."))
+            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+
+class MembershipInline(admin.TabularInline):
+    """The groups of an employee."""
+
+    model = User
+    form = UnchangedForm
+    extra = 0
+    autocomplete_fields = ("code_link",)
+
+
 @admin.register(CodeData)
-class CodeDataAdmin(admin.ModelAdmin):
+class CodeDataAdmin(TableAdmin):
     """Codes and their groups."""
 
     list_display = ("code", "group")
     search_fields = ("code", "group")
+    resource_classes = [Groups]
 
 
 @admin.register(UserData)
-class UserDataAdmin(admin.ModelAdmin):
-    """Employees and their salaries."""
+class UserDataAdmin(TableAdmin):
+    """Employees; their salaries only for those who may see them, by whatever way one asks."""
 
-    list_display = ("name", "money")
+    inlines = [MembershipInline]
     search_fields = ("name",)
+
+    def get_list_display(self, request):
+        return ("name", "money") if sees_salaries(request) else ("name",)
+
+    def get_exclude(self, request, obj=None):
+        return () if sees_salaries(request) else ("money",)
+
+    def lookup_allowed(self, lookup, value, request):
+        """A list that is filtered by an amount tells it."""
+        return super().lookup_allowed(lookup, value, request) and (
+            sees_salaries(request) or not lookup.startswith("money")
+        )
+
+    def get_resource_classes(self, request):
+        return [Employees] if sees_salaries(request) else [EmployeeNames]
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
-    """Who has which code."""
+class MembershipAdmin(TableAdmin):
+    """Who is in which group."""
 
     list_display = ("uid", "name_link", "code_link")
     list_select_related = ("name_link", "code_link")
+    list_filter = ("code_link",)
     autocomplete_fields = ("name_link", "code_link")
-    search_fields = ("uid", "name_link__name")
+    search_fields = ("uid", "name_link__name", "code_link__group")
+    resource_classes = [Memberships]
+
+
+admin.site.unregister(Account)
+# Roles are what roles.json says; a group made by hand would be gone with the next installation.
+admin.site.unregister(Group)
+
+
+@admin.register(Account)
+class AccountAdmin(UserAdmin):
+    """Who may sign in. What one may do follows from one's roles alone."""
+
+    list_display = ("username", "first_name", "last_name", "is_active", "last_login")
+    list_filter = ("groups", "is_active")
+    fieldsets = (
+        (None, {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        (_("Roles"), {"fields": ("is_active", "groups")}),
+        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+
+    def save_model(self, request, obj, form, change):
+        """An account that could not sign in would be of no use here."""
+        obj.is_staff = True
+        super().save_model(request, obj, form, change)

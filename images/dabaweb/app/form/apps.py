@@ -1,17 +1,16 @@
 """The application of the employee directory."""
 
-from functools import partial
-
 from django.apps import AppConfig
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
+from django.utils.translation import gettext_lazy as _
 
 
 class FormConfig(AppConfig):
     """Invalidates the pages after every committed change that is made through a model."""
 
     name = "form"
-    verbose_name = "Employee directory"
+    verbose_name = _("Employee directory")
 
     def ready(self):
         for model in self.get_models():
@@ -26,4 +25,6 @@ def _changed(using, **_):
     """
     from form import pages
 
-    transaction.on_commit(partial(pages.invalidate), using=using)
+    # Once is enough for all rows of an import.
+    if not any(call is pages.invalidate for _, call, *_ in transaction.get_connection(using).run_on_commit):
+        transaction.on_commit(pages.invalidate, using=using)

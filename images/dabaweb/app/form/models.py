@@ -1,22 +1,28 @@
 """The three tables of the source, with surrogate ids and real foreign keys."""
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
-# A page shows no more rows than that; the admin pages through all of them.
+# A public page shows no more rows than that; the sign-in area pages through all of them.
 MAX_ROWS = 1000
+# Spreadsheet programs would run what begins so in an exported file as a formula.
+plain = RegexValidator(
+    r"^(?![=+\-@\s])[^\x00-\x1f\x7f]*$", _("It may not begin with =, +, -, @ or a space, nor contain line breaks.")
+)
 
 
 class CodeData(models.Model):
     """A number that employees have, and the group it stands for."""
 
-    code = models.IntegerField(unique=True)
-    group = models.CharField(max_length=100)
+    code = models.IntegerField(_("code"), unique=True, validators=[MinValueValidator(0)])
+    group = models.CharField(_("group"), max_length=100, validators=[plain])
 
     class Meta:
         db_table = "form_code_data"
         ordering = ["code"]
-        verbose_name = verbose_name_plural = "codes"
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
 
     def __str__(self):
         return f"{self.code} {self.group}"
@@ -30,13 +36,16 @@ class CodeData(models.Model):
 class UserData(models.Model):
     """A name and a salary."""
 
-    name = models.CharField(max_length=30, unique=True)
-    money = models.IntegerField(validators=[MinValueValidator(0)])
+    name = models.CharField(_("name"), max_length=30, unique=True, validators=[plain])
+    money = models.IntegerField(_("salary"), validators=[MinValueValidator(0), MaxValueValidator(999_999_999)])
 
     class Meta:
         db_table = "form_user_data"
         ordering = ["name"]
-        verbose_name = verbose_name_plural = "employees"
+        verbose_name = _("employee")
+        verbose_name_plural = _("employees")
+        permissions = [("view_salary", "Can view salaries")]
+        indexes = [models.Index(fields=["money"], name="form_user_data_money")]
 
     def __str__(self):
         return self.name
@@ -49,16 +58,17 @@ class UserData(models.Model):
 
 
 class User(models.Model):
-    """Which employee has which code."""
+    """Which employee is in which group."""
 
-    uid = models.IntegerField(unique=True)
-    name_link = models.ForeignKey(UserData, on_delete=models.CASCADE)
-    code_link = models.ForeignKey(CodeData, on_delete=models.PROTECT)
+    uid = models.IntegerField(_("number"), unique=True, validators=[MinValueValidator(0)])
+    name_link = models.ForeignKey(UserData, models.CASCADE, verbose_name=_("employee"))
+    code_link = models.ForeignKey(CodeData, models.PROTECT, verbose_name=_("group"))
 
     class Meta:
         db_table = "form_user"
         ordering = ["uid"]
-        verbose_name = verbose_name_plural = "employee codes"
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
 
     def __str__(self):
-        return f"{self.uid}"
+        return str(self.uid)

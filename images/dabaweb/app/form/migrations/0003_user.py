@@ -1,3 +1,4 @@
+import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -9,19 +10,28 @@ class Migration(migrations.Migration):
             name="User",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("uid", models.IntegerField(unique=True)),
+                (
+                    "uid",
+                    models.IntegerField(
+                        unique=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name="number"
+                    ),
+                ),
                 (
                     "code_link",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="form.codedata"),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="form.codedata", verbose_name="group"
+                    ),
                 ),
                 (
                     "name_link",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="form.userdata"),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="form.userdata", verbose_name="employee"
+                    ),
                 ),
             ],
             options={
-                "verbose_name": "employee codes",
-                "verbose_name_plural": "employee codes",
+                "verbose_name": "membership",
+                "verbose_name_plural": "memberships",
                 "db_table": "form_user",
                 "ordering": ["uid"],
             },

@@ -4,34 +4,24 @@ import importlib
 import io
 import json
 import logging
+import os
 from unittest import mock
 
 from django.apps import apps
-from django.contrib.auth import get_user_model
-from django.core.management import CommandError, call_command
-from django.db import OperationalError, ProgrammingError, connection
-from django.test import SimpleTestCase, TestCase
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import User as Account
+from django.core.management import call_command
+from django.db import OperationalError, ProgrammingError, connection, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.test import SimpleTestCase, TransactionTestCase
 
 from dabaweb import health
 from form import pages
-from form.management.commands import prepare_database
 from form.models import CodeData, User, UserData
 from form.tests.fakes import FakeRedis
+from form.tests.site import Site
 
 FIRST_ROWS = importlib.import_module("form.migrations.0004_first_rows")
-
-
-class Site(TestCase):
-    """Every test starts from the first rows."""
-
-    databases = {"default", "replica"}
-
-    def setUp(self):
-        self.redis = FakeRedis().use(self)
-
-    def get(self, path, **headers):
-        """The response to a browser."""
-        return self.client.get(path, headers={"Host": "localhost"} | headers)
 
 
 class Tables(Site):
@@ -92,40 +82,98 @@ class Tables(Site):
         self.assertEqual(list(UserData.objects.values_list("name", flat=True)), ["james"])
 
 
-class Beginning(SimpleTestCase):
-    """What the migration does with the tables it finds, by whether they lack a migration."""
+class CutOff(TransactionTestCase):
+    """What the migration Job does with the tables it finds, each test in a database that it may drop."""
 
-    def begin(self, *tables, lacking=True):
-        """Returns what it says to MySQL."""
-        connection = mock.MagicMock()
-        connection.introspection.table_names.return_value = list(tables)
-        with mock.patch.object(prepare_database, "_incomplete", lambda _: lacking):
-            self.mark = prepare_database.Command(stdout=mock.Mock())._begin(connection)
-        execute = connection.cursor.return_value.__enter__.return_value.execute
-        return [call.args[0] for call in execute.call_args_list]
+    databases = {"default", "replica"}
 
-    def test_decisions(self):
-        self.assertRegex(self.begin()[0], "^CREATE TABLE installing_[0-9a-f]{12} ")
-        mark = self.mark
-        self.assertEqual(self.begin("a", mark)[1:], ["DROP TABLE `a`"])
-        self.assertEqual(self.begin("a", mark, lacking=False), [])
-        self.assertEqual(self.mark, mark)
-        self.assertEqual(self.begin(mark), [])
-        for lacking in (True, False):
-            self.assertEqual(self.begin("a", lacking=lacking), [])
-            self.assertIsNone(self.mark)
-            with self.assertRaisesMessage(CommandError, "the table installing_0, which"):
-                self.begin("a", "installing_0", mark, lacking=lacking)
+    def setUp(self):
+        FakeRedis().use(self)
+        self.enterContext(mock.patch.dict(os.environ, {"ADMIN_PASSWORD": "first of all"}))
+        os.environ.pop("ADMIN_PASSWORD_FILE", None)
+        self.output = io.StringIO()
+        self.addCleanup(self.rebuild)
+
+    def rebuild(self):
+        """What the other tests expect."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
+            for table in connection.introspection.table_names():
+                cursor.execute(f"DROP TABLE `{table}`")
+            cursor.execute("SET FOREIGN_KEY_CHECKS = 1")
+        call_command("migrate", verbosity=0)
+
+    def sql(self, *statements):
+        """Runs them."""
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def prepare(self):
+        """Runs the Job's command; returns what it says."""
+        with mock.patch("signal.signal"):
+            call_command("prepare_database", stdout=self.output)
+        return self.output.getvalue()
+
+    def test_a_first_installation_that_was_killed_starts_over(self):
+        self.sql(
+            "SET FOREIGN_KEY_CHECKS = 0",
+            *(f"TRUNCATE {table}" for table in ("form_user", "form_user_data", "form_code_data")),
+            "DROP TABLE django_session, auth_user_groups",
+            "DELETE FROM django_migrations WHERE app = 'sessions' OR app = 'form' AND name >= '0004'",
+            "SET FOREIGN_KEY_CHECKS = 1",
+        )
+        self.assertIn("starting over", self.prepare())
+        self.assertEqual(UserData.objects.count(), 2)
+        self.assertEqual(Account.objects.get().username, "admin")
+
+    def test_one_row_of_anybody_is_enough_to_leave_all_alone(self):
+        self.sql("DELETE FROM django_migrations WHERE app = 'form' AND name >= '0004'", "DELETE FROM form_user")
+        self.sql("ALTER TABLE form_user_data DROP INDEX form_user_data_money")
+        UserData.objects.create(name="ann", money=1)
+        self.assertNotIn("starting over", self.prepare())
+        self.assertEqual(UserData.objects.get(name="ann").money, 1)
+
+    def test_so_is_a_table_of_somebody_else(self):
+        self.sql(
+            "SET FOREIGN_KEY_CHECKS = 0",
+            "TRUNCATE form_user",
+            "TRUNCATE form_user_data",
+            "TRUNCATE form_code_data",
+            "CREATE TABLE form_kept (id INT PRIMARY KEY)",
+            "DELETE FROM django_migrations WHERE app = 'form' AND name >= '0004'",
+            "ALTER TABLE form_user_data DROP INDEX form_user_data_money",
+            "SET FOREIGN_KEY_CHECKS = 1",
+        )
+        self.assertNotIn("starting over", self.prepare())
+        self.assertIn("form_kept", connection.introspection.table_names())
+
+    def test_an_installation_that_is_complete_but_empty_is_left_alone(self):
+        self.sql("DELETE FROM form_user", "DELETE FROM form_user_data", "DELETE FROM form_code_data")
+        self.assertNotIn("starting over", self.prepare())
+        self.assertEqual(UserData.objects.count(), 0)
+
+    def test_the_first_admin_is_made_once(self):
+        self.prepare()
+        admin = Account.objects.get()
+        self.assertTrue(admin.is_superuser and admin.is_staff and admin.check_password("first of all"))
+        admin.set_password("another")
+        admin.username = "boss"
+        admin.save()
+        self.prepare()
+        self.assertEqual(Account.objects.get().username, "boss")
+        self.assertTrue(Account.objects.get().check_password("another"))
+        self.assertEqual(sorted(Group.objects.values_list("name", flat=True)), ["admin", "editor", "viewer"])
 
 
-    def test_only_a_missing_table_of_migrations_counts_as_cut_off(self):
-        connection = mock.MagicMock()
-        connection.cursor.side_effect = ProgrammingError(1146, "no such table")
-        self.assertTrue(prepare_database._incomplete(connection))
-        for error in (OperationalError(2013, "lost connection"), ProgrammingError(1064, "syntax")):
-            connection.cursor.side_effect = error
-            with self.assertRaises(type(error)):
-                prepare_database._incomplete(connection)
+class Migrations(SimpleTestCase):
+    """MySQL cannot undo half a migration."""
+
+    def test_each_has_one_operation(self):
+        migrations = MigrationLoader(None).disk_migrations
+        own = {name: len(migration.operations) for (app, name), migration in migrations.items() if app == "form"}
+        self.assertGreater(len(own), 4)
+        self.assertEqual(set(own.values()), {1}, own)
 
 
 class PublicPages(Site):
@@ -179,9 +227,22 @@ class PublicPages(Site):
             (lambda: UserData.objects.create(name="ann", money=7), True),
             (lambda: UserData.objects.get(name="ann").delete(), False),
         ):
+            # The test's own transaction never ends, so what it remembers to do then is never forgotten.
+            connection.run_on_commit = []
             with self.captureOnCommitCallbacks(execute=True):
                 change()
             self.assertEqual("<td>ann</td>" in self.get("/User_data").text, shown)
+
+    def test_a_transaction_of_many_changes_invalidates_once_even_if_some_are_undone(self):
+        with self.captureOnCommitCallbacks(execute=True) as callbacks:
+            with self.assertRaises(ZeroDivisionError), transaction.atomic():
+                UserData.objects.create(name="undone", money=7)
+                raise ZeroDivisionError
+            for number in range(3):
+                with transaction.atomic():
+                    UserData.objects.create(name=f"ann{number}", money=7)
+        self.assertEqual(len(callbacks), 1)
+        self.assertContains(self.get("/User_data"), "<td>ann2</td>")
 
     def test_nothing_is_invalidated_before_the_commit(self):
         self.get("/User_data")
@@ -204,7 +265,7 @@ class Admin(Site):
     def test_sign_in_and_lists(self):
         self.assertRedirects(self.get("/admin/"), "/admin/login/?next=/admin/", fetch_redirect_response=False)
         self.assertContains(self.get("/admin/login/"), "/static/admin/css/base.")
-        self.client.force_login(get_user_model().objects.create_superuser("root"))
+        self.client.force_login(Account.objects.create_superuser("root"))
         for model in ("codedata", "userdata", "user"):
             self.assertEqual(self.get(f"/admin/form/{model}/?q=1").status_code, 200)
             self.assertEqual(self.get(f"/admin/form/{model}/add/").status_code, 200)

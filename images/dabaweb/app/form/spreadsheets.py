@@ -1,0 +1,232 @@
+"""Import and export of .xlsx and .csv: django-import-export, configured, and what it does not refuse by itself."""
+
+import re
+from base64 import b64decode, b64encode
+from io import BytesIO
+from zipfile import ZipFile
+
+import tablib
+from django import forms
+from django.contrib import messages
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.shortcuts import redirect
+from django.utils.crypto import salted_hmac
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from import_export import admin, fields, resources, tmp_storages, widgets
+from import_export.formats.base_formats import CSV, XLSX
+from import_export.forms import ConfirmImportForm, ExportForm
+from openpyxl import Workbook, load_workbook
+
+from form.models import CodeData, User, UserData
+
+MAX_ROWS = 5000
+MAX_COLUMNS = 50
+# Many times what so many rows take.
+MAX_UNPACKED_BYTES = 32 << 20
+
+
+class Refused(ValueError):
+    """A file or an import that is not taken; the text is for whoever sent it."""
+
+
+class Workbooks(XLSX):
+    """.xlsx, read row by row up to the limits, whatever the file says of its size, and written row by row."""
+
+    def create_dataset(self, in_stream):
+        with ZipFile(BytesIO(in_stream)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED_BYTES:
+                raise Refused(_("The workbook unpacks to more than %d MB.") % (MAX_UNPACKED_BYTES >> 20))
+            if re.search("vbaproject|macrosheets", " ".join(archive.namelist()), re.IGNORECASE):
+                raise Refused(_("The workbook contains macros. Save it as .xlsx without them."))
+        sheet = load_workbook(BytesIO(in_stream), read_only=True, data_only=True).active
+        sheet.reset_dimensions()
+        # One row more than may be there, so that it is noticed.
+        rows = sheet.iter_rows(max_row=MAX_ROWS + 2, max_col=MAX_COLUMNS, values_only=True)
+        headers, *rows = (row for row in rows if any(value not in (None, "") for value in row))
+        width = max(number for number, header in enumerate(headers, 1) if header)
+        return tablib.Dataset(*(row[:width] for row in rows), headers=headers[:width])
+
+    def export_data(self, dataset, **kwargs):
+        book, stream = Workbook(write_only=True), BytesIO()
+        sheet = book.create_sheet()
+        for row in (dataset.headers, *dataset):
+            sheet.append(row)
+        book.save(stream)
+        return stream.getvalue()
+
+
+class InForm(tmp_storages.BaseStorage):
+    """Between preview and confirmation the file travels in the form, signed: the next request may meet another pod."""
+
+    def save(self, data):
+        self.name = signing.dumps(b64encode(data).decode(), salt="form.import", compress=True)
+
+    def read(self):
+        try:
+            return b64decode(signing.loads(self.name, salt="form.import", max_age=3600))
+        except signing.BadSignature as error:
+            raise Refused(_("The preview is older than an hour. Choose the file again.")) from error
+
+    def remove(self):
+        """Nothing is left anywhere."""
+
+
+class ConfirmForm(ConfirmImportForm):
+    """Carries what the preview showed, besides the file."""
+
+    outcome = forms.CharField(widget=forms.HiddenInput)
+
+
+class SpreadsheetAdmin(admin.ImportExportModelAdmin):
+    """Both ways, with a preview; all or nothing, and exactly what the preview showed or nothing."""
+
+    formats = [Workbooks, CSV]
+    # With its mark, without which Excel takes UTF-8 for something else.
+    to_encoding = "utf-8-sig"
+    confirm_form_class = ConfirmForm
+    export_form_class = ExportForm
+    import_template_name = "form/import.html"
+    tmp_storage_class = InForm
+
+    def get_confirm_form_initial(self, request, import_form):
+        return super().get_confirm_form_initial(request, import_form) | {"outcome": getattr(request, "outcome", "")}
+
+    def get_import_data_kwargs(self, request, **kwargs):
+        return {"request": request, "rollback_on_validation_errors": True}
+
+    def add_data_read_fail_error_to_form(self, form, e):
+        """One sentence, whatever the library met in the file."""
+        text = _("This is no .xlsx workbook and no .csv in UTF-8 with commas, or it is damaged.")
+        form.add_error("import_file", str(e) if isinstance(e, Refused) else text)
+
+    def process_import(self, request, **kwargs):
+        """A confirmation that cannot be carried out leads back to the form."""
+        try:
+            return super().process_import(request, **kwargs)
+        except Refused as error:
+            messages.error(request, error)
+            return redirect("admin:%s_%s_import" % self.get_model_info())
+
+    def process_result(self, result, request):
+        """What was not imported is not called imported."""
+        if result.has_errors() or result.has_validation_errors():
+            raise Refused(_("Nothing was imported: the data changed after the preview. Choose the file again."))
+        return super().process_result(result, request)
+
+
+class WholeValues(resources.Diff):
+    """A row of the preview: old and new as a whole, and no inline styles, which the content policy forbids."""
+
+    def as_html(self):
+        changed = "<ins>{1}</ins>" if self.new else "<del>{0}</del> <ins>{1}</ins>"
+        return [new if new == old else format_html(changed, old, new) for old, new in zip(self.left, self.right)]
+
+
+class Whole(widgets.IntegerWidget):
+    """A whole number; "abc" and 1.5 get Django's own sentence."""
+
+    def clean(self, value, row=None, **kwargs):
+        try:
+            return forms.IntegerField(required=False).clean(value)
+        except ValidationError as error:
+            raise ValueError(error.message) from error
+
+
+class Known(widgets.ForeignKeyWidget):
+    """A row of another table, by what people call it."""
+
+    def clean(self, value, row=None, **kwargs):
+        try:
+            return super().clean(value, row, **kwargs)
+        except (self.model.DoesNotExist, ValueError) as error:
+            raise ValueError(_("“%s” is not known.") % value) from error
+
+
+class Spreadsheet(resources.ModelResource):
+    """What the three tables have in common."""
+
+    class Meta:
+        clean_model_instances = True
+        skip_unchanged = True
+        report_skipped = False
+
+    def before_import(self, dataset, **kwargs):
+        """The whole file is refused before its first row is looked at."""
+        self.seen = set()
+        wanted, found, rows = self.get_diff_headers(), dataset.headers, len(dataset)
+        if rows > MAX_ROWS or not set(wanted) <= set(found):
+            dataset.wipe()
+            dataset.headers = wanted
+            if rows > MAX_ROWS:
+                raise Refused(_("The file has more than %d rows. Split it.") % MAX_ROWS)
+            raise Refused(_("The first line must have the headings %s.") % ", ".join(wanted))
+
+    def before_import_row(self, row, **kwargs):
+        """The same key twice is a mistake, not a change of one's mind."""
+        key = str(row[self.get_diff_headers()[0]]).strip().casefold()
+        if key in self.seen:
+            raise ValidationError(_("“%s” is in the file twice.") % key)
+        self.seen.add(key)
+
+    def validate_instance(self, instance, import_validation_errors=None, validate_unique=True):
+        """Errors by the headings of the file."""
+        try:
+            super().validate_instance(instance, import_validation_errors, validate_unique)
+        except ValidationError as error:
+            headings = {name: field.column_name for name, field in self.fields.items()}
+            raise ValidationError({headings.get(name, name): e for name, e in error.error_dict.items()}) from error
+
+    def after_import(self, dataset, result, request, **kwargs):
+        """Between preview and confirmation somebody else may have changed what the file is compared with."""
+        outcome = repr([(row.import_type, row.diff) for row in result])
+        request.outcome = salted_hmac("form.import", outcome).hexdigest()
+        if request.POST.get("outcome", request.outcome) != request.outcome:
+            raise Refused
+
+    @classmethod
+    def get_diff_class(cls):
+        return WholeValues
+
+
+class Groups(Spreadsheet):
+    """Codes and groups."""
+
+    code = fields.Field("code", "code", Whole(coerce_to_string=False))
+
+    class Meta:
+        model = CodeData
+        fields = ("code", "group")
+        import_id_fields = ["code"]
+
+
+class EmployeeNames(Spreadsheet):
+    """What those get who may not see salaries."""
+
+    class Meta:
+        model = UserData
+        fields = ("name",)
+        import_id_fields = ["name"]
+
+
+class Employees(EmployeeNames):
+    """Names and salaries."""
+
+    money = fields.Field("money", "salary", Whole(coerce_to_string=False))
+
+    class Meta:
+        fields = ("name", "money")
+
+
+class Memberships(Spreadsheet):
+    """Who is in which group."""
+
+    uid = fields.Field("uid", "number", Whole(coerce_to_string=False))
+    name_link = fields.Field("name_link", "name", Known(UserData, "name"))
+    code_link = fields.Field("code_link", "code", Known(CodeData, "code"))
+
+    class Meta:
+        model = User
+        fields = ("uid", "name_link", "code_link")
+        import_id_fields = ["uid"]

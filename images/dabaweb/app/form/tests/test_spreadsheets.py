@@ -1,0 +1,270 @@
+"""Files that are sent in and taken out."""
+
+import csv
+import io
+import re
+import zipfile
+from unittest import mock
+
+from django.contrib.admin.models import LogEntry
+from django.core import signing
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from openpyxl import Workbook, load_workbook
+
+from form import spreadsheets
+from form.models import CodeData, User, UserData
+from form.tests.site import SignedIn, fields
+
+XLSX, CSV = "0", "1"
+
+
+def workbook(*rows):
+    """An .xlsx of these rows."""
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def comma_separated(*rows, encoding="utf-8"):
+    """A .csv of these rows."""
+    stream = io.StringIO()
+    csv.writer(stream).writerows(rows)
+    return stream.getvalue().encode(encoding)
+
+
+def repacked(content, **changed):
+    """A workbook with some of its parts made or replaced."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            if name not in changed:
+                target.writestr(name, source.read(name))
+        for name, data in changed.items():
+            target.writestr(name, data)
+    return stream.getvalue()
+
+
+class Imports(SignedIn):
+    """From the file to the rows."""
+
+    def setUp(self):
+        super().setUp()
+        self.be("editor")
+
+    def preview(self, table, content, kind=XLSX):
+        """The page that shows what would change."""
+        file = SimpleUploadedFile("people.xlsx" if kind == XLSX else "people.csv", content)
+        form = {"import_file": file, "format": kind, "resource": "0"}
+        return self.post(f"/admin/form/{table}/import/", form)
+
+    def confirm(self, table, preview):
+        """What follows when it is confirmed."""
+        return self.post(f"/admin/form/{table}/process_import/", fields(preview))
+
+    def rows(self):
+        """All employees."""
+        return dict(UserData.objects.values_list("name", "money"))
+
+    def assertRefused(self, response, *texts):
+        """A clear message, no way to confirm, nothing written."""
+        for text in texts:
+            self.assertContains(response, text)
+        self.assertNotContains(response, "Confirm import")
+        self.assertEqual(self.rows(), {"sam": 10000, "james": 20000})
+        self.assertEqual(User.objects.count(), 2)
+        self.assertEqual(CodeData.objects.count(), 2)
+
+    def test_a_workbook_is_shown_first_and_written_when_confirmed(self):
+        preview = self.preview("userdata", workbook(["name", "salary"], ["sam", 1], ["james", 20000], ["王小明 😀", 2]))
+        self.assertContains(preview, "Confirm import")
+        self.assertContains(preview, "<del>10000</del> <ins>1</ins>")
+        self.assertContains(preview, "<ins>王小明 😀</ins>")
+        self.assertContains(preview, "1 row is as it is already.")
+        self.assertNotContains(preview, "<ins>james")
+        self.assertEqual(self.rows(), {"sam": 10000, "james": 20000})
+        self.assertRedirects(self.confirm("userdata", preview), "/admin/form/userdata/", fetch_redirect_response=False)
+        self.assertEqual(self.rows(), {"sam": 1, "james": 20000, "王小明 😀": 2})
+        self.assertEqual(
+            sorted(LogEntry.objects.values_list("object_repr", "user__username")),
+            [("sam", "editor"), ("王小明 😀", "editor")],
+        )
+
+    def test_a_csv_of_each_table(self):
+        for table, content in (
+            ("codedata", comma_separated(["code", "group"], [3, "销售"], encoding="utf-8-sig")),
+            ("userdata", comma_separated(["salary", "ignored", "name"], ["007", "x", "ann"])),
+            ("user", comma_separated(["number", "name", "code"], [2, "ann", 3], [0, "sam", 2])),
+        ):
+            preview = self.preview(table, content, CSV)
+            self.assertEqual(self.confirm(table, preview).status_code, 302, preview.text)
+        self.assertEqual(
+            list(User.objects.values_list("uid", "name_link__name", "code_link__group", "name_link__money")),
+            [(0, "sam", "tech", 10000), (1, "james", "tech", 20000), (2, "ann", "销售", 7)],
+        )
+
+    def test_what_is_exported_can_be_imported(self):
+        UserData.objects.create(name="<b>王</b> 😀", money=0)
+        for table in ("codedata", "userdata", "user"):
+            for kind in (XLSX, CSV):
+                content = self.post(f"/admin/form/{table}/export/", {"format": kind, "resource": "0"}).content
+                preview = self.preview(table, content, kind)
+                self.assertContains(preview, "rows are as they are already.", msg_prefix=f"{table} {kind}")
+
+    def test_errors_are_told_by_row_and_nothing_is_written(self):
+        for table, rows, texts in (
+            ("userdata", [["name", "salary"], ["ann", 1], ["bob", "abc"]], ["2", "salary", "Enter a whole number."]),
+            ("userdata", [["name", "salary"], ["bob", -1]], ["greater than or equal to 0"]),
+            ("userdata", [["name", "salary"], ["bob", 10**12]], ["less than or equal to 999999999"]),
+            ("userdata", [["name", "salary"], ["bob", 1.5]], ["Enter a whole number."]),
+            ("userdata", [["name", "salary"], ["bob", None]], ["This field cannot be null."]),
+            ("userdata", [["name", "salary"], [None, 1]], ["This field cannot be blank."]),
+            ("userdata", [["name", "salary"], ["x" * 10_000, 1]], ["at most 30 characters (it has 10000)"]),
+            ("userdata", [["name", "salary"], ["=1+1", 1]], ["It may not begin with ="]),
+            ("userdata", [["name", "salary"], ["ann", 1], ["ANN", 2]], ["“ann” is in the file twice."]),
+            ("codedata", [["code", "group"], [3, "a"], [3, "b"]], ["“3” is in the file twice."]),
+            ("codedata", [["code", "group"], ["abc", "a"]], ["Row 1: Enter a whole number."]),
+            ("codedata", [["code", "group"], ["9" * 5000, "a"]], ["Row 1: Enter a whole number."]),
+            ("user", [["number", "name", "code"], [5, "nobody", 1]], ["name", "“nobody” is not known."]),
+            ("user", [["number", "name", "code"], [5, "sam", 77]], ["code", "“77” is not known."]),
+            ("user", [["number", "name", "code"], [5, "sam", "x"]], ["code", "“x” is not known."]),
+        ):
+            with self.subTest(rows=str(rows)[:80]):
+                for kind, content in ((XLSX, workbook(*rows)), (CSV, comma_separated(*rows))):
+                    if (kind, rows[1][0]) != (XLSX, "=1+1"):
+                        self.assertRefused(self.preview(table, content, kind), "Nothing was imported.", *texts)
+
+    def test_text_in_a_file_is_escaped(self):
+        rows = [["name", "salary"], ["<script>alert(1)</script>", 1]]
+        preview = self.preview("userdata", workbook(*rows))
+        self.assertNotContains(preview, "<script>alert(1)")
+        self.confirm("userdata", preview)
+        self.assertNotContains(self.get("/admin/form/userdata/"), "<script>alert(1)")
+        rows[1][1] = "<script>alert(2)</script>"
+        self.assertNotContains(self.preview("userdata", workbook(*rows)), "<script>alert(")
+
+    def test_files_that_are_not_taken(self):
+        good = workbook(["name", "salary"], ["ann", 1])
+        no_workbook = "This is no .xlsx workbook and no .csv"
+        sheet = "xl/worksheets/sheet1.xml"
+        bomb = zipfile.ZipFile(io.BytesIO(good)).read(sheet).replace(b"<sheetData>", b"<sheetData>" + b" " * (40 << 20))
+        entities = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><worksheet><sheetData>&a;</sheetData></worksheet>'
+        for what, content, kind, text in (
+            ("half a workbook", good[: len(good) // 2], XLSX, no_workbook),
+            ("another file", b"%PDF-1.7 \x00\x01\x02", XLSX, no_workbook),
+            ("a zip of something", repacked(b"PK\x05\x06" + b"\0" * 18, **{"a.txt": b"a"}), XLSX, no_workbook),
+            ("another file as .csv", b"\x89PNG\r\n\xff\xfe", CSV, no_workbook),
+            ("a .csv in the encoding of Windows", "name,salary\n王,1\n".encode("gbk"), CSV, no_workbook),
+            ("macros", repacked(good, **{"xl/vbaProject.bin": b"x"}), XLSX, "The workbook contains macros."),
+            ("a zip bomb", repacked(good, **{sheet: bomb}), XLSX, "unpacks to more than 32 MB"),
+            ("a bomb of entities", repacked(good, **{sheet: entities}), XLSX, no_workbook),
+            ("nothing", b"", XLSX, "The submitted file is empty."),
+            ("headings alone", workbook(["name", "salary"]), XLSX, "No valid data to import."),
+            ("an empty workbook", workbook(), XLSX, no_workbook),
+            ("other headings", workbook(["who", "salary"], ["ann", 1]), XLSX, "must have the headings name, salary."),
+            ("semicolons", b"name;salary\nann;1\n", CSV, "must have the headings name, salary."),
+            ("a short line", b"name,salary\nann\n", CSV, "This field cannot be null."),
+        ):
+            with self.subTest(what):
+                self.assertRefused(self.preview("userdata", content, kind), text)
+
+    def test_a_file_of_too_many_rows(self):
+        with mock.patch.object(spreadsheets, "MAX_ROWS", 3):
+            rows = [["name", "salary"], *([f"a{n}", n] for n in range(4))]
+            for kind, content in ((XLSX, workbook(*rows)), (CSV, comma_separated(*rows))):
+                self.assertRefused(self.preview("userdata", content, kind), "more than 3 rows")
+            self.assertContains(self.preview("userdata", workbook(*rows[:4])), "Confirm import")
+
+    def test_a_workbook_that_claims_to_be_endless(self):
+        good = workbook(["name", "salary"], ["ann", 1])
+        sheet = "xl/worksheets/sheet1.xml"
+        text = zipfile.ZipFile(io.BytesIO(good)).read(sheet).decode()
+        claim = re.sub('<dimension ref="[^"]*"', '<dimension ref="A1:XFD1048576"', text)
+        self.assertNotEqual(claim, text)
+        preview = self.preview("userdata", repacked(good, **{sheet: claim.encode()}))
+        self.assertContains(preview, "<ins>ann</ins>")
+
+    def test_empty_rows_and_columns_of_a_workbook_do_not_matter(self):
+        preview = self.preview("userdata", workbook(["name", "salary", None], [None, None], ["ann", 1], ["", None]))
+        self.assertEqual(self.confirm("userdata", preview).status_code, 302)
+        self.assertEqual(self.rows()["ann"], 1)
+
+    def test_what_somebody_else_changed_after_the_preview_is_not_overwritten(self):
+        preview = self.preview("userdata", workbook(["name", "salary"], ["sam", 1], ["ann", 1]))
+        UserData.objects.filter(name="sam").update(money=5)
+        answer = self.confirm("userdata", preview)
+        self.assertRedirects(answer, "/admin/form/userdata/import/", fetch_redirect_response=False)
+        self.assertContains(self.get("/admin/form/userdata/import/"), "the data changed after the preview")
+        self.assertEqual(self.rows(), {"sam": 5, "james": 20000})
+        self.assertEqual(LogEntry.objects.count(), 0)
+
+    def test_what_became_invalid_after_the_preview_imports_nothing_of_the_file(self):
+        preview = self.preview("user", workbook(["number", "name", "code"], [8, "sam", 1], [9, "james", 2]))
+        User.objects.filter(uid=1).delete()
+        UserData.objects.filter(name="james").delete()
+        self.assertRedirects(self.confirm("user", preview), "/admin/form/user/import/", fetch_redirect_response=False)
+        self.assertEqual(list(User.objects.values_list("uid", flat=True)), [0])
+
+    def test_confirming_twice_imports_once(self):
+        preview = self.preview("userdata", workbook(["name", "salary"], ["ann", 1]))
+        self.assertEqual(self.confirm("userdata", preview).status_code, 302)
+        self.assertEqual(self.confirm("userdata", preview).status_code, 302)
+        self.assertEqual(self.rows()["ann"], 1)
+        self.assertEqual(LogEntry.objects.count(), 1)
+
+    def test_a_confirmation_that_was_made_up_or_is_old_is_refused(self):
+        preview = self.preview("userdata", workbook(["name", "salary"], ["ann", 1]))
+        form = fields(preview)
+        for name in ("made-up", signing.dumps("x", salt="another")):
+            answer = self.post("/admin/form/userdata/process_import/", form | {"import_file_name": name})
+            self.assertRedirects(answer, "/admin/form/userdata/import/", fetch_redirect_response=False)
+        with mock.patch("django.core.signing.time.time", lambda: 4e9):
+            self.assertEqual(self.confirm("userdata", preview).status_code, 302)
+        self.assertNotIn("ann", self.rows())
+
+    def test_a_viewer_cannot_confirm(self):
+        preview = self.preview("userdata", workbook(["name", "salary"], ["ann", 1]))
+        self.be("viewer")
+        self.assertEqual(self.confirm("userdata", preview).status_code, 403)
+        self.assertNotIn("ann", self.rows())
+
+
+class Exports(SignedIn):
+    """From the rows to the file."""
+
+    def setUp(self):
+        super().setUp()
+        self.be("editor")
+
+    def test_what_is_on_screen_is_exported(self):
+        for query, names in (("?", ["james", "sam"]), ("?q=sam", ["sam"]), ("?o=2", ["sam", "james"])):
+            path = f"/admin/form/userdata/export/{query}"
+            self.assertContains(self.get(f"/admin/form/userdata/{query}"), f'href="{path}"', msg_prefix=query)
+            text = self.post(path, {"format": CSV, "resource": "0"}).content.decode("utf-8-sig")
+            self.assertEqual([row["name"] for row in csv.DictReader(io.StringIO(text))], names)
+        path = f"/admin/form/user/export/?code_link__id__exact={CodeData.objects.get(code=2).pk}"
+        text = self.post(path, {"format": CSV, "resource": "0"}).content.decode("utf-8-sig")
+        self.assertEqual(text.split(), ["number,name,code", "1,james,2"])
+
+    def test_a_workbook_has_numbers_as_numbers_and_text_as_text(self):
+        content = self.post("/admin/form/userdata/export/", {"format": XLSX, "resource": "0"}).content
+        rows = list(load_workbook(io.BytesIO(content)).active.values)
+        self.assertEqual(rows, [("name", "salary"), ("james", 20000), ("sam", 10000)])
+
+    def test_an_export_takes_few_queries(self):
+        codes = list(CodeData.objects.all())
+        counted = []
+        for many in (10, 300):
+            start = UserData.objects.count()
+            UserData.objects.bulk_create(UserData(name=f"a{n}", money=n) for n in range(start, start + many))
+            people = UserData.objects.filter(user=None)
+            User.objects.bulk_create(User(uid=100 + p.pk, name_link=p, code_link=codes[0]) for p in people)
+            for kind in (CSV, XLSX):
+                with CaptureQueriesContext(connection) as queries:
+                    self.post("/admin/form/user/export/", {"format": kind, "resource": "0"})
+                counted.append(len(queries))
+        self.assertEqual(len(set(counted)), 1, counted)
