@@ -258,6 +258,12 @@ const keys = z.strictObject({
             resources: resourcesOf("64Mi", "50m", "256Mi"),
             nginxResources: resourcesOf("64Mi", "10m", "64Mi"),
             workers: z.int().min(1).max(32).default(2).describe("gunicorn worker processes of each pod."),
+            publicPages: z
+                .boolean()
+                .default(false)
+                .describe(
+                    "true: /User_data and /Code_data are for everybody, salaries included, as in the source. false: for those who sign in, by their roles.",
+                ),
             ...placement,
         })
         .prefault({})

@@ -46,6 +46,8 @@ export interface DabawebArgs extends Placement {
     readonly nginxResources: Resources;
     /** gunicorn worker processes of each pod. */
     readonly workers: number;
+    /** Whether /User_data and /Code_data, salaries included, need no sign-in. */
+    readonly publicPages: boolean;
     /** Minutes that Pulumi waits for the migration, and then for the pods. Default: 10. */
     readonly awaitMinutes?: number;
     /** Image pull secret. Default: none. */
@@ -218,6 +220,7 @@ function appContainer(args: DabawebArgs) {
         REDIS_PASSWORD_FILE: `${SECRETS}/redis-password`,
         SECRET_KEY_FILE: `${SECRETS}/secret-key`,
         PUBLIC_URL: args.publicUrl,
+        PUBLIC_PAGES: String(args.publicPages),
         WEB_WORKERS: String(args.workers),
     };
     return {

@@ -65,6 +65,14 @@ export async function pageShowsSeedRows(system: System): Promise<void> {
     assert.ok(hasRow(rows, "james", "20000"), JSON.stringify(rows));
 }
 
+/** The site answers: with the employees, or by asking to sign in where they are not public. */
+export async function siteAnswers(system: System): Promise<void> {
+    await waitFor(`${system.url}/User_data`, RECOVERY_SECONDS, async () => {
+        const { status, body } = await system.page("/User_data");
+        return status === 200 && /<table|id="login-form"/.test(body);
+    });
+}
+
 /** Whether one row of a table has all these cells. */
 export function hasRow(rows: readonly string[][], ...cells: string[]): boolean {
     return rows.some((row) => cells.every((cell) => row.includes(cell)));

@@ -121,6 +121,7 @@ describe("dabaweb and nginx images", function () {
                 SECRET_KEY_FILE: "/run/secrets/dabaweb/secret-key",
                 ADMIN_PASSWORD_FILE: "/run/secrets/dabaweb/admin",
                 PUBLIC_URL: "http://localhost:32000",
+                PUBLIC_PAGES: "true",
                 WEB_WORKERS: "2",
             },
             options,
@@ -176,7 +177,7 @@ describe("dabaweb and nginx images", function () {
     }
 
     const row = (...cells: (string | number)[]): RegExp =>
-        new RegExp(`<tr>${cells.map((cell) => `<td[^>]*>${cell}</td>`).join("")}`);
+        new RegExp(`<tr>${cells.map((cell) => `<td[^>]*>(?:<bdi>)?${cell}(?:</bdi>)?</td>`).join("")}`);
 
     it("says what the migration waits for", async () => {
         const job = await dabaweb("migrate-killed", ["migrate"]);

@@ -131,6 +131,12 @@ for (const stack of STACKS) {
             assert.doesNotMatch(JSON.stringify(others), /xxxxxxxx|\[secret\]/);
         });
 
+        it("makes the pages public only where the stack says so", () => {
+            const app = mainContainers(ofType(recorded, DEPLOYMENT).get("dabacluster")!)[0];
+            const value = app?.env?.find(({ name }) => name === "PUBLIC_PAGES")?.value;
+            assert.strictEqual(value, String(stack !== "prod"));
+        });
+
         it("takes every image from the stack's own repositories, by content tag or, promoted, by digest", () => {
             const images = imagesOfPods(recorded);
             const pattern = new RegExp(

@@ -4,8 +4,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-# A public page shows no more rows than that; the sign-in area pages through all of them.
-MAX_ROWS = 1000
+# Rows of one page outside the sign-in area.
+PAGE_ROWS = 100
 # Spreadsheet programs would run what begins so in an exported file as a formula.
 plain = RegexValidator(
     r"^(?![=+\-@\s])[^\x00-\x1f\x7f]*$", _("It may not begin with =, +, -, @ or a space, nor contain line breaks.")
@@ -28,9 +28,9 @@ class CodeData(models.Model):
         return f"{self.code} {self.group}"
 
     @classmethod
-    def page_rows(cls):
-        """What /Code_data shows: (code, group)."""
-        return list(cls.objects.values_list("code", "group")[:MAX_ROWS])
+    def page_rows(cls, start):
+        """What /Code_data shows from that row on, and one more: (code, group)."""
+        return list(cls.objects.values_list("code", "group")[start : start + PAGE_ROWS + 1])
 
 
 class UserData(models.Model):
@@ -51,10 +51,11 @@ class UserData(models.Model):
         return self.name
 
     @classmethod
-    def page_rows(cls):
-        """What /User_data shows: (name, salary, code, group); who has no code yet is there all the same."""
+    def page_rows(cls, start):
+        """The same for /User_data: (name, salary, code, group); who is in no group yet is there all the same."""
         columns = ("name", "money", "user__code_link__code", "user__code_link__group")
-        return list(cls.objects.order_by("name", "user__uid").values_list(*columns)[:MAX_ROWS])
+        rows = cls.objects.order_by("name", "user__uid").values_list(*columns)
+        return list(rows[start : start + PAGE_ROWS + 1])
 
 
 class User(models.Model):

@@ -1,16 +1,16 @@
-"""The public pages. They need neither session nor sign-in."""
+"""The directory's pages. Where they are public, they need neither session nor sign-in."""
 
-import logging
-
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import Error
+from django.http import Http404
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from form import pages
-from form.models import MAX_ROWS, CodeData, UserData
-
-log = logging.getLogger(__name__)
+from form.models import PAGE_ROWS, CodeData, UserData
 
 
 @require_safe
@@ -24,25 +24,36 @@ def home(request):
 @cache_control(no_cache=True)
 def user_data(request):
     """Employees, their salaries and codes."""
-    return _table(request, "user_data", UserData.page_rows)
+    return _table(request, UserData, "user_data")
 
 
 @require_safe
 @cache_control(no_cache=True)
 def code_data(request):
     """Codes and groups."""
-    return _table(request, "code_data", CodeData.page_rows)
+    return _table(request, CodeData, "code_data")
 
 
-def _table(request, name, load):
+def _table(request, model, name):
+    user = None if settings.PUBLIC_PAGES else request.user
+    if user and not user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    if user and not user.has_perm(f"form.view_{model._meta.model_name}"):
+        raise PermissionDenied
+    page = request.GET.get("page", "1")
+    if not page.isascii() or not page.isdecimal() or not 1 <= int(page[:9]) <= 99_999:
+        raise Http404
+    page = int(page)
     try:
-        rows, origin = pages.read(name, load)
+        rows, origin = pages.read(f"{name}:{page}", lambda: model.page_rows((page - 1) * PAGE_ROWS))
     except Error as error:
-        log.error("neither readers nor writer can be read: %s", error)
+        pages.log.error("neither readers nor writer can be read: %s", error)
         response = render(request, "503.html", status=503)
         response["Retry-After"] = "5"
         return response
-    response = render(request, f"form/{name}.html", {"rows": rows, "capped": len(rows) == MAX_ROWS, "max": MAX_ROWS})
+    context = {"rows": rows[:PAGE_ROWS], "previous": page - 1, "next": page + 1 if len(rows) > PAGE_ROWS else None}
+    context["salaries"] = user is None or user.has_perm("form.view_salary")
+    response = render(request, f"form/{name}.html", context)
     # For operators and tests: cache, replica or default (the writer).
     response["X-Page-From"] = origin
     return response

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 from unittest import mock
 
 from django.apps import apps
@@ -13,13 +14,13 @@ from django.contrib.auth.models import User as Account
 from django.core.management import call_command
 from django.db import OperationalError, ProgrammingError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
-from django.test import SimpleTestCase, TransactionTestCase
+from django.test import SimpleTestCase, TransactionTestCase, override_settings
 
 from dabaweb import health
 from form import pages
 from form.models import CodeData, User, UserData
 from form.tests.fakes import FakeRedis
-from form.tests.site import Site
+from form.tests.site import SignedIn, Site
 
 FIRST_ROWS = importlib.import_module("form.migrations.0004_first_rows")
 
@@ -176,8 +177,14 @@ class Migrations(SimpleTestCase):
         self.assertEqual(set(own.values()), {1}, own)
 
 
+@override_settings(PUBLIC_PAGES=True)
 class PublicPages(Site):
     """What a visitor sees."""
+
+    def rows(self, path, **headers):
+        """The cells of its table, by row."""
+        rows = re.findall(r"<tr>(.*?)</tr>", self.get(path, **headers).text)
+        return [re.findall(r"<td[^>]*>(?:<bdi>)?(.*?)(?:</bdi>)?</td>", row) for row in rows if "<td" in row]
 
     def test_home(self):
         for path in ("/", "/home"):
@@ -185,23 +192,34 @@ class PublicPages(Site):
                 self.assertContains(self.get(path), "Employee directory")
 
     def test_user_data(self):
-        response = self.get("/User_data")
-        self.assertContains(
-            response,
-            '<tr><td>sam</td><td class="number">10000</td><td class="number">1</td><td>manage</td></tr>',
-            html=True,
-        )
-        self.assertContains(
-            response,
-            '<tr><td>james</td><td class="number">20000</td><td class="number">2</td><td>tech</td></tr>',
-            html=True,
-        )
-        self.assertNotIn("Vary", response.headers)
+        self.assertEqual(self.rows("/User_data"), [["james", "20000", "2", "tech"], ["sam", "10000", "1", "manage"]])
+        UserData.objects.create(name="new", money=0)
+        pages.invalidate()
+        self.assertIn(["new", "0", "–", "–"], self.rows("/User_data"))
 
     def test_code_data(self):
-        response = self.get("/Code_data")
-        for code, group in ((1, "manage"), (2, "tech")):
-            self.assertContains(response, f'<tr><td class="number">{code}</td><td>{group}</td></tr>', html=True)
+        self.assertEqual(self.rows("/Code_data"), [["1", "manage"], ["2", "tech"]])
+
+    def test_a_visitor_gets_no_cookie(self):
+        for path in ("/", "/User_data", "/no-such-page"):
+            response = self.get(path)
+            self.assertFalse(response.cookies, path)
+            self.assertNotIn("Cookie", response.headers.get("Vary", ""), path)
+
+    def test_further_rows_are_on_further_pages(self):
+        UserData.objects.bulk_create(UserData(name=f"a{n:03}", money=n) for n in range(150))
+        first, second = self.rows("/User_data"), self.rows("/User_data?page=2")
+        self.assertEqual((len(first), len(second)), (100, 52))
+        self.assertEqual((first[0][0], second[0][0], second[-1][0]), ("a000", "a100", "sam"))
+        self.assertContains(self.get("/User_data"), 'href="?page=2"')
+        self.assertNotContains(self.get("/User_data"), 'rel="prev"')
+        self.assertContains(self.get("/User_data?page=2"), 'href="?page=1"')
+        self.assertNotContains(self.get("/User_data?page=2"), 'rel="next"')
+        self.assertContains(self.get("/User_data?page=3"), "There are no employees here.")
+
+    def test_a_page_number_that_is_none(self):
+        for number in ("0", "-1", "x", "1.5", "", "9" * 5000, "٣"):
+            self.assertEqual(self.get(f"/User_data?page={number}").status_code, 404, number[:9])
 
     def test_names_are_escaped(self):
         UserData.objects.create(name="<b>x</b>", money=0)
@@ -213,7 +231,7 @@ class PublicPages(Site):
         self.assertEqual(self.client.post("/User_data", headers={"Host": "localhost"}).status_code, 405)
 
     def test_one_query_then_none(self):
-        for path in ("/User_data", "/Code_data"):
+        for path in ("/User_data", "/Code_data", "/User_data?page=2"):
             self.get(path)
             pages.invalidate()
             with self.assertNumQueries(1):
@@ -231,7 +249,7 @@ class PublicPages(Site):
             connection.run_on_commit = []
             with self.captureOnCommitCallbacks(execute=True):
                 change()
-            self.assertEqual("<td>ann</td>" in self.get("/User_data").text, shown)
+            self.assertEqual("<bdi>ann</bdi>" in self.get("/User_data").text, shown)
 
     def test_a_transaction_of_many_changes_invalidates_once_even_if_some_are_undone(self):
         with self.captureOnCommitCallbacks(execute=True) as callbacks:
@@ -242,7 +260,7 @@ class PublicPages(Site):
                 with transaction.atomic():
                     UserData.objects.create(name=f"ann{number}", money=7)
         self.assertEqual(len(callbacks), 1)
-        self.assertContains(self.get("/User_data"), "<td>ann2</td>")
+        self.assertContains(self.get("/User_data"), "<bdi>ann2</bdi>")
 
     def test_nothing_is_invalidated_before_the_commit(self):
         self.get("/User_data")
@@ -259,16 +277,28 @@ class PublicPages(Site):
         self.assertEqual(self.get("/User_data").status_code, 200)
 
 
-class Admin(Site):
-    """Configured, so only that it is there."""
+@override_settings(PUBLIC_PAGES=False)
+class PagesForThoseWhoSignIn(SignedIn):
+    """The same addresses where a stack does not make them public."""
 
-    def test_sign_in_and_lists(self):
-        self.assertRedirects(self.get("/admin/"), "/admin/login/?next=/admin/", fetch_redirect_response=False)
-        self.assertContains(self.get("/admin/login/"), "/static/admin/css/base.")
-        self.client.force_login(Account.objects.create_superuser("root"))
-        for model in ("codedata", "userdata", "user"):
-            self.assertEqual(self.get(f"/admin/form/{model}/?q=1").status_code, 200)
-            self.assertEqual(self.get(f"/admin/form/{model}/add/").status_code, 200)
+    def test_a_visitor_is_asked_to_sign_in(self):
+        for path in ("/User_data", "/Code_data", "/User_data?page=2"):
+            target = f"/admin/login/?next={path.replace('?', '%3F').replace('=', '%3D')}"
+            self.assertRedirects(self.get(path), target, fetch_redirect_response=False)
+
+    def test_a_viewer_sees_all_but_salaries(self):
+        for role, seen in (("viewer", False), ("editor", True), ("admin", True)):
+            self.be(role)
+            page = self.get("/User_data")
+            self.assertContains(page, "<bdi>sam</bdi>")
+            self.assertEqual(("10000" in page.text, "Salary" in page.text), (seen, seen), role)
+            self.assertContains(self.get("/Code_data"), "<bdi>manage</bdi>")
+
+    def test_who_has_no_role_is_told_so(self):
+        Account.objects.create_user("new")
+        self.be("new")
+        for path in ("/User_data", "/Code_data"):
+            self.assertContains(self.get(path), "This is not for your role", status_code=403)
 
 
 class HostsAndHealth(Site):
