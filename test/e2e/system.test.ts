@@ -180,23 +180,24 @@ describe("the whole system on a real cluster", function () {
             );
         });
 
-        it("reads from the slaves: while their SQL threads are stopped it shows the old rows", async () => {
+        it("reads from the slaves, and from the master while they lack a row", async () => {
             const late = `row-${randomUUID().slice(0, 8)}`;
+            const origin = async () => (await system.page("/User_data")).headers.get("x-page-from");
+            // Again and again, because a slave is a heartbeat behind for a moment in every second.
+            await waitFor("the page from a slave", RECOVERY_SECONDS, async () => {
+                await manage("clear_page_cache");
+                return (await origin()) === "replica";
+            });
             try {
                 await Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, "STOP REPLICA SQL_THREAD")));
                 await insert(late, "1");
-                await manage("clear_page_cache", "--any-lag");
-                const rows = await system.table("/User_data");
-                assert.ok(hasRow(rows, name, money));
-                assert.ok(!hasRow(rows, late), "the page was read from the master");
+                await manage("clear_page_cache");
+                assert.strictEqual(await origin(), "default");
+                assert.ok(hasRow(await system.table("/User_data"), late));
             } finally {
                 await Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, "START REPLICA SQL_THREAD")));
             }
             await system.ready();
-            await manage("clear_page_cache");
-            await waitFor(`${late} on the page`, RECOVERY_SECONDS, async () =>
-                hasRow(await system.table("/User_data"), late),
-            );
         });
 
         it("answers a second request without a SELECT on the page's tables", async () => {

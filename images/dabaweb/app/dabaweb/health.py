@@ -8,7 +8,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.http import HttpResponse
 
 from form import pages
-from form.database import NO_SUCH_TABLE, separate_connection
+from form.database import separate_connection
 
 log = logging.getLogger(__name__)
 
@@ -35,40 +35,38 @@ def readiness():
     """
     problems = []
     for alias in ("replica", "default"):
-        if alias not in connections:
-            continue
-        # A connection of its own with a short limit: a hung server must not hold the probe up, and a connection kept
-        # from better days would say nothing about those to come.
-        connection = separate_connection(alias, seconds=1)
-        try:
-            missing = missing_migrations(connection)
-        except Error as error:
-            code = error.args[0] if error.args else "?"
-            problems.append(f"{alias}: no migrations yet" if code == NO_SUCH_TABLE else f"{alias}: error {code}")
-        else:
-            if not missing:
-                return _answer(200, f"ready: {alias} can be read")
-            problems.append(f"{alias}: migration {'.'.join(missing[0])} is missing, {len(missing)} in all")
-        finally:
-            connection.close()
+        if alias in connections:
+            try:
+                missing = sorted(migrations() - applied(alias))
+            except Error as error:
+                problems.append(f"{alias}: error {error.args[0]}")
+            else:
+                if not missing:
+                    return _answer(200, f"ready: {alias} can be read")
+                problems.append(f"{alias}: migration {'.'.join(missing[0])} is missing, {len(missing)} in all")
     log.warning("not ready: %s", "; ".join(problems))
     return _answer(503, "not ready: " + "; ".join(problems))
 
 
 @cache
 def migrations():
-    """What this image brings, as pairs of application and name."""
+    """What this image brings, as pairs of application and name. A database may have more: those of a newer image."""
     return frozenset(MigrationLoader(None).disk_migrations)
 
 
-def missing_migrations(connection):
-    """What of that this database lacks. One that has more belongs to a newer image and is fine."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT app, name FROM django_migrations")
-        return sorted(migrations() - set(cursor.fetchall()))
+def applied(alias):
+    """
+    What a database has of them. Asked by a connection of its own with a short limit: a hung server must not hold the
+    probe up, and one that was kept from better days would say nothing about those to come.
+    """
+    connection = separate_connection(alias, seconds=1)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT app, name FROM django_migrations")
+            return set(cursor.fetchall())
+    finally:
+        connection.close()
 
 
 def _answer(status, text):
-    response = HttpResponse(text + "\n", status=status, content_type="text/plain")
-    response["Cache-Control"] = "no-store"
-    return response
+    return HttpResponse(f"{text}\n", status=status, content_type="text/plain", headers={"Cache-Control": "no-store"})

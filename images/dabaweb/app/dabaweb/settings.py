@@ -60,6 +60,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "form.middleware.ReadYourWrites",
+    "form.middleware.DatabaseAway",
 ]
 ROOT_URLCONF = "dabaweb.urls"
 TEMPLATES = [
@@ -127,12 +129,12 @@ if _readers := env.str("MYSQL_READERS", "", validate=_address):
     DATABASES["replica"] = _mysql(_readers) | {"TEST": {"MIRROR": "default"}}
 DATABASE_ROUTERS = ["form.database.Router"]
 
-# The first address takes the writes, the other the reads.
-_redis = [env.str("REDIS_WRITER", validate=_address), env.str("REDIS_READERS", "", validate=_address)]
-CACHES = {
-    "default": {
+
+def _redis(*addresses, **options):
+    return {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": [f"redis://{address}/0" for address in _redis if address],
+        # The first takes the writes, the other the reads.
+        "LOCATION": [f"redis://{address}/0" for address in addresses if address],
         "KEY_PREFIX": "dabaweb",
         # Every key ends by itself: one hour, as the source meant it.
         "TIMEOUT": 3600,
@@ -147,9 +149,21 @@ CACHES = {
             # One retry at once replaces a connection that a restarted Redis left behind; more would only slow the
             # pages down while Redis is away.
             "CONNECTION_POOL_KWARGS": {"protocol": 2, "retry": Retry(NoBackoff(), 1), "max_age": CONNECTION_MAX_AGE},
+            **options,
         },
     }
+
+
+_redis_writer = env.str("REDIS_WRITER", validate=_address)
+CACHES = {
+    "default": _redis(_redis_writer, env.str("REDIS_READERS", "", validate=_address)),
+    # Read where they are written. Without Redis they come from MySQL's master, where they are kept as well.
+    "sessions": _redis(_redis_writer, IGNORE_EXCEPTIONS=True),
 }
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_CACHE_ALIAS = "sessions"
+# A working day.
+SESSION_COOKIE_AGE = 12 * 3600
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}

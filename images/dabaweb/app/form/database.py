@@ -6,9 +6,6 @@ from contextvars import ContextVar
 
 from django.db import connections
 
-# MySQL's number for it.
-NO_SUCH_TABLE = 1146
-
 _from_readers = ContextVar("from_readers", default=False)
 
 
@@ -23,10 +20,7 @@ def from_readers():
 
 
 class Router:
-    """
-    Sessions, sign-in, the admin and whatever is not thought of use the writer; so does a transaction, which must see
-    its own writes.
-    """
+    """Sessions, sign-in, the admin, what is not thought of, and what must see its own writes: all by the writer."""
 
     def db_for_read(self, model, **hints):
         """The readers, if asked for, if there are any, and outside transactions only."""
@@ -47,14 +41,16 @@ class Router:
 
 
 def position():
-    """The GTID set that the writer has committed so far."""
+    """The GTID set that the writer has executed so far."""
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT @@GLOBAL.gtid_executed")
         return cursor.fetchone()[0].replace("\n", "")
 
 
 def reader_has(gtid_set):
-    """Whether the slave that this thread is connected to has applied that much."""
+    """Whether the slave that this thread is connected to has executed that much; of nothing it has all."""
+    if not gtid_set:
+        return True
     with connections["replica"].cursor() as cursor:
         cursor.execute("SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", [gtid_set])
         return cursor.fetchone()[0] == 1

@@ -1,102 +1,111 @@
-"""
-Rows of the public pages, kept in Redis for an hour.
-
-Why no fill can put a stale row back:
-- One key holds the version, a random word. A page is kept together with the version that its filler saw **before** it
-  read the database, and is shown only while that is still the version; all is read by one MGET, from one server.
-- After a commit the version is replaced. A filler that began earlier, however slow, stores its rows under a word that
-  nobody looks for any more. A word never comes back, so a lagging Redis slave, too, can only name an older one.
-- A filler that began later must not read a MySQL slave that lacks the commit. So the one who sets a version then reads
-  the writer's GTID set and leaves it beside, as that version's position. As it is read after the version was set, it
-  contains every commit whose version was replaced by this one. A filler uses a slave only if that slave has applied the
-  position, else the writer.
-- If the writer is away, a page from a slave that is behind is shown, but not kept.
-
-What remains is bounded by the hour: rows written past Django (`django-admin clear_page_cache` does away with that), a
-process killed between commit and invalidation, a Redis master lost together with its newest keys.
-"""
+"""Rows of the directory's pages, kept in Redis. docs/web.md says why no fill can put a stale row back."""
 
 import logging
 import threading
 import time
 import uuid
+from contextlib import suppress
+from contextvars import ContextVar
 
 from django.core.cache import cache
 from django.db import Error, connections
 from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import RedisError
 
 from form import database
 
 log = logging.getLogger(__name__)
 
 VERSION = "pages:version"
-POSITION = "pages:position"
 # Longer than a page lives: a version that ends takes its pages with it, which costs one fill each.
 VERSION_SECONDS = 24 * 3600
+# One filler is waited for no longer than that.
+FILL_SECONDS = 5
 # After a failure Redis is left alone so long, so that a page does not wait for it again and again.
 PAUSE_SECONDS = 2
 
+# What the master had executed after the last change in this thread's request; "" if it could not be asked.
+written = ContextVar("written", default=None)
 _away_until = 0.0
 _owed = threading.Event()
 
 
-def read(name, load):
-    """Rows for the page, and where they come from ("cache", "replica", "default"); `load` reads them by one query."""
+def read(name, load, after=None):
+    """
+    Rows for the page, and where they come from ("cache", "replica", "default"); `load` reads them by one query. With
+    `after`, a value of `written`, nothing older is shown, and an error is raised where only that could be.
+    """
     settle()
+    if after is not None:
+        return _load(load, after or None, strict=True)[:2]
     # Whoever changes the form of the rows changes the number: during a rollout old and new pods share the cache.
-    key = f"pages:1:{name}"
-    kept = _get(VERSION, POSITION, key)
+    key = f"pages:2:{name}"
+    kept = _get(key)
     if kept is None:
-        # Without Redis nobody knows what a slave must have; nothing is kept either.
+        # Without Redis nobody knows what a slave must have.
         return _load(load, "")[:2]
-    page = kept.get(key)
-    if page and page["version"] == kept.get(VERSION):
-        return page["rows"], "cache"
-    if VERSION not in kept:
-        # A slave of Redis that is only behind must not be a reason to throw every page away.
-        kept = _get(VERSION, POSITION, from_writer=True) or {}
-    version = kept.get(VERSION) or invalidate()
-    rows, origin, current = _load(load, _position(version, kept.get(POSITION)) if version else None)
-    if version and current:
-        _set(key, {"version": version, "rows": rows})
-    return rows, origin
+    return (kept[key]["rows"], "cache") if _current(kept, key) else _fill(key, load)
 
 
-def invalidate(any_lag=False):
-    """
-    Makes every kept page invisible; returns the new version, or None where Redis is away (it is then owed, see
-    settle). With `any_lag` the next pages show what the slaves have, however far behind they are.
-    """
-    version = uuid.uuid4().hex
-    # Cleared first: what another thread owes from now on stays owed.
-    _owed.clear()
-    try:
-        cache.client.set(VERSION, version, timeout=VERSION_SECONDS)
-    except ConnectionInterrupted as error:
-        _owed.set()
-        log.warning("the pages could not be invalidated, it will be tried again: %s", _reason(error))
-        return None
-    if any_lag:
-        _set(POSITION, {"version": version, "gtids": ""}, VERSION_SECONDS)
-    else:
-        _find_position(version)
+def invalidate():
+    """Makes every kept page invisible, after a commit; None where Redis is away (it is then owed, see settle)."""
+    version = _replace_version()
+    written.set(_position() or "")
     return version
 
 
 def settle():
     """Makes up for an invalidation that this process owes. Asked by every page and by every readiness probe."""
     if _owed.is_set() and time.monotonic() >= _away_until:
-        invalidate()
+        _replace_version()
 
 
-def _load(load, needed):
-    """Rows, the alias they were read from, and whether they are as new as `needed` (None: as the writer's)."""
+def _replace_version():
+    # A word that never comes back: a lagging slave of Redis can only name an older one.
+    version = uuid.uuid4().hex
+    # Cleared first: what another thread owes from now on stays owed.
+    _owed.clear()
+    if _set(VERSION, version, VERSION_SECONDS):
+        return version
+    return _owed.set()
+
+
+def _fill(key, load):
+    """One of all processes reads the database; the others wait for what it keeps."""
+    lock = cache.client.lock(f"{key}:lock", timeout=FILL_SECONDS, blocking_timeout=FILL_SECONDS, sleep=0.05)
+    try:
+        locked = lock.acquire()
+    except RedisError as error:
+        log.warning("Redis writer: %s", error)
+        locked = False
+    try:
+        kept = (_get(key, from_writer=True) if locked else None) or {}
+        if _current(kept, key):
+            return kept[key]["rows"], "cache"
+        # In this order: the version, what the master has executed by then, the rows.
+        version = kept.get(VERSION) or (_replace_version() if locked else None)
+        rows, origin, current = _load(load, _position())
+        if version and current:
+            _set(key, {"version": version, "rows": rows})
+        return rows, origin
+    finally:
+        if locked:
+            with suppress(RedisError):
+                lock.release()
+
+
+def _current(kept, key):
+    return key in kept and kept[key]["version"] == kept.get(VERSION)
+
+
+def _load(load, needed, strict=False):
+    """Rows, the alias they were read from, and whether they are as new as `needed` (None: as the master's)."""
     behind = False
     if "replica" in connections:
         try:
-            if needed is not None and (needed == "" or database.reader_has(needed)):
+            if needed is not None and database.reader_has(needed):
                 return _from_readers(load), "replica", True
-            behind = True
+            behind = not strict
         except Error as error:
             log.warning("the readers cannot be read, the writer is: %s", error)
             connections["replica"].close()
@@ -120,45 +129,32 @@ def _rows(load):
     return [list(row) for row in load()]
 
 
-def _position(version, kept):
-    """What a slave must have applied to fill pages of this version; None where that cannot be known now."""
-    # It may be read at any time after the version was set; later only asks more of the slaves.
-    return kept["gtids"] if kept and kept["version"] == version else _find_position(version)
-
-
-def _find_position(version):
+def _position():
     try:
-        gtids = database.position()
+        return database.position()
     except Error as error:
         log.warning("the writer does not say its position: %s", error)
         connections["default"].close()
         return None
-    _set(POSITION, {"version": version, "gtids": gtids}, VERSION_SECONDS)
-    return gtids
 
 
-def _get(*keys, from_writer=False):
-    """What Redis has of these keys, read by one command from one server; None where no Redis answers."""
+def _get(key, from_writer=False):
+    """What Redis has of the version and this key, by one command from one server; None where no Redis answers."""
     global _away_until
     if time.monotonic() < _away_until:
         return None
     for write in (True,) if from_writer else (False, True):
         try:
-            return cache.client.get_many(keys, client=cache.client.get_client(write=write))
+            return cache.client.get_many([VERSION, key], client=cache.client.get_client(write=write))
         except ConnectionInterrupted as error:
-            log.warning("Redis %s: %s", "writer" if write else "readers", _reason(error))
-    if not from_writer:
-        _away_until = time.monotonic() + PAUSE_SECONDS
+            log.warning("Redis %s: %s", "writer" if write else "readers", error)
+    _away_until = time.monotonic() + PAUSE_SECONDS
     return None
 
 
 def _set(key, value, *timeout):
     try:
-        cache.client.set(key, value, *timeout)
+        return cache.client.set(key, value, *timeout)
     except ConnectionInterrupted as error:
-        log.warning("Redis writer: %s", _reason(error))
-
-
-def _reason(error):
-    cause = error.__cause__ or error
-    return f"{type(cause).__name__}: {cause}"
+        log.warning("Redis writer: %s", error)
+        return False

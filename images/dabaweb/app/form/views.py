@@ -1,9 +1,10 @@
 """The directory's pages. Where they are public, they need neither session nor sign-in."""
 
+from functools import partial
+
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import Error
 from django.http import Http404
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
@@ -44,13 +45,8 @@ def _table(request, model, name):
     if not page.isascii() or not page.isdecimal() or not 1 <= int(page[:9]) <= 99_999:
         raise Http404
     page = int(page)
-    try:
-        rows, origin = pages.read(f"{name}:{page}", lambda: model.page_rows((page - 1) * PAGE_ROWS))
-    except Error as error:
-        pages.log.error("neither readers nor writer can be read: %s", error)
-        response = render(request, "503.html", status=503)
-        response["Retry-After"] = "5"
-        return response
+    load = partial(model.page_rows, (page - 1) * PAGE_ROWS)
+    rows, origin = pages.read(f"{name}:{page}", load, request.read_after)
     context = {"rows": rows[:PAGE_ROWS], "previous": page - 1, "next": page + 1 if len(rows) > PAGE_ROWS else None}
     context["salaries"] = user is None or user.has_perm("form.view_salary")
     response = render(request, f"form/{name}.html", context)

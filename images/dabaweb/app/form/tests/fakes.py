@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import ConnectionError as RedisAway
 
 from form import pages
 
@@ -14,7 +15,9 @@ class FakeRedis:
     def __init__(self):
         self.writer, self.readers = {}, {}
         self.lagging = self.writer_away = self.readers_away = False
-        self.client = SimpleNamespace(get_client=self._get_client, get_many=self._get_many, set=self._set)
+        # What happens while one waits for the lock, and whether one gets it.
+        self.while_waiting, self.lock_is_free = lambda: None, True
+        self.client = SimpleNamespace(get_client=self._get_client, get_many=self._get_many, set=self._set, lock=self._lock)
 
     def use(self, test):
         """Stands in for Redis until the test ends."""
@@ -45,3 +48,16 @@ class FakeRedis:
         self.writer[key] = value
         if not self.lagging:
             self.readers[key] = value
+        return True
+
+    def _lock(self, key, timeout, blocking_timeout, sleep):
+        return SimpleNamespace(acquire=self._acquire, release=self._reach_writer)
+
+    def _reach_writer(self):
+        if self.writer_away:
+            raise RedisAway("writer")
+
+    def _acquire(self):
+        self._reach_writer()
+        self.while_waiting()
+        return self.lock_is_free

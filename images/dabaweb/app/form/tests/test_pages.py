@@ -32,7 +32,7 @@ class Pages(SimpleTestCase):
         return str(self._answer("default"))
 
     def _reader_has(self, position):
-        return self._answer("replica") >= int(position)
+        return position == "" or self._answer("replica") >= int(position)
 
     def load(self):
         """The query of a page: what is read stays what it is, even if something happens before it is stored."""
@@ -42,9 +42,9 @@ class Pages(SimpleTestCase):
         self.during_load()
         return rows
 
-    def show(self):
+    def show(self, after=None):
         """The number that the page shows, and where from."""
-        rows, origin = pages.read("page", self.load)
+        rows, origin = pages.read("page", self.load, after)
         return rows[0][0], origin
 
     def write(self, replicated=True):
@@ -106,34 +106,91 @@ class Pages(SimpleTestCase):
         self.assertEqual(self.show(), (1, "default"))
         self.assertEqual(self.show(), (1, "cache"))
 
-    def test_two_writers_whose_invalidations_overtake_each_other(self):
-        # The first has committed and set its version; before it reads the position, the second does all of its own.
+    def test_what_the_slave_must_have_is_asked_after_the_version_is_known(self):
+        asked = []
+
+        def position():
+            asked.append(self.redis.writer.get(pages.VERSION))
+            return str(self.master)
+
+        with mock.patch.object(database, "position", position):
+            self.show()
+        self.assertEqual(asked, [self.redis.writer[pages.VERSION]])
+
+    def test_a_write_between_version_and_rows_is_not_missed(self):
+        # The filler has seen a version; before it asks for the position, a writer commits and invalidates.
         def overtaken():
             with mock.patch.object(database, "position", self._position):
                 self.write(replicated=False)
-            return "1"
+            return str(self.master)
 
         with mock.patch.object(database, "position", overtaken):
-            pages.invalidate()
+            self.assertEqual(self.show(), (2, "default"))
         self.assertEqual(self.show(), (2, "default"))
+        self.assertEqual(self.show(), (2, "cache"))
 
-    def test_the_position_is_read_after_the_version_is_set(self):
-        versions = []
-        with mock.patch.object(database, "position", lambda: versions.append(self.redis.writer[pages.VERSION]) or "1"):
-            self.assertEqual([pages.invalidate()], versions)
+    def test_one_fills_and_the_others_wait_for_it(self):
+        self.show()
+        self.write()
 
-    def test_the_writer_dies_before_it_says_its_position(self):
+        def another():
+            self.redis.while_waiting = lambda: None
+            self.show()
+
+        self.redis.while_waiting = another
+        self.loads.clear()
+        self.assertEqual(self.show(), (2, "cache"))
+        self.assertEqual(self.loads, ["replica"])
+
+    def test_who_has_waited_too_long_reads_for_himself_and_keeps_nothing(self):
+        self.show()
+        self.write()
+        self.redis.lock_is_free = False
+        self.assertEqual([self.show(), self.show()], [(2, "replica")] * 2)
+
+    def test_whoever_wrote_reads_it_from_a_slave_that_has_it(self):
+        self.show()
+        self.write()
+        self.assertEqual(self.show(after=pages.written.get()), (2, "replica"))
+
+    def test_whoever_wrote_reads_it_from_the_master_while_slaves_lack_it(self):
+        self.write(replicated=False)
+        self.assertEqual(self.show(after=pages.written.get()), (2, "default"))
+
+    def test_whoever_wrote_reads_it_whatever_the_cache_says(self):
+        self.show()
+        self.redis.lagging = self.redis.writer_away = True
+        self.write(replicated=False)
+        self.assertEqual(self.show(after=pages.written.get()), (2, "default"))
+        self.redis.writer_away = False
+        self.assertEqual(self.show(after=pages.written.get()), (2, "default"))
+
+    def test_whoever_wrote_gets_an_error_rather_than_an_older_page(self):
+        self.write(replicated=False)
+        self.away = {"default"}
+        with self.assertRaises(OperationalError):
+            self.show(after=pages.written.get())
+        self.slave = 2
+        self.assertEqual(self.show(after=pages.written.get()), (2, "replica"))
+
+    def test_a_write_whose_position_is_not_known_is_read_from_the_master(self):
         self.show()
         self.master = 2
         self.away = {"default"}
         pages.invalidate()
-        self.assertEqual(self.show(), (1, "replica"))
+        self.assertEqual(pages.written.get(), "")
+        with self.assertRaises(OperationalError):
+            self.show(after="")
         self.away = set()
-        self.assertEqual(self.show(), (2, "default"))
-        # Found out by now: slaves fill again.
-        del self.redis.writer["pages:1:page"], self.redis.readers["pages:1:page"]
-        self.slave = 2
-        self.assertEqual(self.show(), (2, "replica"))
+        self.assertEqual(self.show(after=""), (2, "default"))
+
+    def test_what_a_reader_makes_up_for_is_not_his_write(self):
+        self.redis.writer_away = True
+        self.write()
+        self.redis.writer_away = False
+        pages.written.set(None)
+        self.show()
+        self.assertIsNone(pages.written.get())
 
     def test_an_invalidation_that_another_thread_owes_stays_owed(self):
         def set_version(key, *_, **__):
@@ -181,18 +238,11 @@ class Pages(SimpleTestCase):
         self.show()
         self.redis.lagging = True
         self.write()
-        del self.redis.readers["pages:1:page"]
+        del self.redis.readers["pages:2:page"]
         self.master = self.slave = 3
-        # Filled under the old version, which is all that this slave knows.
-        self.show()
+        # The slave knows the old version only; what is kept is kept under the new one.
+        self.assertEqual(self.show(), (3, "replica"))
+        self.assertEqual(self.redis.writer["pages:2:page"]["version"], self.redis.writer[pages.VERSION])
+        self.write()
         self.redis.catch_up()
-        self.master = self.slave = 4
         self.assertEqual(self.show(), (4, "replica"))
-
-    def test_any_lag(self):
-        self.show()
-        self.master = 2
-        pages.invalidate(any_lag=True)
-        self.assertEqual(self.show(), (1, "replica"))
-        pages.invalidate()
-        self.assertEqual(self.show(), (2, "default"))

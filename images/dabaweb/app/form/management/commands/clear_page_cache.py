@@ -10,16 +10,8 @@ class Command(BaseCommand):
 
     help = "Makes the pages read the database again, for example after rows were written by SQL on the master."
 
-    def add_arguments(self, parser):
-        """One flag."""
-        parser.add_argument(
-            "--any-lag",
-            action="store_true",
-            help="show what the slaves have, even if they lack rows that the master has by now",
-        )
-
     def handle(self, *args, **options):
         """Fails where Redis is away: the caller must not believe that it was done."""
-        if pages.invalidate(any_lag=options["any_lag"]) is None:
+        if pages.invalidate() is None:
             raise CommandError("Redis does not answer, so the pages stay as they are for up to an hour; try again.")
         self.stdout.write("The pages read the database again.")
