@@ -1,0 +1,55 @@
+"""The rows of form.sql, the dump of the original site: MySQL 5.7, MyISAM, utf8, tables of Django 1.11."""
+
+import re
+import sys
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, transaction
+
+from form.models import CodeData, User, UserData
+
+# mysqldump writes a line break inside a value as \n, so a statement ends where a line does.
+STATEMENT = re.compile(r"^(CREATE TABLE|INSERT INTO) `form_(code_data|user_data|user)`(.*?);$", re.DOTALL | re.MULTILINE)
+
+
+class Command(BaseCommand):
+    """MySQL reads the dump's own statements into temporary tables; from there the rows go through today's models."""
+
+    help = "Takes codes, employees and memberships from a dump on standard input; changes rows that are there, all or nothing."
+
+    def handle(self, *args, **options):
+        """Refuses a dump that lacks a table, and rows that are not valid or point to nothing."""
+        statements = STATEMENT.findall(sys.stdin.read())
+        if {table for what, table, _ in statements if what == "CREATE TABLE"} != {"code_data", "user_data", "user"}:
+            raise CommandError("Standard input is no dump of form.sql: it must make form_code_data, form_user_data, form_user.")
+        with transaction.atomic(), connection.cursor() as cursor:
+            for what, table, rest in statements:
+                if what == "CREATE TABLE":
+                    what = "CREATE TEMPORARY TABLE"
+                    rest = re.sub(r"ENGINE=\w+(.*)CHARSET=\w+", r"ENGINE=InnoDB\1CHARSET=utf8mb4", rest)
+                    cursor.execute(f"DROP TEMPORARY TABLE IF EXISTS old_{table}")
+                cursor.execute(f"{what} old_{table} {rest}")
+            cursor.execute("SELECT code, `group` FROM old_code_data")
+            codes = {code: _saved(CodeData, {"code": code}, group=group) for code, group in cursor.fetchall()}
+            cursor.execute("SELECT name, money FROM old_user_data")
+            names = {name: _saved(UserData, {"name": name}, money=money) for name, money in cursor.fetchall()}
+            cursor.execute("SELECT uid, name_link_id, code_link_id FROM old_user")
+            links = cursor.fetchall()
+            for uid, name, code in links:
+                if name not in names or code not in codes:
+                    raise CommandError(f"form_user {uid} points to {name} and {code}, which are not both there. Nothing was taken.")
+                _saved(User, {"uid": uid}, name_link=names[name], code_link=codes[code])
+        self.stdout.write(f"Taken: {len(codes)} codes, {len(names)} employees, {len(links)} memberships.")
+
+
+def _saved(model, key, **values):
+    row = model.objects.filter(**key).first() or model(**key)
+    for name, value in values.items():
+        setattr(row, name, value)
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise CommandError(f"{model._meta.db_table} {key}: {' '.join(error.messages)} Nothing was taken.") from error
+    row.save()
+    return row
