@@ -6,8 +6,10 @@ import { quantityValue } from "./components/quantity";
 import { contradictions } from "./config/contradictions";
 import {
     anyName,
+    anyText,
     bytes,
     cores,
+    hostName,
     imagePrefix,
     labelKey,
     labelValue,
@@ -17,6 +19,7 @@ import {
     origin,
     password,
     pinnedImage,
+    siteHost,
     storageClassName,
     userName,
     word,
@@ -199,10 +202,32 @@ const keys = z.strictObject({
                     .min(30000)
                     .max(32767)
                     .describe("Port on every node, 30000 to 32767, one stack per cluster each."),
+                externalTrafficPolicy: z
+                    .enum(["Cluster", "Local"])
+                    .default("Cluster")
+                    .describe(
+                        "Cluster: every node's address answers; logs and the limit on sign-ins see a node's address instead of the client's. Local: they see the client's; only nodes with a web pod answer.",
+                    ),
             }),
             z.strictObject({ type: z.literal("ClusterIP") }),
         ])
         .describe("How the web tier is reached."),
+    ingress: z
+        .strictObject({
+            className: objectName.describe("An existing IngressClass."),
+            host: hostName.describe("The site's name, that of `publicUrl`."),
+            tlsSecret: objectName
+                .optional()
+                .describe(
+                    "An existing Secret with certificate and key. Unset: TLS ends elsewhere, or with the controller's own.",
+                ),
+            annotations: z
+                .record(labelKey, anyText)
+                .default({})
+                .describe("For the controller. An import needs bodies of 4 MB and answers within 2 minutes."),
+        })
+        .optional()
+        .describe("An Ingress in front of the web tier; needs `service` of type ClusterIP."),
     protect: z
         .boolean()
         .default(false)
@@ -255,9 +280,22 @@ const keys = z.strictObject({
     dabacluster: z
         .strictObject({
             replicas: z.int().min(1).max(100).default(1).describe("Number of web pods."),
-            resources: resourcesOf("64Mi", "50m", "256Mi"),
+            resources: resourcesOf("192Mi", "50m", "384Mi"),
             nginxResources: resourcesOf("64Mi", "10m", "64Mi"),
-            workers: z.int().min(1).max(32).default(2).describe("gunicorn worker processes of each pod."),
+            workers: z
+                .int()
+                .min(1)
+                .max(32)
+                .optional()
+                .describe(
+                    "gunicorn worker processes of each pod. Unset: one per 192Mi of the memory limit, at most two per core.",
+                ),
+            extraHosts: z
+                .array(siteHost)
+                .default([])
+                .describe(
+                    "Names and addresses that the site answers to besides that of `publicUrl`, for example those of nodes.",
+                ),
             publicPages: z
                 .boolean()
                 .default(false)

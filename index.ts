@@ -73,6 +73,7 @@ async function main() {
             redis: { writer: redis.writer, readers: redis.readers, password: redis.password },
             publicUrl: config.publicUrl,
             service: config.service,
+            ingress: config.ingress,
         },
         { provider },
     );

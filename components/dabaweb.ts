@@ -13,6 +13,7 @@ import {
     Resources,
     selector,
 } from "./pod";
+import { quantityValue } from "./quantity";
 
 /** One replicated system that dabaweb uses. */
 export interface Backend {
@@ -22,6 +23,18 @@ export interface Backend {
     readonly readers: pulumi.Input<string>;
     /** Password of the account `dabaweb`. */
     readonly password: pulumi.Input<string>;
+}
+
+/** How the site is reached by name. */
+export interface Ingress {
+    /** An existing IngressClass. */
+    readonly className: string;
+    /** The site's name, that of publicUrl. */
+    readonly host: string;
+    /** An existing Secret with certificate and key for it. Default: TLS ends elsewhere, or with the controller's own. */
+    readonly tlsSecret?: string;
+    /** For the controller, for example its limit of bodies. Default: none. */
+    readonly annotations?: Record<string, string>;
 }
 
 /** Arguments of {@link Dabaweb}. */
@@ -38,14 +51,27 @@ export interface DabawebArgs extends Placement {
     readonly redis: Backend;
     /** The address that browsers use, for example http://localhost:32000. */
     readonly publicUrl: string;
+    /**
+     * How the pods are reached. externalTrafficPolicy Cluster (default): every node answers, and the client's address is
+     * lost on the way; Local: only nodes with a pod answer, and it is kept.
+     */
     readonly service:
-        { readonly type: "NodePort"; readonly nodePort: number } | { readonly type: "ClusterIP" };
+        | {
+              readonly type: "NodePort";
+              readonly nodePort: number;
+              readonly externalTrafficPolicy?: "Cluster" | "Local";
+          }
+        | { readonly type: "ClusterIP" };
+    /** An Ingress in front of the Service. Default: none. */
+    readonly ingress?: Ingress;
+    /** Further hosts that the site answers to, for example addresses of nodes. Default: none. */
+    readonly extraHosts?: readonly string[];
     /** CPU and memory of the container dabaweb, and of the migration. */
     readonly resources: Resources;
     /** CPU and memory of the container nginx. */
     readonly nginxResources: Resources;
-    /** gunicorn worker processes of each pod. */
-    readonly workers: number;
+    /** gunicorn worker processes of each pod. Default: one per 192 MiB of the memory limit, at most two per core. */
+    readonly workers?: number;
     /** Whether /User_data and /Code_data, salaries included, need no sign-in. */
     readonly publicPages: boolean;
     /** Minutes that Pulumi waits for the migration, and then for the pods. Default: 10. */
@@ -58,6 +84,15 @@ const GUNICORN_PORT = 8000;
 const NGINX_PORT = 8080;
 const SECRETS = "/run/secrets/dabaweb";
 const ADMIN_SECRET = "/run/secrets/dabaweb-admin";
+/** Private addresses: whatever reaches a ClusterIP Service is in the cluster, and so is the ingress controller. */
+const INSIDE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+/** What nginx is told where an ingress stands in front of it: whose word on the client's address counts. */
+const BEHIND_INGRESS = [
+    ...INSIDE.map((range) => `set_real_ip_from ${range};`),
+    // Its last entry, which the controller itself has added; what stands before it may be made up.
+    "real_ip_header X-Forwarded-For;",
+    "",
+].join("\n");
 
 /** The web tier: a migration that runs once per image, then pods of dabaweb and nginx behind one Service. */
 export class Dabaweb extends pulumi.ComponentResource {
@@ -119,6 +154,7 @@ export class Dabaweb extends pulumi.ComponentResource {
             },
             { parent: this, customTimeouts: awaitTimeouts(args.awaitMinutes) },
         );
+        const proxies = args.ingress && ingressed(name, meta, args.ingress, { parent: this });
         new k8s.apps.v1.Deployment(
             name,
             {
@@ -146,9 +182,15 @@ export class Dabaweb extends pulumi.ComponentResource {
                                     // Longer than nginx, which passes its last requests on.
                                     lifecycle: serveFor(8),
                                 },
-                                nginxContainer(args),
+                                nginxContainer(args, proxies !== undefined),
                             ],
-                            volumes: [...volumes, memoryVolume("nginx", "32Mi")],
+                            volumes: [
+                                ...volumes,
+                                memoryVolume("nginx", "32Mi"),
+                                ...(proxies === undefined
+                                    ? []
+                                    : [{ name: "proxies", configMap: { name: proxies.metadata.name } }]),
+                            ],
                         },
                     },
                 },
@@ -161,6 +203,9 @@ export class Dabaweb extends pulumi.ComponentResource {
                 metadata: { ...meta, name },
                 spec: {
                     type: args.service.type,
+                    ...(args.service.type === "NodePort"
+                        ? { externalTrafficPolicy: args.service.externalTrafficPolicy ?? "Cluster" }
+                        : {}),
                     selector: selector(name),
                     ports: [
                         {
@@ -221,7 +266,8 @@ function appContainer(args: DabawebArgs) {
         SECRET_KEY_FILE: `${SECRETS}/secret-key`,
         PUBLIC_URL: args.publicUrl,
         PUBLIC_PAGES: String(args.publicPages),
-        WEB_WORKERS: String(args.workers),
+        EXTRA_HOSTS: (args.extraHosts ?? []).join(","),
+        WEB_WORKERS: String(args.workers ?? workersFor(args.resources)),
     };
     return {
         name: "dabaweb",
@@ -238,11 +284,44 @@ function appContainer(args: DabawebArgs) {
     };
 }
 
-function nginxContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
+/** As many as memory holds and processors keep busy. */
+function workersFor({ limits }: Resources): number {
+    const byMemory = Math.floor(quantityValue(limits.memory) / (192 * 2 ** 20));
+    return Math.max(1, Math.min(byMemory, Math.ceil(quantityValue(limits.cpu) * 2), 64));
+}
+
+/** The Ingress; returns what nginx needs to know of it, named by Kubernetes so that a change rolls the pods. */
+function ingressed(
+    name: string,
+    meta: { namespace: pulumi.Input<string>; labels: Record<string, string> },
+    { className, host, tlsSecret, annotations }: Ingress,
+    opts: pulumi.CustomResourceOptions,
+): k8s.core.v1.ConfigMap {
+    const backend = { service: { name, port: { name: "http" } } };
+    new k8s.networking.v1.Ingress(
+        name,
+        {
+            // Pulumi would wait for an address, which many controllers never write.
+            metadata: { ...meta, name, annotations: { ...annotations, "pulumi.com/skipAwait": "true" } },
+            spec: {
+                ingressClassName: className,
+                rules: [{ host, http: { paths: [{ path: "/", pathType: "Prefix", backend }] } }],
+                ...(tlsSecret === undefined ? {} : { tls: [{ hosts: [host], secretName: tlsSecret }] }),
+            },
+        },
+        opts,
+    );
+    const data = { "ingress.conf": BEHIND_INGRESS };
+    return new k8s.core.v1.ConfigMap(`${name}-proxies`, { metadata: meta, immutable: true, data }, opts);
+}
+
+function nginxContainer(args: DabawebArgs, behindIngress: boolean): k8s.types.input.core.v1.Container {
+    const workers = Math.ceil(quantityValue(args.nginxResources.limits.cpu));
     return {
         name: "nginx",
         image: args.images.nginx,
         imagePullPolicy: "IfNotPresent",
+        args: ["-g", `daemon off; worker_processes ${workers};`],
         ports: [{ name: "http", containerPort: NGINX_PORT }],
         resources: args.nginxResources,
         securityContext: containerSecurity,
@@ -251,6 +330,11 @@ function nginxContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
         readinessProbe: httpProbe("/nginx-health", NGINX_PORT, 5, 2),
         livenessProbe: httpProbe("/nginx-health", NGINX_PORT, 10, 6),
         lifecycle: serveFor(5),
-        volumeMounts: [{ name: "nginx", mountPath: "/run/nginx" }],
+        volumeMounts: [
+            { name: "nginx", mountPath: "/run/nginx" },
+            ...(behindIngress
+                ? [{ name: "proxies", mountPath: "/opt/dabaweb/proxies", readOnly: true }]
+                : []),
+        ],
     };
 }

@@ -96,6 +96,33 @@ export const contradictions: readonly Contradiction[] = [
         },
     },
     {
+        rule: "Behind an `ingress` the `service` is of type ClusterIP: a nodePort would lead past it.",
+        broken: ({ ingress, service }) =>
+            ingress !== undefined && service.type !== "ClusterIP"
+                ? [
+                      {
+                          path: ["ingress"],
+                          message:
+                              "a nodePort beside it would lead past it; set service to { type: ClusterIP }, or remove ingress",
+                      },
+                  ]
+                : [],
+    },
+    {
+        rule: "`ingress.host` is the host of `publicUrl`, and with `ingress.tlsSecret` that begins with https.",
+        broken: ({ ingress, publicUrl }) => {
+            const { hostname, protocol } = new URL(publicUrl);
+            if (ingress !== undefined && ingress.host !== hostname) {
+                const message = `it must be the host of publicUrl, which is ${hostname}; make them the same`;
+                return [{ path: ["ingress", "host"], message }];
+            }
+            const message = `with ingress.tlsSecret the site has https; begin it with https://`;
+            return ingress?.tlsSecret !== undefined && protocol === "http:"
+                ? [{ path: ["publicUrl"], message }]
+                : [];
+        },
+    },
+    {
         rule: "The namespace `default` is in every cluster, and is not made by a stack.",
         broken: ({ namespace }) =>
             namespace.create && namespace.name === "default"

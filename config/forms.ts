@@ -57,6 +57,9 @@ export const labelValue = matching(
 /** Name that somebody else gave, with whatever characters. */
 export const anyName = matching(/^(?!\s)[^\p{Cc}\p{Cs}]+(?<!\s)$/u, "a name of 1 to 253 characters");
 
+/** What only somebody else reads, with whatever characters. */
+export const anyText = matching(/^\P{Cs}*$/u, "up to 10,000 characters", 10_000);
+
 /** Word that an operator makes up. */
 export const word = matching(
     /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
@@ -86,7 +89,21 @@ export const pinnedImage = matching(
     512,
 );
 
-const ORIGIN = new RegExp(`^https?://(?:${HOST}|\\[[0-9a-f:.]+\\])(?:${PORT})?/?$`);
+/** A site's name, as an Ingress takes it: no address. */
+export const hostName = matching(
+    new RegExp(`^(?!\\d+(?:\\.\\d+){3}$)${NAME}$`),
+    "a host's name in lower case, for example dabaweb.example.com",
+);
+
+const ANY_HOST = `(?:${HOST}|\\[[0-9a-f:.]+\\])`;
+
+/** What a browser may have asked for, as Django reads it. */
+export const siteHost = matching(
+    new RegExp(`^${ANY_HOST}$`),
+    "a name or an address without scheme and port, for example 10.0.0.1 or [fd00::1]",
+);
+
+const ORIGIN = new RegExp(`^https?://${ANY_HOST}(?:${PORT})?/?$`);
 
 /** Scheme, host and port, as strictly as Django reads them. */
 export const origin = fitting(

@@ -104,7 +104,7 @@ describe("dabaweb and nginx images", function () {
             name,
             image: image("dabaweb"),
             network,
-            memory: "256m",
+            memory: "384m",
             mounts: { [volumes.secrets]: "/run/secrets/dabaweb:ro" },
             tmpfs: ["/run/dabaweb", "/tmp"],
             env: {
@@ -321,6 +321,33 @@ describe("dabaweb and nginx images", function () {
         }
     });
 
+    it("gives a page of another version today's file for its own, for five minutes", async () => {
+        const today = await http("/static/admin/css/base.css");
+        const other = await http("/static/admin/css/base.0123456789ab.css");
+        strictEqual(other.status, 200);
+        strictEqual(other.body.toString(), today.body.toString());
+        strictEqual(other.headers["cache-control"], "public, max-age=300");
+        strictEqual(other.headers["x-content-type-options"], "nosniff");
+        for (const path of ["/static/admin/css/none.0123456789ab.css", "/static/../etc/nginx.conf"]) {
+            notStrictEqual((await http(path)).status, 200, path);
+        }
+    });
+
+    it("refuses bodies that are too large with a page in both languages", async () => {
+        for (const [path, bytes] of [
+            ["/admin/form/userdata/import/", 2_200_000],
+            ["/admin/form/userdata/process_import/", 4_300_000],
+            ["/admin/form/userdata/add/", 600_000],
+        ] as const) {
+            const answer = await http(path, {}, "x".repeat(bytes));
+            strictEqual(answer.status, 413, path);
+            match(answer.body.toString(), /The file is too large[^]*文件太大/);
+            match(String(answer.headers["content-security-policy"]), /^default-src 'self'/);
+            notStrictEqual((await http(path, {}, "x".repeat(500_000))).status, 413, path);
+        }
+        strictEqual((await http("/errors/413.html")).status, 404);
+    });
+
     it("knows its hosts", async () => {
         strictEqual((await http("/home", { Host: "evil.example" })).status, 400);
         strictEqual((await http("/home", { Host: "127.0.0.1:1" })).status, 200);
@@ -441,6 +468,43 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         await docker(["start", mysql]);
         await waitFor("/readyz", 60, async () => (await http("/readyz")).status === 200);
         match(await page("/User_data"), row("sam", 10000));
+    });
+
+    it("lets nobody try many passwords at once, and hinders nobody who reads", async () => {
+        const tries = await Promise.all(Array.from({ length: 40 }, () => http("/admin/login/", {}, "x=1")));
+        const refused = tries.filter(({ status }) => status === 429);
+        ok(refused.length >= 10, `${refused.length} of 40`);
+        match(refused[0]?.body.toString() ?? "", /Too many at once[^]*请求过多/);
+        ok(tries.length > refused.length);
+        const reads = await Promise.all(Array.from({ length: 40 }, () => http("/admin/login/")));
+        ok(reads.every(({ status }) => status === 200));
+    });
+
+    it("believes a proxy's word on the client's address only where one stands in front", async () => {
+        const proxies = await scope.volume("proxies");
+        const rule =
+            "printf '%s\\n' 'set_real_ip_from 0.0.0.0/0;' 'real_ip_header X-Forwarded-For;' >/proxies/ingress.conf";
+        const shell = ["--user", "0:0", "--entrypoint", "bash", image("nginx"), "-c", rule];
+        await docker(["run", "--rm", "-v", `${proxies}:/proxies`, ...shell]);
+        const behind = await scope.run({
+            name: "nginx-behind",
+            image: image("nginx"),
+            memory: "64m",
+            tmpfs: ["/run/nginx"],
+            mounts: { [proxies]: "/opt/dabaweb/proxies:ro" },
+            network,
+        });
+        const ask =
+            'import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1], headers={"X-Forwarded-For": "9.9.9.9, 203.0.113.7"}))';
+        const client = async (container: string, url: string): Promise<string> => {
+            await exec(app, ["python", "-c", ask, `${url}?seen`]);
+            const line = await waitFor(`a line of ${container}`, 10, async () =>
+                (await logs(container)).split("\n").find((text) => text.includes("?seen")),
+            );
+            return (JSON.parse(line) as { client: string }).client;
+        };
+        strictEqual(await client(behind, "http://nginx-behind:8080/nginx-errors"), "203.0.113.7");
+        strictEqual(await client(nginx, "http://localhost:8080/home"), "127.0.0.1");
     });
 
     it("names no password, and stops when told", async () => {

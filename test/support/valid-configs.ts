@@ -169,21 +169,39 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                         .map(([others, pair]) => ({ ...others, ...pair })),
                 ),
                 publicUrl: fc.oneof(...urls).filter((url) => URL.canParse(url)),
-                service: fc.constant(
-                    nodePort === undefined ? { type: "ClusterIP" } : { type: "NodePort", nodePort },
-                ),
+                service:
+                    nodePort === undefined
+                        ? fc.constant({ type: "ClusterIP" })
+                        : fc.record({
+                              type: fc.constant("NodePort"),
+                              nodePort: fc.constant(nodePort),
+                              externalTrafficPolicy: optional(fc.constantFrom("Cluster", "Local")),
+                          }),
                 protect: protect ? fc.constant(true) : optional(fc.constant(false)),
                 storageClass: isTop ? className : fc.constant(undefined),
                 dabacluster: optional(
                     fc.record({
                         replicas: optional(between(1, 100)),
                         workers: optional(between(1, 32)),
-                        resources: optional(resources(between(64, 4096))),
+                        extraHosts: optional(
+                            fc.array(fc.oneof(dotted, fc.constantFrom("10.0.0.1", "[fd00::1]")), {
+                                maxLength: 3,
+                            }),
+                        ),
+                        publicPages: optional(fc.boolean()),
+                        resources: optional(resources(between(192, 4096))),
                         nginxResources: optional(resources(between(64, 512))),
                         ...placement(arch),
                     }),
                 ),
             }),
+            ingress: optional(
+                fc.record({
+                    className: dotted,
+                    tlsSecret: optional(dotted),
+                    annotations: optional(fc.dictionary(dotted, fc.string(), { maxKeys: 3 })),
+                }),
+            ),
             redis: optional(system(128, arch, own, {})),
             mysql: optional(system(512, arch, own, { autoReseed: optional(fc.boolean()) })),
             onNoReplica: optional(fc.constantFrom("wait", "degrade")),
@@ -192,10 +210,20 @@ export const validConfig: fc.Arbitrary<Raw> = fc
     .filter(
         ({ raw, redis, mysql }) => !raw.protect || raw.storageClass !== undefined || Boolean(redis && mysql),
     )
-    .map(({ raw, redis, mysql, onNoReplica }) => {
+    .map(({ raw, ingress, redis, mysql, onNoReplica }) => {
+        const { hostname, protocol } = new URL(raw.publicUrl);
         const canWait = mysql === undefined || mysql.slave.replicas > 0;
         return plain({
             ...raw,
+            ...(raw.service.type === "ClusterIP" && ingress !== undefined && !/^\d/.test(hostname)
+                ? {
+                      ingress: {
+                          ...ingress,
+                          host: hostname,
+                          tlsSecret: protocol === "https:" ? ingress.tlsSecret : undefined,
+                      },
+                  }
+                : {}),
             ...(redis === undefined ? {} : { "redis-master": redis.master, "redis-slave": redis.slave }),
             ...(mysql === undefined
                 ? {}

@@ -47,7 +47,7 @@ describe("stack configuration", () => {
         const config = parseConfig(rawConfig("dev"), "dev");
         assert.strictEqual(config.platform, "linux/amd64");
         assert.strictEqual(config["redis-master"].storage, "1Gi");
-        assert.strictEqual(config.dabacluster.workers, 2);
+        assert.strictEqual(config.dabacluster.workers, undefined);
         assert.strictEqual(
             parseConfig({ ...rawConfig("dev"), storageClass: undefined }, "dev").storageClass,
             undefined,
@@ -178,6 +178,29 @@ describe("stack configuration", () => {
             "a namespace of Kubernetes' own",
             { namespace: { name: "kube-system", create: false } },
             /namespace\.name is "kube-system"; allowed .* not beginning with kube-/,
+        ],
+        [
+            "an ingress beside a NodePort",
+            { ingress: { className: "nginx", host: "localhost" } },
+            /dabaweb:ingress is .*; a NodePort beside it would lead past it/,
+        ],
+        [
+            "an ingress of another name",
+            { service: { type: "ClusterIP" }, ingress: { className: "nginx", host: "example.org" } },
+            /dabaweb:ingress\.host is "example\.org"; it must be the host of publicUrl, which is localhost; make/,
+        ],
+        [
+            "a certificate for a site without https",
+            {
+                service: { type: "ClusterIP" },
+                ingress: { className: "nginx", host: "localhost", tlsSecret: "tls" },
+            },
+            /dabaweb:publicUrl is "http:\/\/localhost:32000"; with ingress\.tlsSecret the site has https; begin it/,
+        ],
+        [
+            "a host with a port",
+            { dabacluster: { extraHosts: ["10.0.0.1:80/"] } },
+            /dabaweb:dabacluster\.extraHosts\.0 is "10\.0\.0\.1:80\/"; allowed is a name or an address without/,
         ],
         [
             "an image by tag only",

@@ -264,14 +264,14 @@ describe("the names and places of what holds data", function () {
     }
 });
 
-/** What the dev stack registers after a change of its file. */
-function recordedChange(change: (dev: string) => string): readonly Recorded[] {
+/** What a stack registers after a change of its file. */
+function recordedChange(stack: Stack, change: (file: string) => string): readonly Recorded[] {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "changed-"));
     try {
-        const file = path.join(folder, "Pulumi.dev.yaml");
+        const file = path.join(folder, `Pulumi.${stack}.yaml`);
         fs.writeFileSync(
             file,
-            change(fs.readFileSync(path.join(__dirname, "../../Pulumi.dev.yaml"), "utf8")),
+            change(fs.readFileSync(path.join(__dirname, `../../Pulumi.${stack}.yaml`), "utf8")),
         );
         return resourcesOf(recordGraphs([file])[0]!);
     } finally {
@@ -279,13 +279,123 @@ function recordedChange(change: (dev: string) => string): readonly Recorded[] {
     }
 }
 
+/** What a stack registers with other words in its file. */
+function changed(stack: Stack, ...replacements: [string, string][]): readonly Recorded[] {
+    return recordedChange(stack, (file) =>
+        replacements.reduce((text, [from, to]) => {
+            assert.ok(text.includes(from), from);
+            return text.replaceAll(from, to);
+        }, file),
+    );
+}
+
+/** The containers of the web pods, and the environment of the first. */
+function web(recorded: readonly Recorded[]): {
+    containers: Container[];
+    env: Record<string, string | undefined>;
+} {
+    const all = mainContainers(ofType(recorded, DEPLOYMENT).get("dabacluster")!);
+    return { containers: all, env: Object.fromEntries((all[0]?.env ?? []).map((v) => [v.name, v.value])) };
+}
+
+describe("the web tier", function () {
+    this.timeout(60_000);
+    const INGRESS = "kubernetes:networking.k8s.io/v1:Ingress";
+    const SERVICE = "kubernetes:core/v1:Service";
+    const NODE_PORT = "{ type: NodePort, nodePort: 32002 }";
+
+    it("is behind an Ingress where the stack says so, whose word on the client's address then counts", () => {
+        const recorded = changed(
+            "prod",
+            ["http://localhost:32002", "https://example.org"],
+            [
+                NODE_PORT,
+                "{ type: ClusterIP }\n  dabaweb:ingress: { className: nginx, host: example.org, tlsSecret: tls }",
+            ],
+        );
+        const ingress = ofType(recorded, INGRESS).get("dabacluster");
+        assert.deepStrictEqual(at(ingress, "spec"), {
+            ingressClassName: "nginx",
+            rules: [
+                {
+                    host: "example.org",
+                    http: {
+                        paths: [
+                            {
+                                path: "/",
+                                pathType: "Prefix",
+                                backend: { service: { name: "dabacluster", port: { name: "http" } } },
+                            },
+                        ],
+                    },
+                },
+            ],
+            tls: [{ hosts: ["example.org"], secretName: "tls" }],
+        });
+        assert.strictEqual(at(ofType(recorded, SERVICE).get("dabacluster"), "spec.type"), "ClusterIP");
+        const { containers: pod, env } = web(recorded);
+        assert.strictEqual(env.PUBLIC_URL, "https://example.org");
+        assert.match(JSON.stringify(pod[1]), /\/opt\/dabaweb\/proxies/);
+        const proxies = ofType(recorded, "kubernetes:core/v1:ConfigMap").get("dabacluster-proxies");
+        assert.match(
+            Object.values(at<Record<string, string>>(proxies, "data")).join(),
+            /^set_real_ip_from 10/,
+        );
+    });
+
+    it("trusts nobody's word on the client's address at a NodePort", () => {
+        for (const stack of STACKS) {
+            const recorded = recordedStack(stack);
+            assert.strictEqual(ofType(recorded, INGRESS).size, 0);
+            assert.doesNotMatch(JSON.stringify(web(recorded).containers), /proxies/);
+        }
+    });
+
+    it("keeps the client's address at a NodePort only where the stack says so", () => {
+        const policy = (recorded: readonly Recorded[]) =>
+            at(ofType(recorded, SERVICE).get("dabacluster"), "spec.externalTrafficPolicy");
+        assert.strictEqual(policy(recordedStack("prod")), "Cluster");
+        const local = NODE_PORT.replace(" }", ", externalTrafficPolicy: Local }");
+        assert.strictEqual(policy(changed("prod", [NODE_PORT, local])), "Local");
+    });
+
+    it("has as many processes as its limits hold, unless the stack says how many", () => {
+        const workers = (settings: string) => {
+            const { containers: pod, env } = web(
+                changed("prod", ["dabacluster: { replicas: 3", `dabacluster: { replicas: 3, ${settings}`]),
+            );
+            return [env.WEB_WORKERS, pod[1]?.args?.join(" ")];
+        };
+        const limits = (cpu: string, memory: string) =>
+            `{ requests: { cpu: 10m, memory: 32Mi }, limits: { cpu: "${cpu}", memory: ${memory} } }`;
+        const one = "-g daemon off; worker_processes 1;";
+        assert.deepStrictEqual(workers("extraHosts: []"), ["2", one]);
+        assert.deepStrictEqual(workers(`resources: ${limits("4", "1Gi")}`), ["5", one]);
+        assert.deepStrictEqual(workers(`resources: ${limits("500m", "2Gi")}`), ["1", one]);
+        assert.deepStrictEqual(workers(`resources: ${limits("2", "192Mi")}`), ["1", one]);
+        assert.deepStrictEqual(workers(`workers: 7, nginxResources: ${limits("1500m", "64Mi")}`), [
+            "7",
+            "-g daemon off; worker_processes 2;",
+        ]);
+    });
+
+    it("answers to further hosts where the stack names them", () => {
+        const hosts = changed("prod", [
+            "{ replicas: 3",
+            '{ replicas: 3, extraHosts: [10.0.0.1, "[fd00::1]"]',
+        ]);
+        assert.strictEqual(web(hosts).env.EXTRA_HOSTS, "10.0.0.1,[fd00::1]");
+        assert.strictEqual(web(recordedStack("prod")).env.EXTRA_HOSTS, "");
+    });
+});
+
 describe("a stack with pinned images", function () {
     this.timeout(60_000);
 
     const pins = (names: readonly string[]) =>
         names.map((name) => `${name}: "registry.example.com/${name}@sha256:${"a".repeat(64)}"`).join(", ");
     const withPins = (...names: string[]) =>
-        recordedChange((dev) => `${dev.trimEnd()}\n  dabaweb:images: { ${pins(names)} }\n`);
+        recordedChange("dev", (dev) => `${dev.trimEnd()}\n  dabaweb:images: { ${pins(names)} }\n`);
     const ALL = ["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabaweb", "nginx"];
 
     it("registers nothing of Docker and takes every image by digest, once all six are pinned", () => {

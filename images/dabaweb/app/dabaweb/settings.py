@@ -1,6 +1,5 @@
 """Django's settings. What differs between installations comes from the environment, nothing else does."""
 
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from environs import FileAwareEnv, validate
@@ -9,43 +8,36 @@ from redis.retry import Retry
 
 # X_FILE names a file that holds X: secrets never lie in the environment itself.
 env = FileAwareEnv(strip_whitespace=True)
-BASE_DIR = Path(__file__).resolve().parent.parent
 SECRET_KEY = env.str("SECRET_KEY")
-DEBUG = False
 
 # One address yields hosts, CSRF origins and cookie flags. EXTRA_HOSTS (for example node addresses) only ever adds
 # hosts: a site that is also reached by another name is a decision of whoever runs it. Health paths answer to any
 # host, see dabaweb.health.
-_url = urlsplit(
-    env.str(
-        "PUBLIC_URL",
-        validate=validate.Regexp(
-            r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?/?$",
-            error="{input}: http(s)://host[:port] without a path is needed, as in http://localhost:32000",
-        ),
-    )
+_public_url = validate.Regexp(
+    r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?/?$",
+    error="{input}: http(s)://host[:port] without a path is needed, as in http://localhost:32000",
 )
+_url = urlsplit(env.str("PUBLIC_URL", validate=_public_url))
 _https = _url.scheme == "https"
 _host = f"[{_url.hostname}]" if ":" in _url.hostname else _url.hostname
 _port = "" if _url.port in (None, 443 if _https else 80) else f":{_url.port}"
 _local = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = [*(_local if _host in _local else [_host]), *map(str.strip, env.list("EXTRA_HOSTS", []))]
 CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_host}{_port}"]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
 # nginx in the same pod always sets this header itself.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# After the first answer a browser asks by https only; a short while, because a name may have other services.
+SECURE_HSTS_SECONDS = 7 * 24 * 3600 if _https else 0
+# A file that was previewed comes back as a field of the confirmation. nginx has the limits of all other bodies.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 INSTALLED_APPS = [
     "form",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
+    *(f"django.contrib.{app}" for app in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")),
     "django_guid",
     "import_export",
 ]
@@ -64,35 +56,25 @@ MIDDLEWARE = [
     "form.middleware.DatabaseAway",
 ]
 ROOT_URLCONF = "dabaweb.urls"
+_processors = ("template.context_processors.request", "contrib.auth.context_processors.auth")
+_processors += ("contrib.messages.context_processors.messages",)
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
+        "OPTIONS": {"context_processors": [f"django.{name}" for name in _processors]},
     }
 ]
 
-LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGE_CODE = "en"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
-LANGUAGE_COOKIE_SECURE = _https
-LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
-USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", "/opt/dabaweb/static")
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
-}
+STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
 
 # A Service balances per connection, so connections to readers have an age after which they are made again and reach
 # whatever pods are ready by then.
@@ -111,23 +93,12 @@ def _mysql(address):
         "PASSWORD": env.str("MYSQL_PASSWORD"),
         "CONN_MAX_AGE": CONNECTION_MAX_AGE,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "charset": "utf8mb4",
-            # The server's certificate is self-made: encrypted, not verified.
-            "ssl_mode": "REQUIRED",
-            "connect_timeout": 2,
-            "read_timeout": 10,
-            "write_timeout": 10,
-        },
+        # The server's certificate is self-made: encrypted, not verified.
+        "OPTIONS": {"charset": "utf8mb4", "ssl_mode": "REQUIRED"}
+        | {"connect_timeout": 2, "read_timeout": 10, "write_timeout": 10}
+        # In milliseconds, and in seconds: nobody waits any longer for what takes longer.
+        | {"init_command": "SET max_execution_time = 9000, innodb_lock_wait_timeout = 5"},
     }
-
-
-# "default" is the writer, so that whatever nobody thought of is right; the router sends only public reads elsewhere.
-# One Service stands for all readers, hence one address.
-DATABASES = {"default": _mysql(env.str("MYSQL_WRITER", validate=_address))}
-if _readers := env.str("MYSQL_READERS", "", validate=_address):
-    DATABASES["replica"] = _mysql(_readers) | {"TEST": {"MIRROR": "default"}}
-DATABASE_ROUTERS = ["form.database.Router"]
 
 
 def _redis(*addresses, **options):
@@ -148,12 +119,16 @@ def _redis(*addresses, **options):
             "CONNECTION_POOL_CLASS": "form.cache.AgeingPool",
             # One retry at once replaces a connection that a restarted Redis left behind; more would only slow the
             # pages down while Redis is away.
-            "CONNECTION_POOL_KWARGS": {"protocol": 2, "retry": Retry(NoBackoff(), 1), "max_age": CONNECTION_MAX_AGE},
+            "CONNECTION_POOL_KWARGS": {"protocol": 2, "retry": Retry(NoBackoff(), 1)},
             **options,
         },
     }
 
 
+# One Service stands for all readers, hence one address.
+DATABASES = {"default": _mysql(env.str("MYSQL_WRITER", validate=_address))}
+if _readers := env.str("MYSQL_READERS", "", validate=_address):
+    DATABASES["replica"] = _mysql(_readers) | {"TEST": {"MIRROR": "default"}}
 _redis_writer = env.str("REDIS_WRITER", validate=_address)
 CACHES = {
     "default": _redis(_redis_writer, env.str("REDIS_READERS", "", validate=_address)),
@@ -169,38 +144,30 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
     for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 ]
-
+LOGIN_URL = "admin:login"
 # Whether /User_data and /Code_data, salaries included, are for everybody as in the source, or for those who sign in.
 PUBLIC_PAGES = env.bool("PUBLIC_PAGES", False)
-LOGIN_URL = "admin:login"
-
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 
 # One id from nginx's line to the last one here.
 DJANGO_GUID = {"GUID_HEADER_NAME": "X-Request-ID", "EXPOSE_HEADER": False}
+_json = {
+    "()": "pythonjsonlogger.json.JsonFormatter",
+    "fmt": "{levelname}{name}{message}{request_id}",
+    "style": "{",
+    "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
+    "timestamp": "time",
+    "json_ensure_ascii": False,
+}
 _handler = {"handlers": ["stderr"], "level": "INFO", "propagate": False}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {
-        "request": {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request_id"},
-    },
-    "formatters": {
-        "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "fmt": "{levelname}{name}{message}{request_id}",
-            "style": "{",
-            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
-            "timestamp": "time",
-            "json_ensure_ascii": False,
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request"]}},
+    "filters": {"id": {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request_id"}},
+    "formatters": {"json": _json},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["id"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {
-        **{name: _handler for name in ("django", "gunicorn.error")},
-        # It says for every request that it has an id.
-        "django_guid": _handler | {"level": "ERROR"},
-    },
+    # django_guid says for every request that it has an id.
+    "loggers": {"django": _handler, "gunicorn.error": _handler, "django_guid": _handler | {"level": "ERROR"}},
 }

@@ -1,43 +1,11 @@
-"""Which database answers: the writer ("default") always, the readers ("replica") where a page asks for it."""
+"""
+The two databases: "default" is the writer, so that whatever nobody thought of is right; "replica" stands for all
+readers, and only form.pages names it.
+"""
 
 import copy
-from contextlib import contextmanager
-from contextvars import ContextVar
 
 from django.db import connections
-
-_from_readers = ContextVar("from_readers", default=False)
-
-
-@contextmanager
-def from_readers():
-    """Reads in this block may come from a slave and so be a little old. Everything else reads the writer."""
-    token = _from_readers.set(True)
-    try:
-        yield
-    finally:
-        _from_readers.reset(token)
-
-
-class Router:
-    """Sessions, sign-in, the admin, what is not thought of, and what must see its own writes: all by the writer."""
-
-    def db_for_read(self, model, **hints):
-        """The readers, if asked for, if there are any, and outside transactions only."""
-        wanted = _from_readers.get() and "replica" in connections
-        return "replica" if wanted and not connections["default"].in_atomic_block else "default"
-
-    def db_for_write(self, model, **hints):
-        """Always the writer."""
-        return "default"
-
-    def allow_relation(self, first, second, **hints):
-        """Both aliases are the same data."""
-        return True
-
-    def allow_migrate(self, db, app_label, **hints):
-        """The slaves get the schema by replication."""
-        return db == "default"
 
 
 def position():

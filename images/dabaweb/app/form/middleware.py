@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core import signing
 from django.db import InterfaceError, OperationalError
 from django.shortcuts import render
+from django.utils.deprecation import MiddlewareMixin
 
 from form import pages
 
@@ -41,14 +42,8 @@ class ReadYourWrites:
         return response
 
 
-class DatabaseAway:
+class DatabaseAway(MiddlewareMixin):
     """A sentence instead of a broken page, and a hint when to ask again."""
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        return self.get_response(request)
 
     def process_exception(self, request, exception):
         """Lost connections, time limits and locks that others hold; anything else is an error of ours."""

@@ -28,9 +28,9 @@ class CodeData(models.Model):
         return f"{self.code} {self.group}"
 
     @classmethod
-    def page_rows(cls, start):
+    def page_rows(cls, start, database):
         """What /Code_data shows from that row on, and one more: (code, group)."""
-        return list(cls.objects.values_list("code", "group")[start : start + PAGE_ROWS + 1])
+        return list(cls.objects.using(database).values_list("code", "group")[start : start + PAGE_ROWS + 1])
 
 
 class UserData(models.Model):
@@ -51,10 +51,10 @@ class UserData(models.Model):
         return self.name
 
     @classmethod
-    def page_rows(cls, start):
+    def page_rows(cls, start, database):
         """The same for /User_data: (name, salary, code, group); who is in no group yet is there all the same."""
         columns = ("name", "money", "user__code_link__code", "user__code_link__group")
-        rows = cls.objects.order_by("name", "user__uid").values_list(*columns)
+        rows = cls.objects.using(database).order_by("name", "user__uid").values_list(*columns)
         return list(rows[start : start + PAGE_ROWS + 1])
 
 

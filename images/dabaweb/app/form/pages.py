@@ -32,8 +32,8 @@ _owed = threading.Event()
 
 def read(name, load, after=None):
     """
-    Rows for the page, and where they come from ("cache", "replica", "default"); `load` reads them by one query. With
-    `after`, a value of `written`, nothing older is shown, and an error is raised where only that could be.
+    Rows for the page, and where they come from ("cache", "replica", "default"); `load` reads them by one query from the
+    database it is given. With `after`, a value of `written`, nothing older is shown, or an error is raised.
     """
     settle()
     if after is not None:
@@ -101,32 +101,23 @@ def _current(kept, key):
 def _load(load, needed, strict=False):
     """Rows, the alias they were read from, and whether they are as new as `needed` (None: as the master's)."""
     behind = False
-    if "replica" in connections:
+    # A transaction must see its own writes.
+    if "replica" in connections and not connections["default"].in_atomic_block:
         try:
             if needed is not None and database.reader_has(needed):
-                return _from_readers(load), "replica", True
+                return load("replica"), "replica", True
             behind = not strict
         except Error as error:
             log.warning("the readers cannot be read, the writer is: %s", error)
             connections["replica"].close()
     try:
-        return _rows(load), "default", True
+        return load("default"), "default", True
     except Error as error:
         if not behind:
             raise
         log.warning("the writer cannot be read, a page from a slave that is behind is shown: %s", error)
         connections["default"].close()
-        return _from_readers(load), "replica", False
-
-
-def _from_readers(load):
-    with database.from_readers():
-        return _rows(load)
-
-
-def _rows(load):
-    # As they come back from Redis.
-    return [list(row) for row in load()]
+        return load("replica"), "replica", False
 
 
 def _position():

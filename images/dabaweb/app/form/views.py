@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from form import pages
-from form.models import PAGE_ROWS, CodeData, UserData
+from form.models import PAGE_ROWS
 
 
 @require_safe
@@ -23,19 +23,8 @@ def home(request):
 
 @require_safe
 @cache_control(no_cache=True)
-def user_data(request):
-    """Employees, their salaries and codes."""
-    return _table(request, UserData, "user_data")
-
-
-@require_safe
-@cache_control(no_cache=True)
-def code_data(request):
-    """Codes and groups."""
-    return _table(request, CodeData, "code_data")
-
-
-def _table(request, model, name):
+def table(request, model, name):
+    """Rows of a model, by its template of that name."""
     user = None if settings.PUBLIC_PAGES else request.user
     if user and not user.is_authenticated:
         return redirect_to_login(request.get_full_path())

@@ -18,7 +18,7 @@ class Pages(SimpleTestCase):
         self.away = set()
         self.loads = []
         self.during_load = lambda: None
-        self.connections = {"default": mock.Mock(), "replica": mock.Mock()}
+        self.connections = {"default": mock.Mock(in_atomic_block=False), "replica": mock.Mock()}
         self.enterContext(mock.patch.object(pages, "connections", self.connections))
         self.enterContext(mock.patch.object(pages.log, "warning"))
         self.enterContext(mock.patch.multiple(database, position=self._position, reader_has=self._reader_has))
@@ -34,9 +34,8 @@ class Pages(SimpleTestCase):
     def _reader_has(self, position):
         return position == "" or self._answer("replica") >= int(position)
 
-    def load(self):
+    def load(self, alias):
         """The query of a page: what is read stays what it is, even if something happens before it is stored."""
-        alias = "replica" if database._from_readers.get() else "default"
         rows = [(self._answer(alias),)]
         self.loads.append(alias)
         self.during_load()
@@ -100,6 +99,10 @@ class Pages(SimpleTestCase):
             self.show()
         self.away = {"default"}
         self.assertEqual(self.show(), (1, "replica"))
+
+    def test_a_transaction_sees_its_own_writes(self):
+        self.connections["default"].in_atomic_block = True
+        self.assertEqual(self.show(), (1, "default"))
 
     def test_no_readers_configured(self):
         del self.connections["replica"]

@@ -160,7 +160,7 @@ class Imports(SignedIn):
             ("another file as .csv", b"\x89PNG\r\n\xff\xfe", CSV, no_workbook),
             ("a .csv in the encoding of Windows", "name,salary\n王,1\n".encode("gbk"), CSV, no_workbook),
             ("macros", repacked(good, **{"xl/vbaProject.bin": b"x"}), XLSX, "The workbook contains macros."),
-            ("a zip bomb", repacked(good, **{sheet: bomb}), XLSX, "unpacks to more than 32 MB"),
+            ("a zip bomb", repacked(good, **{sheet: bomb}), XLSX, "unpacks to more than 16 MB"),
             ("a bomb of entities", repacked(good, **{sheet: entities}), XLSX, no_workbook),
             ("nothing", b"", XLSX, "The submitted file is empty."),
             ("headings alone", workbook(["name", "salary"]), XLSX, "No valid data to import."),

@@ -33,7 +33,8 @@ class Command(BaseCommand):
         """Ends when the database is as this image needs it; the caller sets the limit."""
         # As process 1 Python would ignore the signal.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-        connections["default"].settings_dict["OPTIONS"] |= {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS}
+        patience = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "init_command": "SET max_execution_time = 0"}
+        connections["default"].settings_dict["OPTIONS"] |= patience
         # The lock has a connection of its own, so that nothing Django does to "default" can lose it; it ends with it.
         lock = separate_connection("default", STEP_SECONDS)
         lock.settings_dict["OPTIONS"]["connect_timeout"] = 2
@@ -62,7 +63,6 @@ class Command(BaseCommand):
             if time.monotonic() - said >= SAY_SECONDS:
                 said = time.monotonic()
                 self.stdout.write(f"waiting for {what}: {problem}")
-                self.stdout.flush()
             time.sleep(0.5)
 
 
