@@ -115,7 +115,7 @@ describe("stack configuration", () => {
         [
             "bytes without a unit",
             limits("2", "1073741824"),
-            /limits\.memory is "1073741824"; allowed is 64Mi to 4Ti/,
+            /limits\.memory is "1073741824"; allowed is 192Mi to 4Ti/,
         ],
         [
             "thousandths of a byte",
@@ -182,7 +182,7 @@ describe("stack configuration", () => {
         [
             "an ingress beside a NodePort",
             { ingress: { className: "nginx", host: "localhost" } },
-            /dabaweb:ingress is .*; a NodePort beside it would lead past it/,
+            /dabaweb:ingress is .*; a nodePort beside it would lead past it/,
         ],
         [
             "an ingress of another name",

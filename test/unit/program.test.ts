@@ -299,7 +299,7 @@ function web(recorded: readonly Recorded[]): {
 }
 
 describe("the web tier", function () {
-    this.timeout(60_000);
+    this.timeout(240_000);
     const INGRESS = "kubernetes:networking.k8s.io/v1:Ingress";
     const SERVICE = "kubernetes:core/v1:Service";
     const NODE_PORT = "{ type: NodePort, nodePort: 32002 }";

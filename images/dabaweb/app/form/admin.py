@@ -116,7 +116,6 @@ class MembershipAdmin(TableAdmin):
     """Who is in which group."""
 
     list_display = ("uid", "name_link", "code_link")
-    list_select_related = ("name_link", "code_link")
     list_filter = ("code_link",)
     autocomplete_fields = ("name_link", "code_link")
     search_fields = ("uid", "name_link__name", "code_link__group")

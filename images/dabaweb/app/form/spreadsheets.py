@@ -92,9 +92,6 @@ class SpreadsheetAdmin(admin.ImportExportModelAdmin):
     def get_confirm_form_initial(self, request, import_form):
         return super().get_confirm_form_initial(request, import_form) | {"outcome": getattr(request, "outcome", "")}
 
-    def get_import_data_kwargs(self, request, **kwargs):
-        return {"request": request, "rollback_on_validation_errors": True}
-
     def add_data_read_fail_error_to_form(self, form, e):
         """One sentence, whatever the library met in the file."""
         text = _("This is no .xlsx workbook and no .csv in UTF-8 with commas, or it is damaged.")

@@ -15,14 +15,14 @@ from form.models import PAGE_ROWS
 
 
 @require_safe
-@cache_control(no_cache=True)
+@cache_control(no_cache=True, private=True)
 def home(request):
     """Says what there is; reads nothing."""
     return render(request, "form/home.html")
 
 
 @require_safe
-@cache_control(no_cache=True)
+@cache_control(no_cache=True, private=True)
 def table(request, model, name):
     """Rows of a model, by its template of that name."""
     user = None if settings.PUBLIC_PAGES else request.user

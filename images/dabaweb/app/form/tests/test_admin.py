@@ -122,8 +122,10 @@ class Salaries(SignedIn):
 
     def test_a_viewer_cannot_order_by_it(self):
         self.be("viewer")
-        orders = [re.findall(r">(james|sam)</a>", self.get(f"{EMPLOYEES}?o={o}").text) for o in ("2", "-2")]
-        self.assertEqual(orders[0], orders[1])
+        # Where it would be: the first column is the name, or a box to select the row.
+        for column in (1, 2, 3):
+            up, down = (self.get(f"{EMPLOYEES}?o={sign}{column}").text for sign in ("", "-"))
+            self.assertEqual(*(re.findall(r">(james|sam)</a>", text) for text in (up, down)), column)
 
     def test_a_viewer_exports_none(self):
         for role, headings in (("viewer", "name"), ("editor", "name,salary")):
@@ -235,7 +237,7 @@ class Editing(SignedIn):
             self.assertEqual(self.post(self.path, fields(self.get(self.path)) | {"name": name}).status_code, 302, name)
             self.assertEqual(UserData.objects.get(pk=self.employee.pk).name, name)
             history = self.path.replace("change", "history")
-            for path in (EMPLOYEES, self.path, history, "/admin/form/user/", "/User_data"):
+            for path in (EMPLOYEES, self.path, history, "/admin/form/user/"):
                 self.assertNotContains(self.get(path), "<script>alert(1)")
 
 
@@ -248,6 +250,7 @@ class LongLists(SignedIn):
         """How many it takes."""
         with CaptureQueriesContext(connection) as captured:
             self.assertEqual(self.get(path).status_code, 200, path)
+        self.assertLessEqual(sum("COUNT(" in query["sql"] for query in captured), 1, path)
         return len(captured)
 
     def test_the_number_of_queries_does_not_grow(self):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from django.template.loader import render_to_string
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
@@ -31,6 +31,7 @@ class Languages(Site):
         self.assertContains(self.get("/admin/login/", **{"Accept-Language": "zh-CN"}), "用户名")
 
     def test_the_switch_decides_over_it_and_leads_back(self):
+        self.client = Client(enforce_csrf_checks=True)
         answer = self.post("/language", {"language": "zh-hans", "next": "/User_data?page=1"})
         self.assertRedirects(answer, "/User_data?page=1", fetch_redirect_response=False)
         self.assertContains(self.get("/User_data", **{"Accept-Language": "en"}), '<html lang="zh-hans">')

@@ -146,6 +146,9 @@ class Pages(SimpleTestCase):
         self.assertEqual(self.loads, ["replica"])
 
     def test_who_has_waited_too_long_reads_for_himself_and_keeps_nothing(self):
+        self.redis.lock_is_free = False
+        self.assertEqual([self.show(), self.show()], [(1, "replica")] * 2)
+        self.redis.lock_is_free = True
         self.show()
         self.write()
         self.redis.lock_is_free = False
@@ -199,6 +202,7 @@ class Pages(SimpleTestCase):
         def set_version(key, *_, **__):
             if key == pages.VERSION:
                 pages._owed.set()
+            return True
 
         with mock.patch.object(self.redis.client, "set", set_version):
             pages.invalidate()
@@ -207,6 +211,11 @@ class Pages(SimpleTestCase):
     def test_redis_readers_away(self):
         self.redis.readers_away = True
         self.show()
+        self.assertEqual(self.show(), (1, "cache"))
+
+    def test_redis_writer_away(self):
+        self.show()
+        self.redis.writer_away = True
         self.assertEqual(self.show(), (1, "cache"))
 
     def test_redis_away(self):

@@ -18,6 +18,7 @@ from form.models import CodeData, User, UserData
 from form.tests.site import SignedIn, fields
 
 XLSX, CSV = "0", "1"
+COLUMN = '<span class="validation-error-field-label">%s</span>'
 
 
 def workbook(*rows):
@@ -117,7 +118,7 @@ class Imports(SignedIn):
 
     def test_errors_are_told_by_row_and_nothing_is_written(self):
         for table, rows, texts in (
-            ("userdata", [["name", "salary"], ["ann", 1], ["bob", "abc"]], ["2", "salary", "Enter a whole number."]),
+            ("userdata", [["name", "salary"], ["ann", 1], ["bob", "abc"]], ["2", COLUMN % "salary", "Enter a whole number."]),
             ("userdata", [["name", "salary"], ["bob", -1]], ["greater than or equal to 0"]),
             ("userdata", [["name", "salary"], ["bob", 10**12]], ["less than or equal to 999999999"]),
             ("userdata", [["name", "salary"], ["bob", 1.5]], ["Enter a whole number."]),
@@ -129,8 +130,8 @@ class Imports(SignedIn):
             ("codedata", [["code", "group"], [3, "a"], [3, "b"]], ["“3” is in the file twice."]),
             ("codedata", [["code", "group"], ["abc", "a"]], ["Row 1: Enter a whole number."]),
             ("codedata", [["code", "group"], ["9" * 5000, "a"]], ["Row 1: Enter a whole number."]),
-            ("user", [["number", "name", "code"], [5, "nobody", 1]], ["name", "“nobody” is not known."]),
-            ("user", [["number", "name", "code"], [5, "sam", 77]], ["code", "“77” is not known."]),
+            ("user", [["number", "name", "code"], [5, "nobody", 1]], [COLUMN % "name", "“nobody” is not known."]),
+            ("user", [["number", "name", "code"], [5, "sam", 77]], [COLUMN % "code", "“77” is not known."]),
             ("user", [["number", "name", "code"], [5, "sam", "x"]], ["code", "“x” is not known."]),
         ):
             with self.subTest(rows=str(rows)[:80]):
@@ -152,7 +153,9 @@ class Imports(SignedIn):
         no_workbook = "This is no .xlsx workbook and no .csv"
         sheet = "xl/worksheets/sheet1.xml"
         bomb = zipfile.ZipFile(io.BytesIO(good)).read(sheet).replace(b"<sheetData>", b"<sheetData>" + b" " * (40 << 20))
-        entities = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><worksheet><sheetData>&a;</sheetData></worksheet>'
+        cells = b'<row r="3"><c r="A3" t="inlineStr"><is><t>&a;</t></is></c><c r="B3"><v>1</v></c></row></sheetData>'
+        entities = zipfile.ZipFile(io.BytesIO(good)).read(sheet).replace(b"</sheetData>", cells)
+        entities = b'<!DOCTYPE worksheet [<!ENTITY a "aaaa">]>' + entities
         for what, content, kind, text in (
             ("half a workbook", good[: len(good) // 2], XLSX, no_workbook),
             ("another file", b"%PDF-1.7 \x00\x01\x02", XLSX, no_workbook),
@@ -254,6 +257,9 @@ class Exports(SignedIn):
         content = self.post("/admin/form/userdata/export/", {"format": XLSX, "resource": "0"}).content
         rows = list(load_workbook(io.BytesIO(content)).active.values)
         self.assertEqual(rows, [("name", "salary"), ("james", 20000), ("sam", 10000)])
+        content = self.post("/admin/form/user/export/", {"format": XLSX, "resource": "0"}).content
+        rows = list(load_workbook(io.BytesIO(content)).active.values)
+        self.assertEqual([row[:2] for row in rows], [("number", "name"), (0, "sam"), (1, "james")])
 
     def test_an_export_takes_few_queries(self):
         codes = list(CodeData.objects.all())
