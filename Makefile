@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status drift promote down local-up local-down local-purge tools env golden test test-images test-e2e faults bench
+.PHONY: help up preview status drift promote down local-up local-down local-purge tools env golden test test-long test-images test-e2e faults bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,8 +43,11 @@ env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$
 golden: ## write the resource graphs of the stacks anew, test/golden; what they are for: docs/review.md
 	@local/run test/golden/write.ts
 
-test: ## everything: unit, images, end to end
+test: ## everything: unit, graphs, images, end to end
 	@local/run test/run.ts
+
+test-long: ## the same, with all 10,000 generated configurations as whole graphs (`make test` takes 300)
+	@GRAPHS=10000 local/run test/run.ts
 
 test-images: ## the images' tests, with Docker alone
 	@local/run test/run.ts images

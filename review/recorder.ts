@@ -170,8 +170,7 @@ function resourceOf(request: RegisterResourceRequest): GraphResource {
 }
 
 /** The configuration as the CLI hands it over: everything that is not text, as JSON. */
-function configOf(stackFile: string): Record<string, string> {
-    const { config } = parse(fs.readFileSync(stackFile, "utf8")) as { config: Properties };
+export function handedOver(config: Properties): Record<string, string> {
     return Object.fromEntries(
         Object.entries(config).map(([key, value]) => [
             key,
@@ -180,10 +179,28 @@ function configOf(stackFile: string): Record<string, string> {
     );
 }
 
-async function record(stackFile: string): Promise<Graph> {
-    const stack = path.basename(stackFile).replace(/^Pulumi\.(.*)\.yaml$/, "$1");
-    const resources: Record<string, Writable<GraphResource>> = {};
-    pulumi.runtime.setAllConfig(configOf(stackFile));
+/**
+ * Runs the program of the working directory under mocks. One run after another is possible in a process, two at a time are
+ * not.
+ *
+ * @param config values by full key, as a stack file has them.
+ * @param resources gets what is registered, by URN, also where the program fails.
+ * @throws what the program throws.
+ */
+export function record(
+    config: Properties,
+    stack: string,
+    resources: Record<string, Writable<GraphResource>> = {},
+): Promise<Graph> {
+    return withLocalStorage(() => run(config, stack, resources));
+}
+
+async function run(
+    config: Properties,
+    stack: string,
+    resources: Record<string, Writable<GraphResource>>,
+): Promise<Graph> {
+    pulumi.runtime.setAllConfig(handedOver(config));
     const mocks = { newResource: stateOf, call: ({ inputs }: { inputs: Properties }) => inputs };
     await pulumi.runtime.setMocks(mocks, PROJECT, stack, true, "organization");
     // Wrapped, because the mocks pass neither parent nor options on (https://github.com/pulumi/pulumi/issues/14421).
@@ -204,12 +221,16 @@ async function record(stackFile: string): Promise<Graph> {
         registerOutputs(request, callback);
     };
     const program = require(path.resolve("index")) as () => Promise<pulumi.Inputs>;
-    await pulumi.runtime.runInPulumiStack(() => {
-        // The SDK then works out all aliases itself, those that come from a parent's included, as the engine would.
-        getStore().supportsAliasSpecs = false;
-        return program();
-    });
-    await pulumi.runtime.disconnect();
+    try {
+        await pulumi.runtime.runInPulumiStack(() => {
+            // The SDK then works out all aliases itself, those that come from a parent's included, as the engine would.
+            getStore().supportsAliasSpecs = false;
+            return program();
+        });
+    } finally {
+        // Registration goes on after the program, and after its failure.
+        await pulumi.runtime.disconnect();
+    }
     return { stack, resources };
 }
 
@@ -217,12 +238,16 @@ async function main(stackFiles: readonly string[]): Promise<void> {
     globalThis.fetch = () => Promise.reject(new Error("nothing is asked while a graph is recorded"));
     const graphs: Record<string, Graph> = {};
     for (const file of stackFiles) {
-        graphs[file] = await withLocalStorage(() => record(file));
+        const stack = path.basename(file).replace(/^Pulumi\.(.*)\.yaml$/, "$1");
+        const { config } = parse(fs.readFileSync(file, "utf8")) as { config: Properties };
+        graphs[file] = await record(config, stack);
     }
     process.stdout.write(JSON.stringify(graphs));
 }
 
-main(process.argv.slice(2)).catch((error: Error) => {
-    process.stderr.write(`${error.message}\n`);
-    process.exit(1);
-});
+if (require.main === module) {
+    main(process.argv.slice(2)).catch((error: Error) => {
+        process.stderr.write(`${error.message}\n`);
+        process.exit(1);
+    });
+}

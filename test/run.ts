@@ -26,6 +26,11 @@ const SUITES: readonly Suite[] = [
     { name: "types", needs: "Node alone", command: ["npm", "run", "--silent", "types"] },
     { name: "unit", needs: "Node alone", command: [...MOCHA, "--spec", "test/unit/**/*.test.ts"] },
     {
+        name: "graphs",
+        needs: "Node alone",
+        command: [process.execPath, ...TYPESCRIPT, "test/graphs.ts", process.env.GRAPHS ?? "300"],
+    },
+    {
         name: "environment",
         needs: "what local-up needs",
         command: [process.execPath, ...TYPESCRIPT, "local/main.ts", "up"],
@@ -77,7 +82,7 @@ function runInto(suite: Suite, counts: string): Counts {
         return failedAsAWhole(suite, `cannot run: ${error.message}`);
     }
     if (!fs.existsSync(counts)) {
-        // lint, types and environment are one check each; a mocha that wrote nothing did not come to its tests.
+        // lint, types, graphs and environment are one check each; a mocha that wrote nothing did not come to its tests.
         const ok = status === 0 && !suite.command.includes("mocha");
         return ok
             ? { passed: 1, failed: 0, skipped: 0, failures: [] }

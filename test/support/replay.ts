@@ -8,3 +8,8 @@ const SEED = 2018;
 export function replay(text = process.env.REPLAY): { seed?: number; path?: string } {
     return text === undefined ? { seed: SEED } : (JSON.parse(text) as { seed?: number; path?: string });
 }
+
+/** Whether one failure is seen again, instead of many cases. */
+export function isReplay(): boolean {
+    return replay().path !== undefined;
+}

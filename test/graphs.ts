@@ -1,0 +1,89 @@
+/**
+ * Runs the whole program under mocks for so many generated configurations, and fails with the seed of the first one that
+ * is neither as configured nor refused by name:
+ *
+ *     node -r ts-node/register/transpile-only test/graphs.ts 300
+ *
+ * In a process of its own, since Pulumi's runtime is global, and since what the preflight asks is answered here.
+ */
+import assert from "assert";
+import { setImmediate } from "timers/promises";
+
+import * as pulumi from "@pulumi/pulumi";
+import fc from "fast-check";
+
+import { parseConfig, parseValue, PROJECT, StackConfig } from "../config";
+import type { Graph, GraphResource } from "../review/graph";
+import { handedOver, record } from "../review/recorder";
+import { anyConfig } from "./support/any-configs";
+import { isClear } from "./support/config-promises";
+import { isAsConfigured } from "./support/graph-promises";
+import { isReplay, replay } from "./support/replay";
+import type { Raw } from "./support/valid-configs";
+
+const STACK = "test";
+
+// Most of the time would go into the stack traces that Pulumi takes for each of its promises.
+Error.stackTraceLimit = 0;
+// No generated registry is asked, no docker is run, and what a preview could not check is not told each time.
+globalThis.fetch = () => Promise.resolve(new Response(null));
+process.env.PATH = "";
+process.env.KUBECONFIG = "/nonexistent/kubeconfig";
+pulumi.log.warn = () => Promise.resolve();
+
+/** Failures that nobody waited for: those of values that are made of others. */
+const strays: unknown[] = [];
+// A refusal is thrown where it is waited for, and once more where Pulumi's stack was to be.
+process.on("unhandledRejection", (error) => pulumi.RunError.isInstance(error) || strays.push(error));
+
+/** The graph, or the message that refuses the configuration; any other failure is a failure of the program. */
+async function outcome(raw: Raw): Promise<Graph | string> {
+    const config = Object.fromEntries(
+        Object.entries(raw).map(([key, value]) => [`${PROJECT}:${key}`, value]),
+    );
+    const resources: Record<string, GraphResource> = {};
+    const result = await record(config, STACK, resources).catch((error: unknown) => {
+        if (pulumi.RunError.isInstance(error)) {
+            return error.message;
+        }
+        throw error;
+    });
+    // Node tells of what nobody waited for only when nothing else is to be done at once.
+    await setImmediate();
+    assert.deepStrictEqual(strays.splice(0), []);
+    if (typeof result === "string") {
+        const others = Object.values(resources).filter(({ type }) => type !== "pulumi:pulumi:Stack");
+        assert.deepStrictEqual(others, [], "something was registered");
+    }
+    return result;
+}
+
+/** The configuration as the program reads it: texts such as 2024 come as texts. */
+function asRead(raw: Raw): StackConfig {
+    const texts = Object.entries(handedOver(raw)).map(([key, text]) => [key, parseValue(key, text)]);
+    return parseConfig(Object.fromEntries(texts) as Raw, STACK);
+}
+
+async function main(runs: number): Promise<void> {
+    const seen = { graphs: 0, refused: 0 };
+    const property = fc.asyncProperty(anyConfig, async ({ kind, raw }) => {
+        const result = await outcome(raw);
+        if (typeof result === "string") {
+            assert.notStrictEqual(kind, "valid", result);
+            isClear(result, raw);
+            seen.refused++;
+        } else {
+            isAsConfigured(asRead(raw), result);
+            seen.graphs++;
+        }
+    });
+    await fc.assert(property, { numRuns: runs, ...replay() });
+    // Else the generator tests one side only.
+    assert.ok(isReplay() || Math.min(seen.graphs, seen.refused) > runs / 5, JSON.stringify(seen));
+    process.stdout.write(`${seen.graphs} graphs as configured, ${seen.refused} configurations refused\n`);
+}
+
+main(Number(process.argv[2])).catch((error: Error & { cause?: Error }) => {
+    process.stderr.write(`${error.message}\n${error.cause?.message ?? ""}\n`);
+    process.exitCode = 1;
+});
