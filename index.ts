@@ -9,10 +9,12 @@ import { stackNamespace } from "./components/namespace";
 import { Redis } from "./components/redis";
 import { pullSecret, registryAuth } from "./components/registry";
 import { PROJECT, readConfig, repositoryPrefix, StackConfig } from "./config";
+import type { Provided, StackOutputs } from "./outputs";
+import { version } from "./package.json";
 import { deployedCluster, preflight } from "./preflight";
 
 /** The program: configuration, preflight, images, systems, outputs. */
-async function main() {
+async function main(): Promise<Provided<StackOutputs>> {
     const config = readConfig();
     const cluster = await preflight(config, await deployedCluster());
 
@@ -27,7 +29,7 @@ async function main() {
         enableConfigMapMutable: true,
     });
 
-    const { references: images, digests } = imagesOf(config);
+    const { references: images, digests, bases } = imagesOf(config);
     const namespace = stackNamespace(config.namespace, { provider });
     const shared = {
         namespace,
@@ -92,6 +94,7 @@ async function main() {
         redis: { writer: redis.writer, readers: redis.readers },
         mysql: { writer: mysql.writer, readers: mysql.readers },
         images: digests,
+        versions: { program: version, bases },
     };
 }
 

@@ -80,10 +80,33 @@ export function mirroredBases(dockerfile: string, mirror: string | undefined): R
     if (mirror === undefined) {
         return {};
     }
-    const defaults = fs
-        .readFileSync(path.normalize(dockerfile), "utf8")
-        .matchAll(/^ARG (\w+_IMAGE)=(\S+)$/gm);
-    return Object.fromEntries(
-        [...defaults].map(([, arg, image]) => [arg, `${mirror.replace(/\/$/, "")}/${image}`]),
-    );
+    const defaults = [...officialBases(read(dockerfile))];
+    return Object.fromEntries(defaults.map(([arg, image]) => [arg, `${mirror.replace(/\/$/, "")}/${image}`]));
+}
+
+/**
+ * The official image, with its tag, that a Dockerfile's last stage stands on.
+ *
+ * @param dockerfile as for {@link mirroredBases}.
+ * @throws Error where that stage begins with anything but one of these arguments.
+ */
+export function baseOf(dockerfile: string): string {
+    const text = read(dockerfile);
+    const [, arg = ""] = [...text.matchAll(/^FROM \$\{(\w+)\}/gm)].pop() ?? [];
+    const base = officialBases(text).get(arg);
+    if (base === undefined) {
+        throw new Error(
+            `${dockerfile} ends in a stage that is not FROM \${<X>_IMAGE} with a default; name its base so`,
+        );
+    }
+    return base;
+}
+
+function read(dockerfile: string): string {
+    return fs.readFileSync(path.normalize(dockerfile), "utf8");
+}
+
+function officialBases(dockerfileText: string): Map<string, string> {
+    const defaults = dockerfileText.matchAll(/^ARG (\w+_IMAGE)=(\S+)$/gm);
+    return new Map([...defaults].map(([, arg, image]) => [arg!, image!]));
 }

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { Image, mirroredBases } from "./image";
+import { baseOf, Image, mirroredBases } from "./image";
 
 /** The six images, each with the folders of the build context that it takes; its own comes first. */
 export const IMAGE_FOLDERS = {
@@ -43,6 +43,8 @@ export class Images extends pulumi.ComponentResource {
     readonly references: References;
     /** `<repository>@sha256:...`, known after the push. Pinned: the pin. */
     readonly digests: References;
+    /** The official image, with its tag, below each image that is built; none for a pinned one. */
+    readonly bases: Readonly<Partial<Record<ImageName, string>>>;
 
     constructor(name: string, args: ImagesArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Images", name, {}, opts);
@@ -85,6 +87,11 @@ export class Images extends pulumi.ComponentResource {
         };
         this.references = mapImages((image) => built[image]?.reference ?? pulumi.output(pinned[image]!));
         this.digests = mapImages((image) => built[image]?.digest ?? pulumi.output(pinned[image]!));
+        this.bases = Object.fromEntries(
+            Object.entries(built)
+                .filter(([, image]) => image !== undefined)
+                .map(([image]) => [image, baseOf(`${context}/${image}/Dockerfile`)]),
+        );
         this.registerOutputs({ digests: this.digests });
     }
 }

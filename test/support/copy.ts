@@ -7,6 +7,7 @@ const ROOT = path.resolve(__dirname, "../..");
 const PROGRAM = [
     "Pulumi.yaml",
     "index.ts",
+    "outputs.ts",
     "config.ts",
     "config",
     "preflight.ts",
