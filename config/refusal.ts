@@ -53,8 +53,8 @@ function sentencesOf(
     }
     // Also where a secret was pasted into another setting.
     const isPasted = typeof value === "string" && secrets.some((secret) => value.includes(secret));
-    // Under whatever setting: somebody meant it to be one.
-    const isNamed = path.some((part) => /password/i.test(part));
+    // Under whatever setting, and also misspelt: somebody meant it to be one.
+    const isNamed = path.some((part) => /password/i.test(part) || nearest(part, ["password"]) !== undefined);
     const hidden = isPasted || isNamed || schemas.some(holdsSecret);
     const meant = hidden || isContradiction ? undefined : meantBy(value, schemas);
     const guess = meant === undefined ? "." : `; did you mean ${JSON.stringify(meant)}?`;

@@ -357,6 +357,7 @@ describe("stack configuration", () => {
         ["under its key", { registry: { address: "localhost:5001", password: "hush\nhush" } }],
         ["without a username", { registry: { address: "localhost:5001", password: "hush" } }],
         ["under a misspelt key", { registry: { address: "localhost:5001", username: "me", passwd: "hush" } }],
+        ["under a misspelt label", { dabacluster: { nodeSelector: { pasword: "hush\n" } } }],
         ["beside another mistake", { registry: { address: "?", username: "me", password: "hush" } }],
         ["in place of the whole object", { registry: "hush" }],
         ["in an object in place of a text", { mirror: { images: { token: "hush" } } }],
