@@ -5,6 +5,7 @@
  * is deleted afterwards.
  */
 import { spawnSync } from "child_process";
+import { randomUUID } from "crypto";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
@@ -33,10 +34,16 @@ interface StateResource {
     inputs?: Record<string, unknown>;
 }
 
-function run(file: string, args: readonly string[], cwd: string, input?: string): string {
+function run(
+    file: string,
+    args: readonly string[],
+    cwd: string,
+    { input, env }: { input?: string; env?: NodeJS.ProcessEnv } = {},
+): string {
     const { status, stdout, stderr, error } = spawnSync(file, args, {
         cwd,
         input,
+        env: { ...process.env, ...env },
         encoding: "utf8",
         maxBuffer: 256 * 1024 * 1024,
     });
@@ -46,7 +53,7 @@ function run(file: string, args: readonly string[], cwd: string, input?: string)
     return stdout;
 }
 
-function seconds(work: () => void): number {
+function seconds(work: () => unknown): number {
     const start = process.hrtime.bigint();
     work();
     return Number(process.hrtime.bigint() - start) / 1e9;
@@ -57,19 +64,24 @@ function median(values: number[]): number {
     return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
-/** A copy of the program in a folder of its own, whose stack `bench` takes the images of dev by digest. */
-function benchProgram(folder: string): void {
-    copyProgram(folder);
+/** The configuration of a stack, with the images of dev by digest. */
+function configWithDevsImages(stack: string): Record<string, unknown> {
     const images = JSON.parse(
         run("pulumi", ["stack", "output", "images", "--json", "--stack", "dev"], ROOT),
     ) as unknown;
-    const { config } = parse(fs.readFileSync(path.join(ROOT, "Pulumi.dev.yaml"), "utf8")) as {
+    const { config } = parse(fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8")) as {
         config: Record<string, unknown>;
     };
+    return { ...config, "dabaweb:images": images };
+}
+
+/** A copy of the program in a folder of its own, whose stack `bench` is dev in another namespace. */
+function benchProgram(folder: string): void {
+    copyProgram(folder);
+    const config = configWithDevsImages("dev");
     config["dabaweb:namespace"] = { name: NAMESPACE, create: true };
     config["dabaweb:service"] = { type: "NodePort", nodePort: NODE_PORT };
     config["dabaweb:publicUrl"] = `http://localhost:${NODE_PORT}`;
-    config["dabaweb:images"] = images;
     fs.writeFileSync(path.join(folder, "Pulumi.bench.yaml"), stringify({ config }));
 }
 
@@ -103,7 +115,7 @@ function reveal(value: unknown): unknown {
 }
 
 function kubectl(args: readonly string[], input?: string): string {
-    return run("kubectl", ["--context", "kind-dabaweb", "--namespace", NAMESPACE, ...args], ROOT, input);
+    return run("kubectl", ["--context", "kind-dabaweb", "--namespace", NAMESPACE, ...args], ROOT, { input });
 }
 
 /** What a user of raw manifests would do: apply everything, wait for everything. */
@@ -139,31 +151,95 @@ function upBesideApply(folder: string): { up: number; apply: number } {
     }
 }
 
-/** Seconds of previews that find nothing to do, in turns, so that both see the same machine. */
-function previews(folder: string): { program: number; empty: number } {
+/** A preview that is measured. */
+interface Preview {
+    readonly stack: string;
+    /** What it finds to do. */
+    readonly finds: string;
+    readonly resources: number;
+    readonly take: () => unknown;
+}
+
+type Timed = Preview & { readonly seconds: number };
+
+/** Previews in turns, so that all of them see the same machine; the empty program comes first. */
+function previews(folder: string): Timed[] {
+    const empty = emptyProgram(folder);
+    try {
+        const all = [empty, ...["dev", "prod"].map((stack) => ofState(stack) ?? ofNothing(stack, folder))];
+        const taken = all.map((): number[] => []);
+        for (let turn = 0; turn < PREVIEWS; turn++) {
+            all.forEach(({ take }, index) => taken[index]!.push(seconds(take)));
+        }
+        return all.map((each, index) => ({ ...each, seconds: median(taken[index]!) }));
+    } finally {
+        run("pulumi", ["destroy", "--yes", "--skip-preview", "--stack", "empty", "--remove"], folder);
+    }
+}
+
+/** Of a stack that is deployed from this machine, and has not changed. */
+function ofState(stack: string): Preview | undefined {
+    const known = JSON.parse(run("pulumi", ["stack", "ls", "--json"], ROOT)) as { name: string }[];
+    const resources = known.some(({ name }) => name === stack) ? resourcesInState(stack, ROOT) : 0;
+    if (resources === 0) {
+        return undefined;
+    }
+    const committed = ["--config-file", stackFile("dabaweb", stack)];
+    const preview = ["preview", "--expect-no-changes", "--stack", stack, ...committed];
+    return { stack, finds: "nothing", resources, take: () => run("pulumi", preview, ROOT) };
+}
+
+/** Of a stack that is not: in a state and backend of its own and without a cluster, where everything is new. */
+function ofNothing(stack: string, folder: string): Preview {
+    const place = path.join(folder, stack);
+    fs.mkdirSync(path.join(place, "backend"), { recursive: true });
+    copyProgram(place);
+    fs.writeFileSync(
+        path.join(place, `Pulumi.${stack}.yaml`),
+        stringify({ config: configWithDevsImages(stack) }),
+    );
+    const env = {
+        PULUMI_BACKEND_URL: `file://${place}/backend`,
+        PULUMI_CONFIG_PASSPHRASE: randomUUID(),
+        PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+        KUBECONFIG: path.join(place, "no-kubeconfig"),
+    };
+    run("pulumi", ["stack", "init", stack], place, { env });
+    const preview = ["preview", "--stack", stack, "--json"];
+    const plan = JSON.parse(run("pulumi", preview, place, { env })) as { changeSummary: { create: number } };
+    return {
+        stack,
+        finds: "all of it new, no cluster asked",
+        resources: plan.changeSummary.create,
+        take: () => run("pulumi", preview, place, { env }),
+    };
+}
+
+function resourcesInState(stack: string, cwd: string): number {
+    const { deployment } = JSON.parse(run("pulumi", ["stack", "export", "--stack", stack], cwd)) as {
+        deployment: { resources?: unknown[] };
+    };
+    return deployment.resources?.length ?? 0;
+}
+
+/** A program that registers nothing, deployed. */
+function emptyProgram(folder: string): Preview {
     fs.writeFileSync(path.join(folder, "Pulumi.yaml"), "name: empty\nruntime: nodejs\n");
     fs.writeFileSync(path.join(folder, "index.ts"), "export {};\n");
     fs.writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "empty", main: "index.ts" }));
     fs.copyFileSync(path.join(ROOT, "tsconfig.json"), path.join(folder, "tsconfig.json"));
     fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
     run("pulumi", ["stack", "select", "--create", "empty"], folder);
-    try {
-        run("pulumi", ["up", "--yes", "--skip-preview", "--stack", "empty"], folder);
-        const program: number[] = [];
-        const empty: number[] = [];
-        const preview = ["preview", "--expect-no-changes", "--stack"];
-        for (let turn = 0; turn < PREVIEWS; turn++) {
-            empty.push(seconds(() => run("pulumi", [...preview, "empty"], folder)));
-            const committed = [...preview, "dev", "--config-file", stackFile("dabaweb", "dev")];
-            program.push(seconds(() => run("pulumi", committed, ROOT)));
-        }
-        return { program: median(program), empty: median(empty) };
-    } finally {
-        run("pulumi", ["destroy", "--yes", "--skip-preview", "--stack", "empty", "--remove"], folder);
-    }
+    run("pulumi", ["up", "--yes", "--skip-preview", "--stack", "empty"], folder);
+    return {
+        stack: "empty",
+        finds: "nothing",
+        resources: resourcesInState("empty", folder),
+        take: () => run("pulumi", ["preview", "--expect-no-changes", "--stack", "empty"], folder),
+    };
 }
 
-function page(up: { up: number; apply: number }, preview: { program: number; empty: number }): string {
+function page(up: { up: number; apply: number }, timed: readonly Timed[]): string {
     const row = (what: string, ours: number, plain: number) =>
         `| ${what} | ${ours.toFixed(1)} s | ${plain.toFixed(1)} s | ${(ours / plain).toFixed(2)} |`;
     const steps = Object.entries(readJson<Seconds>(places().steps) ?? {});
@@ -180,10 +256,14 @@ function page(up: { up: number; apply: number }, preview: { program: number; emp
             up.up,
             up.apply,
         ),
-        row(
-            `preview that changes nothing, median of ${PREVIEWS}: beside an empty Pulumi program`,
-            preview.program,
-            preview.empty,
+        "",
+        `Previews, median of ${PREVIEWS} in turns; *empty* is a Pulumi program that registers nothing:`,
+        "",
+        "| stack | finds to do | resources | seconds | beside empty |",
+        "| --- | --- | --- | --- | --- |",
+        ...timed.map(
+            ({ stack, finds, resources, seconds }) =>
+                `| ${stack} | ${finds} | ${resources} | ${seconds.toFixed(1)} | ${(seconds / timed[0]!.seconds).toFixed(2)} |`,
         ),
         "",
         "Steps of `make local-up`, the last time that each had something to do:",
