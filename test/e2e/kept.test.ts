@@ -137,7 +137,7 @@ describe("a stack in the shape of production", function () {
         });
     }
 
-    it("keeps every claim bound when it is released and destroyed, and takes them again with new passwords", async () => {
+    it("keeps every claim bound when it is released and destroyed, twice, and takes them again with new passwords", async () => {
         await system.sql(
             "mysql-master-0",
             `INSERT INTO form.form_user_data (name, money) VALUES ('${row}', 1)`,
@@ -158,6 +158,11 @@ describe("a stack in the shape of production", function () {
         const between = await claims();
         assert.deepStrictEqual(between, before);
         between.forEach(({ name, phase }) => assert.strictEqual(phase, "Bound", name));
+
+        // Once more, as make does it and as Pulumi does: nothing is left to do, and what is kept stays.
+        await destroy("kept");
+        await pulumi("kept", ["destroy", "--yes"]);
+        assert.deepStrictEqual(await claims(), before);
 
         await deploy("kept");
         await system.ready();

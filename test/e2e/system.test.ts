@@ -86,7 +86,8 @@ describe("the whole system on a real cluster", function () {
 
     before("deploy", () => deploy("e2e"));
 
-    after("destroy, and leave nothing behind", async () => {
+    after("destroy, twice, and leave nothing behind", async () => {
+        await destroy("e2e");
         await destroy("e2e");
         assert.deepStrictEqual(await remnants(system), []);
     });
