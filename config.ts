@@ -160,13 +160,17 @@ const keys = z.strictObject({
             address: imagePrefix.describe(
                 "host[:port][/path] to push to and pull from. A loopback host is spoken to over http.",
             ),
-            username: userName.optional().describe("Unset: the login of the Docker CLI is used."),
+            username: userName
+                .optional()
+                .describe("Unset: the login of the Docker CLI is used, where it has one for this registry."),
             password: password
                 .optional()
                 .describe("Needs `username`. Set it as a secret, never in plain text."),
             pullSecret: objectName
                 .optional()
-                .describe("An existing image pull secret; unset with a `username`: one is made from it."),
+                .describe(
+                    "An existing image pull secret; unset with a `username`: one is made from it; unset without: the nodes need a login of their own, or none.",
+                ),
             keepImages: z
                 .boolean()
                 .default(true)

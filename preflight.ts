@@ -5,26 +5,34 @@ import { CoreV1Api, KubeConfig, StorageV1Api, V1PersistentVolumeClaim } from "@k
 import * as pulumi from "@pulumi/pulumi";
 
 import { buildsImages } from "./components/images";
+import { OWNER, thisStack } from "./components/namespace";
 import { quantityValue } from "./components/quantity";
-import { registryUrl } from "./components/registry";
+import { hasDockerLogin, registryUrl } from "./components/registry";
 import { StackConfig } from "./config";
 
 /** What the preflight found. */
 export interface Cluster {
     /**
-     * UID of the kube-system namespace, the usual fingerprint of a cluster; undefined where none answered. It is kept
-     * as a stack output, so that the next run notices when the kubeconfig leads to another cluster.
+     * What it is known by, see {@link Facts}; undefined where none answered. It is kept as a stack output, so that the
+     * next run notices when the kubeconfig leads to another cluster.
      */
     readonly fingerprint: string | undefined;
 }
 
 /** What the cluster and the machine hold, as far as the checks need it. Everything undefined could not be read. */
 export interface Facts {
-    readonly fingerprint: string;
+    /** UID of the kube-system namespace, the usual fingerprint of a cluster. */
+    readonly fingerprint: string | undefined;
     readonly storageClasses:
         ReadonlyArray<{ name: string; isDefault: boolean; expandable: boolean }> | undefined;
     readonly nodePlatforms: readonly string[] | undefined;
-    readonly namespace: { labels: Readonly<Record<string, string>> } | "absent" | undefined;
+    /** The stack's, where it was made beforehand. Its UID is the fingerprint for whoever has rights nowhere else. */
+    readonly namespace:
+        { readonly uid: string; readonly labels: Readonly<Record<string, string>> } | "absent" | undefined;
+    /** The stack that deployed to the namespace, if one did. */
+    readonly owner: string | undefined;
+    /** Whether the namespace has the image pull secret that the configuration names. */
+    readonly pullSecret: "present" | "absent" | undefined;
     readonly nodePortOwner: string | undefined;
     readonly volumes:
         ReadonlyArray<{ name: string; storageClass: string | undefined; size: string }> | undefined;
@@ -50,13 +58,16 @@ export async function preflight(config: StackConfig, known: string | undefined):
     ]);
     const problems: string[] = [];
     const unreachable: string[] = [...toolProblems];
+    let fingerprint = known;
     if (cluster instanceof Error) {
         unreachable.push(
             `the cluster of context ${config.kubeContext} (KUBECONFIG ${process.env.KUBECONFIG ?? "unset"}) does not ` +
                 `answer: ${cluster.message}; check the context and the kubeconfig, or run \`make local-up\``,
         );
     } else {
-        problems.push(...misfits(config, cluster, known));
+        problems.push(...misfits(config, cluster, { name: thisStack(), cluster: known }));
+        // What it is known by stays, whoever looks at it next.
+        fingerprint ??= cluster.fingerprint ?? namespaceFingerprint(cluster);
     }
     if (unreachable.length > 0 && pulumi.runtime.isDryRun()) {
         unreachable.forEach((problem) => void pulumi.log.warn(`not checked: ${problem}.`));
@@ -68,14 +79,12 @@ export async function preflight(config: StackConfig, known: string | undefined):
             `Preflight found what would fail, nothing was changed:\n${problems.map((p) => `  - ${p}.`).join("\n")}`,
         );
     }
-    return { fingerprint: cluster instanceof Error ? known : cluster.fingerprint };
+    return { fingerprint };
 }
 
 /** The cluster that this stack was deployed to last, from its own outputs; undefined before the first update. */
 export async function deployedCluster(): Promise<string | undefined> {
-    const self = new pulumi.StackReference(
-        `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
-    );
+    const self = new pulumi.StackReference(thisStack());
     const { value } = await self.getOutputDetails("cluster");
     return typeof value === "string" ? value : undefined;
 }
@@ -83,21 +92,37 @@ export async function deployedCluster(): Promise<string | undefined> {
 /**
  * What of the configuration does not fit the cluster, one sentence each.
  *
- * @param known fingerprint of the cluster that the stack was deployed to; undefined before the first update.
+ * @param stack its qualified name, and the fingerprint of the cluster that it was deployed to; undefined before the first
+ * update.
  */
-export function misfits(config: StackConfig, facts: Facts, known: string | undefined): string[] {
-    if (known !== undefined && known !== facts.fingerprint) {
+export function misfits(
+    config: StackConfig,
+    facts: Facts,
+    stack: { readonly name: string; readonly cluster: string | undefined },
+): string[] {
+    const known = stack.cluster;
+    const found = known?.startsWith(BY_NAMESPACE) ? namespaceFingerprint(facts) : facts.fingerprint;
+    if (known !== undefined && found !== undefined && known !== found) {
         return [
-            `context ${config.kubeContext} leads to cluster ${facts.fingerprint}, but this stack lives on cluster ` +
+            `context ${config.kubeContext} leads to cluster ${found}, but this stack lives on cluster ` +
                 `${known}; point KUBECONFIG and kubeContext back, or destroy the stack there first`,
         ];
     }
     return [
         ...namespaceMisfits(config, facts),
+        ...ownerMisfits(config, facts, stack.name),
+        ...pullSecretMisfits(config, facts),
         ...platformMisfits(config, facts),
         ...nodePortMisfits(config, facts),
         ...storageMisfits(config, facts),
     ];
+}
+
+/** Tells a fingerprint that is a namespace's from a cluster's. */
+const BY_NAMESPACE = "with namespace ";
+
+function namespaceFingerprint({ namespace }: Facts): string | undefined {
+    return namespace === undefined || namespace === "absent" ? undefined : BY_NAMESPACE + namespace.uid;
 }
 
 function namespaceMisfits({ namespace }: StackConfig, facts: Facts): string[] {
@@ -117,6 +142,25 @@ function namespaceMisfits({ namespace }: StackConfig, facts: Facts): string[] {
               `namespace ${namespace.name} has pod-security.kubernetes.io/enforce=${enforced ?? "(unset)"}; it must be ` +
                   `restricted: \`kubectl label namespace ${namespace.name} pod-security.kubernetes.io/enforce=restricted --overwrite\``,
           ];
+}
+
+function ownerMisfits({ namespace }: StackConfig, { owner }: Facts, stack: string): string[] {
+    return owner === undefined || owner === stack
+        ? []
+        : [
+              `namespace ${namespace.name} is that of stack ${owner}, whose objects have the same names; set namespace.name to ` +
+                  `one of this stack's own (if that stack exists no more: ` +
+                  `\`kubectl delete configmap ${OWNER} --namespace ${namespace.name}\`)`,
+          ];
+}
+
+function pullSecretMisfits({ registry, namespace }: StackConfig, { pullSecret }: Facts): string[] {
+    return pullSecret === "absent"
+        ? [
+              `registry.pullSecret is ${registry.pullSecret}, and namespace ${namespace.name} has no such Secret; make it with ` +
+                  `\`kubectl create secret docker-registry ${registry.pullSecret} --namespace ${namespace.name} ...\``,
+          ]
+        : [];
 }
 
 function platformMisfits({ platform }: StackConfig, { nodePlatforms }: Facts): string[] {
@@ -198,15 +242,27 @@ async function askCluster(config: StackConfig): Promise<Facts> {
     const core = kubeConfig.makeApiClient(CoreV1Api);
     const storage = kubeConfig.makeApiClient(StorageV1Api);
     const namespace = config.namespace.name;
-    const system = await withTimeout(core.readNamespace({ name: "kube-system" }));
-    const [classes, nodes, own, services, claims] = await Promise.all([
+    const { pullSecret } = config.registry;
+    // Whoever may not read it is known by the namespace: no reason to say something.
+    const system = await withTimeout(core.readNamespace({ name: "kube-system" })).catch(
+        (error: unknown) => void unless(403, error),
+    );
+    const [classes, nodes, own, owner, secret, services, claims] = await Promise.all([
         readable(storage.listStorageClass(), "storage classes"),
         readable(core.listNode(), "nodes"),
         config.namespace.create
             ? undefined
-            : readable<{ metadata?: { labels?: Record<string, string> } } | "absent">(
-                  core.readNamespace({ name: namespace }).catch((error: unknown) => absentOr(error)),
-                  `namespace ${namespace}`,
+            : readable(orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
+        readable(
+            orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
+            `ConfigMap ${OWNER} in ${namespace}`,
+        ),
+        // A namespace that the stack makes has no Secret yet.
+        config.namespace.create || pullSecret === undefined
+            ? undefined
+            : readable(
+                  orAbsent(core.readNamespacedSecret({ name: pullSecret, namespace })),
+                  `Secret ${pullSecret} in ${namespace}`,
               ),
         config.service.type === "NodePort"
             ? readable(core.listServiceForAllNamespaces(), "the Services of all namespaces (nodePort)")
@@ -214,9 +270,9 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         readable(core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
     ]);
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
-    const owner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
+    const portOwner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
     return {
-        fingerprint: system.metadata?.uid ?? "",
+        fingerprint: system?.metadata?.uid,
         storageClasses: classes?.items.map((c) => ({
             name: c.metadata?.name ?? "",
             isDefault: c.metadata?.annotations?.["storageclass.kubernetes.io/is-default-class"] === "true",
@@ -225,8 +281,13 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         nodePlatforms: nodes?.items.map(
             (n) => `${n.status?.nodeInfo?.operatingSystem}/${n.status?.nodeInfo?.architecture}`,
         ),
-        namespace: own === undefined || own === "absent" ? own : { labels: own.metadata?.labels ?? {} },
-        nodePortOwner: owner && `${owner.metadata?.namespace}/${owner.metadata?.name}`,
+        namespace:
+            own === undefined || own === "absent"
+                ? own
+                : { uid: own.metadata?.uid ?? "", labels: own.metadata?.labels ?? {} },
+        owner: owner === "absent" ? undefined : owner?.data?.stack,
+        pullSecret: secret === undefined || secret === "absent" ? secret : "present",
+        nodePortOwner: portOwner && `${portOwner.metadata?.namespace}/${portOwner.metadata?.name}`,
         volumes: claims?.items.map(volumeFact),
     };
 }
@@ -248,23 +309,24 @@ async function readable<T>(question: Promise<T>, what: string): Promise<T | unde
     try {
         return await withTimeout(question);
     } catch (error) {
-        if (statusOf(error) === 403) {
-            void pulumi.log.warn(`not checked: no right to read ${what}.`);
-            return undefined;
-        }
+        unless(403, error);
+        void pulumi.log.warn(`not checked: no right to read ${what}.`);
+        return undefined;
+    }
+}
+
+function orAbsent<T>(question: Promise<T>): Promise<T | "absent"> {
+    return question.catch((error: unknown) => {
+        unless(404, error);
+        return "absent";
+    });
+}
+
+/** Throws every error but the API server's answer with that status. */
+function unless(status: number, error: unknown): void {
+    if ((error as { code?: number }).code !== status) {
         throw error;
     }
-}
-
-function absentOr(error: unknown): "absent" {
-    if (statusOf(error) === 404) {
-        return "absent";
-    }
-    throw error;
-}
-
-function statusOf(error: unknown): number | undefined {
-    return (error as { code?: number }).code;
 }
 
 async function withTimeout<T>(question: Promise<T>): Promise<T> {
@@ -293,15 +355,34 @@ async function toolsProblems({ registry }: StackConfig): Promise<string[]> {
     const answer = fetch(`${registryUrl(registry.address)}/v2/`, {
         signal: AbortSignal.timeout(TIMEOUT_MS),
     }).then(
-        // 401 is a registry that wants a login, which the push brings.
-        ({ status }) =>
-            status === 200 || status === 401
-                ? []
-                : [`registry ${registry.address} refuses with HTTP ${status}; allowed is 200 or 401 on /v2/`],
+        ({ status }) => registryProblems(registry, status, hasDockerLogin(registry.address)),
         (error: Error & { cause?: { code?: string } }) => [
             `registry ${registry.address} does not answer (${error.cause?.code ?? error.message}); start it, run ` +
                 `\`make local-up\`, or correct registry.address`,
         ],
     );
     return (await Promise.all([docker, answer])).flat();
+}
+
+/**
+ * What a registry's answer to somebody without a login tells of a push to it.
+ *
+ * @param status HTTP status of /v2/.
+ * @param dockerLogin whether Docker has a login for it.
+ */
+export function registryProblems(
+    { address, username }: StackConfig["registry"],
+    status: number,
+    dockerLogin: boolean,
+): string[] {
+    if (status === 401 && username === undefined && !dockerLogin) {
+        return [
+            `registry ${address} wants a login and there is none; run \`docker login ${address.split("/")[0]}\`, or set ` +
+                `registry.username and registry.password`,
+        ];
+    }
+    // 401 is a registry that wants the login which the push brings.
+    return status === 200 || status === 401
+        ? []
+        : [`registry ${address} refuses with HTTP ${status}; allowed is 200 or 401 on /v2/`];
 }

@@ -1,3 +1,7 @@
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
 import * as docker from "@pulumi/docker";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
@@ -23,16 +27,63 @@ export function registryUrl(address: string): string {
     return `${isLoopback(address) ? "http" : "https"}://${address.split("/")[0]}`;
 }
 
-/** The provider's login for exactly this registry. */
+/** The provider's login for exactly this registry: the one given, else Docker's own, else none. */
 export function registryAuth({
     address,
     username,
     password,
 }: Registry): docker.types.input.ProviderRegistryAuth[] {
+    const entry = { address: registryUrl(address) };
     if (username !== undefined && password !== undefined) {
-        return [{ address: registryUrl(address), username, password: pulumi.secret(password) }];
+        return [{ ...entry, username, password: pulumi.secret(password) }];
     }
-    return isLoopback(address) ? [{ address: registryUrl(address), authDisabled: true }] : [];
+    // An entry without a name is looked up in Docker's configuration, and refused where there is no such file.
+    return [hasDockerLogin(address) ? entry : { ...entry, authDisabled: true }];
+}
+
+/** What one login left in {@link DockerConfig}. */
+export interface DockerLogin {
+    readonly auth?: string;
+    readonly identitytoken?: string;
+}
+
+/**
+ * Docker's own configuration, as far as it tells of logins.
+ * @see https://docs.docker.com/reference/cli/docker/login/#credential-stores
+ */
+export interface DockerConfig {
+    readonly auths?: Readonly<Record<string, DockerLogin>>;
+    readonly credsStore?: string;
+    readonly credHelpers?: Readonly<Record<string, string>>;
+}
+
+/** Where Docker's own configuration lies, if there is one. */
+export function dockerConfigFile(): string {
+    return path.join(process.env.DOCKER_CONFIG ?? path.join(os.homedir(), ".docker"), "config.json");
+}
+
+/** What `docker login` left for a host; empty where a credential store keeps it. */
+export function dockerLoginOf(config: DockerConfig, host: string): DockerLogin | undefined {
+    return Object.entries(config.auths ?? {}).find(
+        ([key]) => key.replace(/^https?:\/\//, "").split("/")[0] === host,
+    )?.[1];
+}
+
+/** Whether Docker has a login for a registry, wherever it is kept. */
+export function hasDockerLogin(address: string): boolean {
+    const [host = ""] = address.split("/");
+    let config: DockerConfig;
+    try {
+        config = (JSON.parse(fs.readFileSync(dockerConfigFile(), "utf8")) ?? {}) as DockerConfig;
+    } catch {
+        return false;
+    }
+    return (
+        dockerLoginOf(config, host) !== undefined ||
+        config.credHelpers?.[host] !== undefined ||
+        // A cloud's store knows its registries without an entry; a desktop's is there without any login.
+        (config.credsStore !== undefined && !isLoopback(address))
+    );
 }
 
 /**

@@ -1,9 +1,8 @@
 /** The login that `docker login` left for a registry, wherever Docker's configuration says that it is kept. */
 import { execFile } from "child_process";
 import { existsSync, readFileSync } from "fs";
-import { homedir } from "os";
-import * as path from "path";
 
+import { DockerConfig, dockerConfigFile, dockerLoginOf } from "../components/registry";
 import type { StackConfig } from "../config";
 import { Refusal } from "./stack-file";
 
@@ -18,12 +17,6 @@ export interface Login {
 
 /** What credential helpers give as the name of a user who logged in through a browser. */
 export const IDENTITY_TOKEN = "<token>";
-
-interface DockerConfig {
-    readonly auths?: Readonly<Record<string, { readonly auth?: string; readonly identitytoken?: string }>>;
-    readonly credsStore?: string;
-    readonly credHelpers?: Readonly<Record<string, string>>;
-}
 
 /** A helper that opens a window waits for its user. */
 const HELPER_MS = 60_000;
@@ -47,10 +40,9 @@ export async function stackLogin(
  * @param host host[:port].
  * @returns undefined where there is none.
  * @throws Refusal where Docker's configuration or a credential helper cannot be read.
- * @see https://docs.docker.com/reference/cli/docker/login/#credential-stores
  */
 export async function dockerLogin(host: string): Promise<Login | undefined> {
-    const file = path.join(process.env.DOCKER_CONFIG ?? path.join(homedir(), ".docker"), "config.json");
+    const file = dockerConfigFile();
     if (!existsSync(file)) {
         return undefined;
     }
@@ -66,10 +58,7 @@ export async function dockerLogin(host: string): Promise<Login | undefined> {
 }
 
 function storedLogin(config: DockerConfig, host: string, file: string): Login | undefined {
-    const [, stored] =
-        Object.entries(config.auths ?? {}).find(
-            ([key]) => key.replace(/^https?:\/\//, "").split("/")[0] === host,
-        ) ?? [];
+    const stored = dockerLoginOf(config, host);
     const origin = `of ${file}`;
     if (stored?.identitytoken) {
         return { username: IDENTITY_TOKEN, password: stored.identitytoken, origin };

@@ -27,6 +27,7 @@ export function recordGraphs(stackFiles: readonly string[], project = ROOT): rea
                 HOME: process.env.HOME,
                 KUBECONFIG: "/nonexistent/kubeconfig",
                 DOCKER_HOST: "unix:///nonexistent/docker.sock",
+                DOCKER_CONFIG: "/nonexistent",
             },
         },
     );

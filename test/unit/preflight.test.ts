@@ -1,7 +1,7 @@
 import assert from "assert";
 
 import { parseConfig } from "../../config";
-import { Facts, misfits } from "../../preflight";
+import { Facts, misfits, registryProblems } from "../../preflight";
 
 const config = (changes: Record<string, unknown> = {}) =>
     parseConfig(
@@ -25,21 +25,52 @@ const facts: Facts = {
     ],
     nodePlatforms: ["linux/amd64"],
     namespace: undefined,
+    owner: undefined,
+    pullSecret: undefined,
     nodePortOwner: undefined,
     volumes: [],
 };
+
+/** The stack itself, before its first update or after. */
+const stack = (cluster?: string) => ({ name: "organization/dabaweb/test", cluster });
 
 const volume = { name: "data-redis-master-0", storageClass: "standard", size: "1Gi" };
 
 describe("the preflight", () => {
     it("finds nothing wrong with a cluster that fits", () => {
-        assert.deepStrictEqual(misfits(config(), facts, undefined), []);
-        assert.deepStrictEqual(misfits(config(), { ...facts, volumes: [volume] }, "aaaa"), []);
+        assert.deepStrictEqual(misfits(config(), facts, stack()), []);
+        const deployed = { ...facts, volumes: [volume], owner: stack().name };
+        assert.deepStrictEqual(misfits(config(), deployed, stack("aaaa")), []);
     });
 
     it("passes over what it had no right to read", () => {
-        const blind = { ...facts, storageClasses: undefined, nodePlatforms: undefined, volumes: undefined };
-        assert.deepStrictEqual(misfits(config({ storageClass: "unheard-of" }), blind, "aaaa"), []);
+        const nothing = { fingerprint: undefined, storageClasses: undefined, nodePlatforms: undefined };
+        const blind = { ...facts, ...nothing, volumes: undefined };
+        assert.deepStrictEqual(misfits(config({ storageClass: "unheard-of" }), blind, stack("aaaa")), []);
+    });
+
+    it("knows a cluster by the stack's namespace where it was deployed with rights to no other", () => {
+        const made = config({ namespace: { name: "team", create: false } });
+        const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+        const seen = (uid: string) => ({ ...facts, namespace: { uid, labels } });
+        assert.deepStrictEqual(misfits(made, seen("1111"), stack("with namespace 1111")), []);
+        assert.deepStrictEqual(misfits(made, { ...seen("2222"), fingerprint: undefined }, stack("aaaa")), []);
+        assert.match(
+            misfits(made, seen("2222"), stack("with namespace 1111")).join("\n"),
+            /leads to cluster with namespace 2222, but this stack lives on cluster with namespace 1111/,
+        );
+    });
+
+    it("lets nobody push to a registry that wants a login without one, and asks no more than that", () => {
+        const open = config({ registry: { address: "registry.example.com/team" } }).registry;
+        assert.match(
+            registryProblems(open, 401, false).join("\n"),
+            /registry\.example\.com\/team wants a login and there is none; run `docker login registry\.example\.com`, or/,
+        );
+        assert.deepStrictEqual(registryProblems(open, 401, true), []);
+        assert.deepStrictEqual(registryProblems({ ...open, username: "me", password: "x" }, 401, false), []);
+        assert.deepStrictEqual(registryProblems(open, 200, false), []);
+        assert.match(registryProblems(open, 503, true).join("\n"), /refuses with HTTP 503/);
     });
 
     const refused: [string, Record<string, unknown>, Partial<Facts>, RegExp][] = [
@@ -58,8 +89,20 @@ describe("the preflight", () => {
         [
             "a namespace without Pod Security",
             { namespace: { name: "team", create: false } },
-            { namespace: { labels: {} } },
+            { namespace: { uid: "1111", labels: {} } },
             /enforce=\(unset\); it must be restricted/,
+        ],
+        [
+            "a namespace of another stack",
+            {},
+            { owner: "organization/dabaweb/prod" },
+            /namespace team is that of stack organization\/dabaweb\/prod, whose objects have the same names; set namespace\.name/,
+        ],
+        [
+            "a pull secret that is not there",
+            { registry: { address: "registry.example.com", pullSecret: "login" } },
+            { pullSecret: "absent" },
+            /registry\.pullSecret is login, and namespace team has no such Secret; make it with `kubectl create secret/,
         ],
         [
             "a storage class that is not there",
@@ -106,7 +149,7 @@ describe("the preflight", () => {
     ];
     for (const [what, changes, found, message] of refused) {
         it(`refuses ${what}, with the remedy`, () => {
-            const problems = misfits(config(changes), { ...facts, ...found }, "aaaa");
+            const problems = misfits(config(changes), { ...facts, ...found }, stack("aaaa"));
             assert.ok(problems.length > 0, "nothing was refused");
             assert.match(problems.join("\n"), message);
         });
@@ -117,6 +160,6 @@ describe("the preflight", () => {
         const volumes = [{ ...volume, storageClass: "growing" }];
         const more = { storage: "2Gi" };
         const grown = config({ storageClass: "growing", "redis-master": more, "redis-slave": more });
-        assert.deepStrictEqual(misfits(grown, { ...own, volumes }, "aaaa"), []);
+        assert.deepStrictEqual(misfits(grown, { ...own, volumes }, stack("aaaa")), []);
     });
 });

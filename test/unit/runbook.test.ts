@@ -64,7 +64,8 @@ describe("the runbook", () => {
             assert.ok(!/\bdev\b(?!\/)/.test(e2e.replaceAll(/urn:\S+/g, "")), e2e);
             assert.ok(!line.startsWith("#"), `${line}: only "# prints: " is a remark`);
         }
-    });
+        // A shell for each line takes its time on a busy machine.
+    }).timeout(60_000);
 
     it("has the sections that other places send their readers to", () => {
         const headings = [...PAGE.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
