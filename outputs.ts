@@ -15,9 +15,18 @@ export interface Addresses {
 export interface StackOutputs {
     /** The address that browsers use, without a path. */
     readonly url: string;
+    /** Who signs in first. */
+    readonly firstAdmin: {
+        readonly username: string;
+        /** Shell command that prints the password: outputs are printed, so it is none of them. */
+        readonly passwordCommand: string;
+    };
     /** Namespace of everything in the stack. */
     readonly namespace: string;
-    /** UID of the cluster's namespace kube-system; absent where no cluster has answered yet. */
+    /**
+     * What the cluster is known by: the UID of its namespace kube-system or, where that may not be read, "with namespace "
+     * and the UID of the stack's; absent where no cluster has answered yet.
+     */
     readonly cluster?: string;
     readonly redis: Addresses;
     readonly mysql: Addresses;
@@ -34,7 +43,7 @@ export interface StackOutputs {
 /** The same while an update still makes it. */
 export type Provided<T> = T extends string ? pulumi.Input<T> : { readonly [K in keyof T]: Provided<T[K]> };
 
-const ALWAYS_THERE = ["url", "namespace", "redis", "mysql", "images", "versions"] as const;
+const ALWAYS_THERE = ["url", "firstAdmin", "namespace", "redis", "mysql", "images", "versions"] as const;
 
 /**
  * The outputs of another stack, for a program that works with it.

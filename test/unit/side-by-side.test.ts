@@ -4,7 +4,8 @@ import * as os from "os";
 import * as path from "path";
 
 import { readStackFile } from "../../operations/stack-file";
-import { allStacks, at, Recorded, recordedStack, recordGraphs, resourcesOf } from "../support/program";
+import { recordGraphs } from "../../review/record-graphs";
+import { allStacks, at, Recorded, recordedStack, resourcesOf } from "../support/program";
 
 const NAMESPACE = "kubernetes:core/v1:Namespace";
 
