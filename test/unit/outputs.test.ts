@@ -1,5 +1,6 @@
 import assert from "assert";
 import * as fs from "fs";
+import * as path from "path";
 
 import * as pulumi from "@pulumi/pulumi";
 
@@ -142,6 +143,16 @@ describe("another program", () => {
             MYSQL_WRITER: outputs.mysql.writer,
             MYSQL_READERS: outputs.mysql.readers,
         });
+    });
+
+    it("is run as itself: without a package.json of its own Pulumi runs the one above it", () => {
+        const { main } = JSON.parse(fs.readFileSync("examples/consumer/package.json", "utf8")) as {
+            main: string;
+        };
+        assert.strictEqual(
+            require.resolve("../../examples/consumer"),
+            path.resolve("examples/consumer", main),
+        );
     });
 
     it("gets all of them, the cluster only where it is known", async () => {
