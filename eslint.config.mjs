@@ -11,6 +11,10 @@ export default tseslint.config(
         rules: { "@typescript-eslint/no-require-imports": "off" },
     },
     {
+        files: ["images/**/*.js"],
+        languageOptions: { globals: { window: "readonly", document: "readonly" } },
+    },
+    {
         files: ["**/*.ts"],
         languageOptions: { parserOptions: { projectService: true } },
         rules: {

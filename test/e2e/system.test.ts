@@ -8,9 +8,12 @@ import { copyProgram } from "../support/copy";
 import { command, docker, waitFor } from "../support/docker";
 import { Pod, RECOVERY_SECONDS, System } from "../support/system";
 import { TABLES } from "../support/tables";
+import { describeBrowser } from "./browser";
 import { describeChanges } from "./changes";
 import { hasRow, mysqlReplicates, pageShowsSeedRows, redisReplicates } from "./checks";
+import { writeAndRead } from "./pairs";
 import { describeRunbook } from "./runbook";
+import { siteOf } from "./site";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
 
 const system = new System("e2e");
@@ -250,6 +253,38 @@ describe("the whole system on a real cluster", function () {
             });
         });
     });
+
+    describe("1,000 times a write and then a read, while eight others read the same page", () => {
+        const noneIsStale = async () => {
+            const { staleForWriter, staleForOthers, origins, reads } = await writeAndRead(
+                siteOf(system),
+                1000,
+            );
+            assert.strictEqual(staleForWriter, 0);
+            assert.strictEqual(staleForOthers, 0, `of ${reads}`);
+            return origins;
+        };
+
+        it("show the writer what he wrote, and the others within the bound", async () => {
+            const origins = await noneIsStale();
+            assert.ok((origins.replica ?? 0) > 0 && (origins.cache ?? 0) > 0, JSON.stringify(origins));
+        });
+
+        it("do so while no slave applies anything", async () => {
+            const everySlave = (statement: string) =>
+                Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, statement)));
+            await everySlave("STOP REPLICA SQL_THREAD");
+            try {
+                const origins = await noneIsStale();
+                assert.ok((origins.default ?? 0) > 0, JSON.stringify(origins));
+            } finally {
+                await everySlave("START REPLICA SQL_THREAD");
+            }
+            await system.ready();
+        });
+    });
+
+    describeBrowser(siteOf(system));
 
     describe("bad input", () => {
         const refused: [string, string, string, string, RegExp][] = [

@@ -70,8 +70,8 @@ class TableAdmin(SpreadsheetAdmin):
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
 
-class MembershipInline(admin.TabularInline):
-    """The groups of an employee."""
+class MembershipInline(admin.StackedInline):
+    """The groups of an employee. Stacked: in a table the fields would have no labels of their own."""
 
     model = User
     form = UnchangedForm

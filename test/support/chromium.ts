@@ -1,0 +1,32 @@
+import * as fs from "fs";
+import * as path from "path";
+
+import { Browser, chromium } from "playwright-core";
+
+import { install, isRoot } from "../../local/apt";
+
+/** What the browser is called, by whoever packs it. */
+const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+const ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
+
+function found(): string | undefined {
+    const folders = (process.env.PATH ?? "").split(path.delimiter);
+    const programs = NAMES.flatMap((name) => folders.map((folder) => path.join(folder, name)));
+    return [...programs, ON_A_MAC].find((program) => fs.existsSync(program));
+}
+
+/**
+ * Starts this machine's Chromium or Chrome without a window; Debian's, with a font for Chinese, is installed where there
+ * is none. It speaks to nobody but the pages that it is sent to.
+ */
+export async function startChromium(): Promise<Browser> {
+    if (found() === undefined) {
+        await install(["chromium", "fonts-noto-cjk"]);
+    }
+    const silent = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
+    return chromium.launch({
+        executablePath: found(),
+        // Its sandbox cannot be set up by root.
+        args: [...silent, "--disable-gpu", ...(isRoot() ? ["--no-sandbox"] : [])],
+    });
+}
