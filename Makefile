@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status drift promote down local-up local-down local-purge tools env golden test test-long test-images test-e2e faults bench
+.PHONY: help up preview status drift promote down local-up local-down local-purge tools env golden test test-long test-images test-e2e faults bench bench-web
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,3 +60,6 @@ faults: ## the failure matrix, on a cluster of its own (FAULTS="--rows redis --r
 
 bench: ## measure, and write docs/benchmarks.md
 	@local/run local/main.ts with local/run bench/bench.ts
+
+bench-web: ## measure the web tier under load, and write docs/benchmarks-web.md
+	@local/run local/main.ts with local/run bench/web.ts

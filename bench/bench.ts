@@ -4,21 +4,27 @@
  * The images of the dev stack are taken by digest; everything that is measured happens in a namespace of its own, which
  * is deleted afterwards.
  */
-import { spawnSync } from "child_process";
 import { randomUUID } from "crypto";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 
 import { places, readJson, stackFile } from "../local/environment";
-import { copyProgram } from "../test/support/copy";
 import type { Seconds } from "../local/up";
+import { copyProgram } from "../test/support/copy";
+import {
+    benchProgram,
+    bringDevUp,
+    configWithDevsImages,
+    inFolder,
+    kubectl,
+    NAMESPACE,
+    ROOT,
+    run,
+} from "./stack";
 
-const ROOT = path.resolve(__dirname, "..");
-const NAMESPACE = "dabaweb-bench";
-const NODE_PORT = 32009;
 const PREVIEWS = 5;
 /** The state holds a secret's plain text as JSON under this key when it is exported with --show-secrets. */
 const PLAINTEXT = "plaintext";
@@ -34,25 +40,6 @@ interface StateResource {
     inputs?: Record<string, unknown>;
 }
 
-function run(
-    file: string,
-    args: readonly string[],
-    cwd: string,
-    { input, env }: { input?: string; env?: NodeJS.ProcessEnv } = {},
-): string {
-    const { status, stdout, stderr, error } = spawnSync(file, args, {
-        cwd,
-        input,
-        env: { ...process.env, ...env },
-        encoding: "utf8",
-        maxBuffer: 256 * 1024 * 1024,
-    });
-    if (error !== undefined || status !== 0) {
-        throw new Error(`${file} ${args.join(" ")} failed: ${error?.message ?? `${stderr}${stdout}`.trim()}`);
-    }
-    return stdout;
-}
-
 function seconds(work: () => unknown): number {
     const start = process.hrtime.bigint();
     work();
@@ -62,27 +49,6 @@ function seconds(work: () => unknown): number {
 function median(values: number[]): number {
     const sorted = [...values].sort((a, b) => a - b);
     return sorted[Math.floor(sorted.length / 2)] ?? NaN;
-}
-
-/** The configuration of a stack, with the images of dev by digest. */
-function configWithDevsImages(stack: string): Record<string, unknown> {
-    const images = JSON.parse(
-        run("pulumi", ["stack", "output", "images", "--json", "--stack", "dev"], ROOT),
-    ) as unknown;
-    const { config } = parse(fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8")) as {
-        config: Record<string, unknown>;
-    };
-    return { ...config, "dabaweb:images": images };
-}
-
-/** A copy of the program in a folder of its own, whose stack `bench` is dev in another namespace. */
-function benchProgram(folder: string): void {
-    copyProgram(folder);
-    const config = configWithDevsImages("dev");
-    config["dabaweb:namespace"] = { name: NAMESPACE, create: true };
-    config["dabaweb:service"] = { type: "NodePort", nodePort: NODE_PORT };
-    config["dabaweb:publicUrl"] = `http://localhost:${NODE_PORT}`;
-    fs.writeFileSync(path.join(folder, "Pulumi.bench.yaml"), stringify({ config }));
 }
 
 /** The Kubernetes objects of a deployed stack, as the program rendered them, secrets in plain text. */
@@ -112,10 +78,6 @@ function reveal(value: unknown): unknown {
             .filter(([key]) => !key.startsWith("__"))
             .map(([key, item]) => [key, reveal(item)]),
     );
-}
-
-function kubectl(args: readonly string[], input?: string): string {
-    return run("kubectl", ["--context", "kind-dabaweb", "--namespace", NAMESPACE, ...args], ROOT, { input });
 }
 
 /** What a user of raw manifests would do: apply everything, wait for everything. */
@@ -275,18 +237,8 @@ function page(up: { up: number; apply: number }, timed: readonly Timed[]): strin
     ].join("\n");
 }
 
-function inFolder<T>(work: (folder: string) => T): T {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"));
-    try {
-        return work(folder);
-    } finally {
-        fs.rmSync(folder, { recursive: true });
-    }
-}
-
 function main(): void {
-    process.stdout.write("bringing the dev stack up, whose images are taken\n");
-    run(process.execPath, ["-r", "ts-node/register/transpile-only", "local/stack.ts", "up", "dev"], ROOT);
+    bringDevUp();
     process.stdout.write("up and apply into an empty namespace\n");
     const up = inFolder((folder) => {
         benchProgram(folder);

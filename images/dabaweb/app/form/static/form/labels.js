@@ -7,6 +7,7 @@ function nameFields() {
         if (label && value) {
             label.id = `${select.id}-label`;
             field.setAttribute("aria-labelledby", `${label.id} ${value.id}`);
+            value.setAttribute("aria-labelledby", label.id);
         }
     }
 }
