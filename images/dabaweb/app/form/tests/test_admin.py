@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as Account
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from form.models import CodeData, User, UserData
@@ -214,6 +215,17 @@ class Editing(SignedIn):
         self.assertRedirects(answer, EMPLOYEES, fetch_redirect_response=False)
         self.assertContains(self.get(EMPLOYEES), "Nothing was saved twice")
         self.assertEqual(UserData.objects.filter(name="ann").count(), 1)
+
+    def test_who_has_lost_the_session_is_told_and_nothing_is_written(self):
+        form = fields(self.get(self.path)) | {"money": "3"}
+        self.client.logout()
+        answer = self.post(self.path, form)
+        self.assertContains(self.get(answer["Location"]), "your session had ended and nothing was saved")
+        self.assertNotContains(self.get("/admin/login/?next=/admin/"), "your session had ended")
+        self.client = Client(enforce_csrf_checks=True)
+        self.be("editor")
+        self.assertContains(self.post(self.path, form), "<h1>Nothing was saved</h1>", status_code=403)
+        self.assertEqual(self.money(), 10000)
 
     def test_bad_input_is_refused_with_a_sentence(self):
         for values, sentence in (
