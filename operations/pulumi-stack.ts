@@ -25,7 +25,7 @@ export async function stackConfig(stack: string): Promise<StackConfig> {
     const { config = {} } = (parse(readFileSync(stackFile(stack), "utf8")) ?? {}) as {
         config?: Record<string, unknown>;
     };
-    const values = JSON.stringify(config).includes('"secure":') ? await decrypted(stack) : own(config);
+    const values = JSON.stringify(config).includes('"secure":') ? await decrypted(stack) : valuesIn(config);
     try {
         return parseConfig(values, stack);
     } catch (error) {
@@ -37,6 +37,16 @@ async function decrypted(stack: string): Promise<Record<string, unknown>> {
     const text = await pulumi(["config", "--json", "--show-secrets", "--stack", stack]);
     const values = Object.entries(own(JSON.parse(text) as Record<string, { value: string }>));
     return Object.fromEntries(values.map(([key, { value }]) => [key, parseValue(key, value)]));
+}
+
+/** What a stack file says to the program. Pulumi, when it writes the file, turns a lone `true` or number into a text. */
+export function valuesIn(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    return Object.fromEntries(
+        Object.entries(own(config)).map(([key, value]) => [
+            key,
+            typeof value === "string" ? parseValue(key, value) : value,
+        ]),
+    );
 }
 
 /** The program's keys, without what they begin with. */

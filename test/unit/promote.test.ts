@@ -11,6 +11,7 @@ import { parse } from "yaml";
 
 import { mapImages } from "../../components/images";
 import { promote } from "../../operations/promote";
+import { valuesIn } from "../../operations/pulumi-stack";
 import { Repository } from "../../operations/registry-client";
 import { dockerLogin, IDENTITY_TOKEN } from "../../operations/registry-login";
 import { Refusal, withPinnedImages } from "../../operations/stack-file";
@@ -69,6 +70,25 @@ describe("promote: the stack file", () => {
             "dabaweb:images": images(DIGEST),
             "dabaweb:protect": true,
         });
+    });
+});
+
+describe("promote: the configuration of its target", () => {
+    it("is the same when Pulumi has written the file, with a lone true as a text", () => {
+        const [before, after] = [
+            {
+                "dabaweb:protect": true,
+                "dabaweb:kubeContext": "2024",
+                "dabaweb:namespace": { create: false },
+            },
+            {
+                "dabaweb:protect": "true",
+                "dabaweb:kubeContext": "2024",
+                "dabaweb:namespace": { create: false },
+            },
+        ].map((config) => valuesIn({ ...config, "pulumi:disable-default-providers": ["docker"] }));
+        assert.deepStrictEqual(after, before);
+        assert.deepStrictEqual(after, { protect: true, kubeContext: "2024", namespace: { create: false } });
     });
 });
 
