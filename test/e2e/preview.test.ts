@@ -4,20 +4,12 @@ import * as os from "os";
 import * as path from "path";
 
 import { directories } from "../../local/environment";
+import { copyCheckout } from "../support/copy";
 import { command } from "../support/docker";
 import { recordedStack } from "../support/program";
 
 const ROOT = path.resolve(__dirname, "../..");
 const STORAGE_CLASS = "dabaweb:storageClass: retained";
-
-/** Everything that is committed or would be; what is brought, built or written by tests stays behind. */
-function copyCheckout(folder: string): void {
-    const left = ["node_modules", ".git", "artifacts"].map((name) => path.join(ROOT, name));
-    fs.cpSync(ROOT, folder, { recursive: true, filter: (source) => !left.includes(source) });
-    fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
-    // Older than what is installed: those packages are another checkout's, and are not to be installed anew.
-    fs.utimesSync(path.join(folder, "package-lock.json"), 0, 0);
-}
 
 describe("make preview in a clean clone: no credentials, no cluster, no Docker, no kubeconfig", function () {
     this.timeout(10 * 60_000);
@@ -27,6 +19,9 @@ describe("make preview in a clean clone: no credentials, no cluster, no Docker, 
         folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-e2e-"));
         clone = path.join(folder, "clone");
         copyCheckout(clone);
+        fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(clone, "node_modules"));
+        // Older than what is installed: those packages are another checkout's, and are not to be installed anew.
+        fs.utimesSync(path.join(clone, "package-lock.json"), 0, 0);
         const git = async (...args: string[]) => {
             const who = [
                 "-c",

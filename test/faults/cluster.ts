@@ -24,7 +24,7 @@ const REGISTRY_PORT = 5101;
 const API_PORT = 26444;
 /** All on loopback: the page, and the doors of the load. */
 export const NODE_PORTS = [32100, 32101, 32102, 32103, 32104] as const;
-const REGISTRY_ADDRESS = `localhost:${REGISTRY_PORT}`;
+export const REGISTRY_ADDRESS = `localhost:${REGISTRY_PORT}`;
 
 /** Where everything of it lies. */
 const folder = path.join(places().state, "faults");

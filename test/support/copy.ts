@@ -24,3 +24,9 @@ export function copyProgram(folder: string): void {
     }
     fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
 }
+
+/** Copies everything that is committed or would be; what is brought, built or written by tests stays behind. */
+export function copyCheckout(folder: string): void {
+    const left = ["node_modules", ".git", "artifacts"].map((name) => path.join(ROOT, name));
+    fs.cpSync(ROOT, folder, { recursive: true, filter: (source) => !left.includes(source) });
+}

@@ -138,7 +138,7 @@ export interface RunOptions {
     readonly image: string;
     /** Name within the scope; the container also answers to it on its network. */
     readonly name: string;
-    /** A network made by the same scope. */
+    /** A network, made by the same scope or there beforehand. */
     readonly network?: string;
     readonly env?: Readonly<Record<string, string>>;
     /** Volume name or host path -> mount point, with ":ro" behind it where it is read only. */

@@ -38,10 +38,16 @@ export class Registries {
         return { host };
     }
 
-    /** One with a user and a password. */
-    async locked(name: string): Promise<Registry> {
+    /**
+     * One with a user and a password.
+     *
+     * @param network a network where others reach it by its container's name, from the start: one that it joined later
+     * would give it another port on loopback. Default: none.
+     */
+    async locked(name: string, network?: string): Promise<Registry> {
         // Where the file is missing, the registry makes one with a password of its own and logs it.
         const { host, container } = await this.start(name, {
+            network,
             env: {
                 REGISTRY_AUTH: "htpasswd",
                 REGISTRY_AUTH_HTPASSWD_REALM: "test",
@@ -133,7 +139,7 @@ export class Registries {
 
     private async start(
         name: string,
-        options: { env?: Record<string, string>; mounts?: Record<string, string> } = {},
+        options: { env?: Record<string, string>; mounts?: Record<string, string>; network?: string } = {},
     ): Promise<{ host: string; container: string }> {
         const container = await this.scope.run({
             image: images.registry,
@@ -141,6 +147,7 @@ export class Registries {
             tmpfs: ["/var/lib/registry"],
             env: { REGISTRY_STORAGE_DELETE_ENABLED: "true", OTEL_TRACES_EXPORTER: "none", ...options.env },
             mounts: options.mounts,
+            network: options.network,
             options: ["--publish", "127.0.0.1::5000"],
         });
         const host = (await docker(["port", container, "5000/tcp"])).split("\n")[0]!;

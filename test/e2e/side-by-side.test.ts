@@ -1,0 +1,328 @@
+import assert from "assert";
+import { randomUUID } from "crypto";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { parseDocument } from "yaml";
+
+import { registryAddress } from "../../local/registry";
+import { copyProgram } from "../support/copy";
+import { command, docker, Result, waitFor } from "../support/docker";
+import { RECOVERY_SECONDS } from "../support/system";
+
+const ROOT = path.resolve(__dirname, "../..");
+
+/** The local cluster, or the one that test/faults/lend.ts makes. */
+const REGISTRY = process.env.TEST_REGISTRY ?? registryAddress;
+const PORTS = (process.env.TEST_NODE_PORTS ?? "32006,32007").split(",").map(Number);
+/** Fewer cannot give prod what it asks for. */
+const NODES_OF_PROD = 3;
+
+const UP_SECONDS = 25 * 60;
+
+type Stack = "dev" | "prod";
+const NAMESPACES: Readonly<Record<Stack, string>> = { dev: "side-by-side-dev", prod: "side-by-side-prod" };
+const URLS: Readonly<Record<Stack, string>> = {
+    dev: `http://localhost:${PORTS[0]}`,
+    prod: `http://localhost:${PORTS[1]}`,
+};
+const WEB = "app.kubernetes.io/name=dabacluster";
+
+interface Pod {
+    readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+    readonly spec: {
+        readonly nodeName?: string;
+        readonly containers: { readonly name: string; readonly image: string }[];
+    };
+    readonly status: {
+        readonly conditions?: { readonly type: string; readonly status: string }[];
+        readonly containerStatuses?: { readonly restartCount: number }[];
+    };
+}
+
+interface Node {
+    readonly metadata: { readonly name: string };
+    readonly spec: { readonly taints?: { readonly key: string; readonly effect: string }[] };
+}
+
+/** The stacks dev and prod as they are committed, in another checkout with a backend, namespaces and ports of its own. */
+describe("prod beside dev on one cluster, from the images that dev tested", function () {
+    this.timeout(30 * 60_000);
+    let folder: string;
+    let nodes: readonly Node[];
+
+    before(async () => {
+        await clear();
+        nodes = await list<Node>(["nodes"]);
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), "side-by-side-"));
+        copyProgram(folder);
+        fs.cpSync(path.join(ROOT, "operations"), path.join(folder, "operations"), { recursive: true });
+        fs.mkdirSync(path.join(folder, "backend"));
+        const context = await kubectl(["config", "current-context"]);
+        for (const stack of ["dev", "prod"] as const) {
+            adapt(stack, context);
+            await pulumi(["stack", "init", stack, "--no-select"]);
+        }
+        const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+        await apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACES.prod, labels } });
+    });
+
+    after("remove all of it", async () => {
+        for (const stack of ["dev", "prod"]) {
+            await tryPulumi(["state", "unprotect", "--all", "--yes", "--stack", stack]);
+            await tryPulumi(["destroy", "--yes", "--skip-preview", "--stack", stack]);
+        }
+        await clear();
+        const filter = ["--filter", `reference=${REGISTRY}/side-by-side/*/*/*`];
+        const built = await docker(["images", ...filter, "--format", "{{.Repository}}:{{.Tag}}"]);
+        if (built !== "") {
+            await docker(["rmi", ...built.split("\n")]);
+        }
+        fs.rmSync(folder, { recursive: true, force: true });
+    });
+
+    async function clear(): Promise<void> {
+        await kubectl(["delete", "namespace", ...Object.values(NAMESPACES), "--ignore-not-found"]);
+    }
+
+    /** The committed stack file with another place; prod's sizes go where they do not fit. */
+    function adapt(stack: Stack, context: string): void {
+        const document = parseDocument(fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8"));
+        const set = (key: string, value: unknown) =>
+            document.setIn(["config", ...`dabaweb:${key}`.split(".")], document.createNode(value));
+        set("kubeContext", context);
+        set("namespace.name", NAMESPACES[stack]);
+        set("registry.address", `${REGISTRY}/side-by-side`);
+        set("publicUrl", URLS[stack]);
+        set("service.nodePort", Number(new URL(URLS[stack]).port));
+        set("storageClass", "standard");
+        document.deleteIn(["config", "dabaweb:images"]);
+        if (nodes.length < NODES_OF_PROD) {
+            for (const workload of ["redis-master", "redis-slave", "mysql-master", "mysql-slave"]) {
+                document.deleteIn(["config", `dabaweb:${workload}`, "resources"]);
+                document.deleteIn(["config", `dabaweb:${workload}`, "storage"]);
+            }
+        }
+        fs.writeFileSync(path.join(folder, `Pulumi.${stack}.yaml`), document.toString());
+    }
+
+    function run(
+        file: string,
+        args: readonly string[],
+        env: Readonly<Record<string, string>> = {},
+    ): Promise<Result> {
+        const all = {
+            PULUMI_BACKEND_URL: `file://${folder}/backend`,
+            PULUMI_CONFIG_PASSPHRASE: "side",
+            ...env,
+        };
+        const set = Object.entries(all).map(([name, value]) => `${name}=${value}`);
+        const unset = "--unset=PULUMI_CONFIG_PASSPHRASE_FILE";
+        return command("env", ["-C", folder, unset, ...set, file, ...args], { timeoutSeconds: UP_SECONDS });
+    }
+
+    function tryPulumi(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Result> {
+        return run("pulumi", [...args, "--non-interactive"], env);
+    }
+
+    async function pulumi(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<string> {
+        const { code, stdout, stderr } = await tryPulumi(args, env);
+        assert.strictEqual(code, 0, `pulumi ${args.join(" ")}\n${stdout}\n${stderr}`);
+        return stdout;
+    }
+
+    /** `make status`, without make. */
+    async function isWell(stack: Stack): Promise<void> {
+        const script = ["-r", "ts-node/register/transpile-only", "operations/status.ts", stack];
+        await waitFor(`stack ${stack} to be well`, RECOVERY_SECONDS, async () => {
+            const { code, stdout, stderr } = await run(process.execPath, script);
+            assert.strictEqual(code, 0, stdout + stderr);
+            return true;
+        });
+    }
+
+    async function shows(stack: Stack, row: RegExp): Promise<void> {
+        await waitFor(`${row} on the page of ${stack}`, RECOVERY_SECONDS, async () => {
+            const page = await fetch(`${URLS[stack]}/User_data`, { signal: AbortSignal.timeout(30_000) });
+            return page.status === 200 && row.test(await page.text());
+        });
+    }
+
+    async function pods(stack: Stack, selector = "app.kubernetes.io/managed-by=pulumi"): Promise<Pod[]> {
+        const found = await list<Pod>(["pods", "--namespace", NAMESPACES[stack], "-l", selector]);
+        return found.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    }
+
+    async function lives(stack: Stack): Promise<string[]> {
+        return (await pods(stack))
+            .map(({ metadata, status }) => {
+                const restarts = (status.containerStatuses ?? []).map(({ restartCount }) => restartCount);
+                return `${metadata.name} ${metadata.uid} ${restarts.join()}`;
+            })
+            .sort();
+    }
+
+    let lived: string[];
+
+    it("dev is deployed, and shows the seed's rows", async () => {
+        await pulumi(["up", "--yes", "--skip-preview", "--stack", "dev"]);
+        await isWell("dev");
+        await shows("dev", /sam.*10000/s);
+    });
+
+    it("what dev runs is promoted: six images by digest in prod's file", async () => {
+        const script = ["-r", "ts-node/register/transpile-only", "operations/promote.ts", "dev", "prod"];
+        const { code, stdout, stderr } = await run(process.execPath, script);
+        assert.strictEqual(code, 0, stderr);
+        console.log(stdout.trimEnd());
+        const pinned = fs.readFileSync(path.join(folder, "Pulumi.prod.yaml"), "utf8");
+        assert.strictEqual(
+            pinned.match(/side-by-side\/dabaweb\/prod\/[a-z-]+@sha256:[0-9a-f]{64}$/gm)?.length,
+            6,
+        );
+    });
+
+    it("prod is deployed from them without Docker, each pod with the digest that dev has", async () => {
+        const noDocker = { DOCKER_HOST: "unix:///nonexistent/docker.sock" };
+        await pulumi(["up", "--yes", "--skip-preview", "--stack", "prod"], noDocker);
+        await isWell("prod");
+        await shows("prod", /sam.*10000/s);
+        const { images } = JSON.parse(await pulumi(["stack", "output", "--json", "--stack", "dev"])) as {
+            images: Record<string, string>;
+        };
+        const digests = (references: readonly string[]) => [
+            ...new Set(references.map((each) => each.split("@")[1])),
+        ];
+        const running = (await pods("prod")).flatMap(({ spec }) => spec.containers.map(({ image }) => image));
+        assert.deepStrictEqual(digests(running).sort(), digests(Object.values(images)).sort());
+        console.log(running.join("\n"));
+    });
+
+    it("neither sees the other's data", async () => {
+        const row = `row-${randomUUID().slice(0, 8)}`;
+        const sql = `INSERT INTO form.form_user_data (name, money) VALUES ('${row}', 1)`;
+        const exec = ["exec", "-c", "mysql", "mysql-master-0", "--", "mysql"];
+        await kubectl(["--namespace", NAMESPACES.dev, ...exec, "-e", sql]);
+        const rows = ["--batch", "--skip-column-names", "-e", "SELECT name FROM form.form_user_data"];
+        assert.ok((await kubectl(["--namespace", NAMESPACES.dev, ...exec, ...rows])).includes(row));
+        assert.ok(!(await kubectl(["--namespace", NAMESPACES.prod, ...exec, ...rows])).includes(row));
+        lived = await lives("prod");
+    });
+
+    it("a changed dev leaves prod as it is", async () => {
+        fs.appendFileSync(path.join(folder, "images/nginx/etc/nginx.conf"), "# changed\n");
+        await pulumi(["config", "set", "--path", "redis-slave.replicas", "2", "--stack", "dev"]);
+        const output = await pulumi(["up", "--yes", "--skip-preview", "--stack", "dev"]);
+        assert.match(output, /RegistryImage nginx created replacement/);
+        await isWell("dev");
+        await isWell("prod");
+        assert.deepStrictEqual(await lives("prod"), lived);
+    });
+
+    it("a destroyed dev leaves prod as it is, and its own images are gone", async () => {
+        await pulumi(["destroy", "--yes", "--skip-preview", "--stack", "dev"]);
+        await isWell("prod");
+        await shows("prod", /sam.*10000/s);
+        assert.deepStrictEqual(await lives("prod"), lived);
+        const [host, ...rest] = `${REGISTRY}/side-by-side/dabaweb/dev/redis-master`.split("/");
+        const { tags } = (await (await fetch(`http://${host}/v2/${rest.join("/")}/tags/list`)).json()) as {
+            tags?: string[] | null;
+        };
+        assert.deepStrictEqual(tags ?? [], []);
+    });
+
+    it("a pod of prod that is moved to a node without its images starts there", async () => {
+        const web = await pods("prod", WEB);
+        const digests = web[0]!.spec.containers.map(({ image }) => image.split("@")[1]!);
+        const target = await nodeWithout(digests, web);
+        const others = nodes.map(({ metadata }) => metadata.name).filter((name) => name !== target);
+        const taints = nodes
+            .find(({ metadata }) => metadata.name === target)!
+            .spec.taints?.filter(({ effect }) => effect === "NoSchedule");
+        try {
+            await Promise.all(others.map((name) => kubectl(["cordon", name])));
+            for (const { key, effect } of taints ?? []) {
+                await kubectl(["taint", "nodes", target, `${key}:${effect}-`]);
+            }
+            // Again and again, because the kubelet's view of its images follows containerd's with a delay.
+            await waitFor(`a web pod whose images ${target} pulled`, 2 * RECOVERY_SECONDS, async () => {
+                await dropImages(target, digests);
+                const [moved, ...rest] = await pods("prod", WEB);
+                await kubectl(["--namespace", NAMESPACES.prod, "delete", "pod", moved!.metadata.name]);
+                const fresh = await waitFor("a new web pod", RECOVERY_SECONDS, async () => {
+                    const known = rest.map(({ metadata }) => metadata.uid);
+                    return (await pods("prod", WEB)).find(
+                        ({ metadata, status }) =>
+                            !known.includes(metadata.uid) &&
+                            metadata.uid !== moved!.metadata.uid &&
+                            status.conditions?.some(
+                                ({ type, status: is }) => type === "Ready" && is === "True",
+                            ),
+                    );
+                });
+                assert.strictEqual(fresh.spec.nodeName, target);
+                const selector = `involvedObject.uid=${fresh.metadata.uid},reason=Pulled`;
+                const args = [
+                    "get",
+                    "events",
+                    "--field-selector",
+                    selector,
+                    "-o",
+                    "jsonpath={.items[*].message}",
+                ];
+                const said = await kubectl(["--namespace", NAMESPACES.prod, ...args]);
+                console.log(`${fresh.metadata.name} on ${target}: ${said}`);
+                return said.includes("Successfully pulled image");
+            });
+        } finally {
+            await Promise.all(others.map((name) => kubectl(["uncordon", name])));
+            for (const { key, effect } of taints ?? []) {
+                await kubectl(["taint", "nodes", target, `${key}=:${effect}`, "--overwrite"]);
+            }
+        }
+        await isWell("prod");
+    });
+
+    /** A node that never had these images, else one that has no web pod, else any. */
+    async function nodeWithout(digests: readonly string[], web: readonly Pod[]): Promise<string> {
+        const candidates = nodes.map(({ metadata }) => metadata.name);
+        for (const name of candidates) {
+            if ((await references(name, digests)).length === 0) {
+                return name;
+            }
+        }
+        return candidates.find((name) => web.every(({ spec }) => spec.nodeName !== name)) ?? candidates[0]!;
+    }
+});
+
+/** What a node calls images with these digests. */
+async function references(node: string, digests: readonly string[]): Promise<string[]> {
+    const all = await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "list"]);
+    return all
+        .split("\n")
+        .filter((line) => digests.some((digest) => line.includes(digest)))
+        .map((line) => line.split(/\s/)[0]!);
+}
+
+async function dropImages(node: string, digests: readonly string[]): Promise<void> {
+    const found = await references(node, digests);
+    if (found.length > 0) {
+        await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "remove", "--sync", ...found]);
+    }
+}
+
+/** On the cluster of KUBECONFIG, as its administrator. */
+async function kubectl(args: readonly string[], input?: string): Promise<string> {
+    const result = await command("kubectl", args, { timeoutSeconds: 2 * RECOVERY_SECONDS, input });
+    assert.strictEqual(result.code, 0, `kubectl ${args.join(" ")}: ${result.stderr}`);
+    return result.stdout.trim();
+}
+
+async function list<T>(what: readonly string[]): Promise<T[]> {
+    return (JSON.parse(await kubectl(["get", ...what, "-o", "json"])) as { items: T[] }).items;
+}
+
+async function apply(object: object): Promise<void> {
+    await kubectl(["apply", "--filename", "-"], JSON.stringify(object));
+}

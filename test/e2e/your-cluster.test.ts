@@ -1,0 +1,377 @@
+import assert from "assert";
+import { randomBytes } from "crypto";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { parseDocument } from "yaml";
+
+import { clusterNodes, useRegistry } from "../../local/cluster";
+import { names } from "../../local/environment";
+import { copyCheckout } from "../support/copy";
+import { command, docker, Result, Scope, waitFor } from "../support/docker";
+import { Registries, Registry } from "../support/registries";
+import { parseRunbook } from "../support/runbook";
+import { RECOVERY_SECONDS } from "../support/system";
+
+const LINES = parseRunbook(fs.readFileSync(path.resolve(__dirname, "../../README.md"), "utf8"))
+    .filter(({ heading }) => heading === "Your cluster")
+    .flatMap(({ commands }) => commands.map(({ line }) => line));
+
+/** As README.md calls it. */
+const NAMESPACE = "dabaweb-mine";
+const CONTEXT = "far-away/team";
+const NODE_PORT = 32008;
+/** Of the volumes that somebody made, and the mark of whatever this test makes outside the namespace. */
+const CLASS = "your-cluster-test";
+const DISKS = `/var/lib/${CLASS}`;
+const VOLUMES = ["one", "two", "three", "four"];
+
+const WALK_SECONDS = 25 * 60;
+
+/**
+ * A cluster and a registry as a team has them, walked with the lines of README.md from a clean clone: a registry with a
+ * password, a namespace made beforehand, an account with rights in it alone, disks whose root is root's.
+ */
+describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker', function () {
+    this.timeout(30 * 60_000);
+
+    const registries = new Registries(new Scope(CLASS));
+    let folder: string;
+    let clone: string;
+    let registry: Registry;
+    let node: string;
+
+    before("a cluster that somebody else administers", async () => {
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), `${CLASS}-`));
+        clone = path.join(folder, "clone");
+        copyCheckout(clone);
+        makeTools();
+        registry = await registries.locked("registry", names.network);
+        await clear();
+        const found = await kubectl(["get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name"]);
+        assert.strictEqual(
+            found,
+            "",
+            `namespace ${NAMESPACE} is somebody's; this test makes and removes one`,
+        );
+        const nodes = await clusterNodes();
+        for (const { name } of nodes) {
+            await useRegistry(name, registry.host, registries.scope.named("registry"));
+        }
+        node = nodes[0]!.name;
+        await makeDisks();
+    });
+
+    after("remove all of it", async () => {
+        // Where the walk came to its end there is nothing to let go of any more.
+        await deploying("pulumi state unprotect --all; pulumi destroy");
+        await clear();
+        for (const { name } of await clusterNodes()) {
+            await docker(["exec", name, "rm", "-rf", `/etc/containerd/certs.d/${registry.host}`]);
+        }
+        const filter = ["--filter", `reference=${registry.host}/*/*/*/*`];
+        const pushed = await docker(["images", ...filter, "--format", "{{.Repository}}:{{.Tag}}"]);
+        if (pushed !== "") {
+            await docker(["rmi", ...pushed.split("\n")]);
+        }
+        await registries.close();
+        fs.rmSync(folder, { recursive: true, force: true });
+    });
+
+    /** What this or a killed run made; it is known by the class, which nobody else has. */
+    async function clear(): Promise<void> {
+        if ((await kubectl(["get", "storageclass", CLASS, "--ignore-not-found", "-o", "name"])) === "") {
+            return;
+        }
+        await kubectl(["delete", "namespace", NAMESPACE, "--ignore-not-found"]);
+        await kubectl(["delete", "persistentvolumes", "-l", `made-by=${CLASS}`]);
+        for (const { name } of await clusterNodes()) {
+            await docker(["exec", name, "rm", "-rf", DISKS]);
+        }
+        await kubectl(["delete", "storageclass", CLASS]);
+    }
+
+    /** Disks of a node, as mkfs and mount leave them. */
+    async function makeDisks(): Promise<void> {
+        const metadata = { name: CLASS };
+        const binding = {
+            provisioner: "kubernetes.io/no-provisioner",
+            volumeBindingMode: "WaitForFirstConsumer",
+        };
+        await apply({ apiVersion: "storage.k8s.io/v1", kind: "StorageClass", metadata, ...binding });
+        for (const name of VOLUMES) {
+            const disk = `${DISKS}/${name}`;
+            await docker(["exec", node, "mkdir", "-p", "-m", "0755", disk]);
+            await docker(["exec", node, "mkdir", "-m", "0700", `${disk}/lost+found`]);
+            const where = { key: "kubernetes.io/hostname", operator: "In", values: [node] };
+            await apply({
+                apiVersion: "v1",
+                kind: "PersistentVolume",
+                metadata: { name: `${CLASS}-${name}`, labels: { "made-by": CLASS } },
+                spec: {
+                    capacity: { storage: "1Gi" },
+                    accessModes: ["ReadWriteOnce"],
+                    persistentVolumeReclaimPolicy: "Retain",
+                    storageClassName: CLASS,
+                    local: { path: disk },
+                    nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [where] }] } },
+                },
+            });
+        }
+    }
+
+    /** A folder with the three programs, and of the system what a shell and `cp` need; and a Pulumi home without stacks. */
+    function makeTools(): void {
+        fs.mkdirSync(path.join(folder, "bin"));
+        for (const tool of ["node", "npm", "npx", "pulumi", "docker", "sh", "cp"]) {
+            fs.symlinkSync(onPath(tool), path.join(folder, "bin", tool));
+        }
+        fs.mkdirSync(path.join(folder, "backend"));
+        fs.mkdirSync(path.join(folder, "docker"));
+        fs.mkdirSync(path.join(folder, "pulumi"));
+        const plugins = path.join(process.env.PULUMI_HOME ?? path.join(os.homedir(), ".pulumi"), "plugins");
+        fs.symlinkSync(plugins, path.join(folder, "pulumi", "plugins"));
+    }
+
+    /** Who deploys: an account with the rights of docs/deployer-role.yaml, behind a context of another name. */
+    async function makeAccount(): Promise<void> {
+        const inNamespace = ["--namespace", NAMESPACE];
+        await kubectl([...inNamespace, "create", "serviceaccount", "deployer"]);
+        const account = `--serviceaccount=${NAMESPACE}:deployer`;
+        await kubectl([
+            ...inNamespace,
+            "create",
+            "rolebinding",
+            "deployer",
+            "--role=dabaweb-deployer",
+            account,
+        ]);
+        const token = await kubectl([...inNamespace, "create", "token", "deployer", "--duration=3h"]);
+        const { clusters } = JSON.parse(
+            await kubectl(["config", "view", "--raw", "--minify", "--output", "json"]),
+        ) as { clusters: { cluster: object }[] };
+        const kubeconfig = {
+            apiVersion: "v1",
+            kind: "Config",
+            clusters: [{ name: "theirs", cluster: clusters[0]!.cluster }],
+            users: [{ name: "deployer", user: { token } }],
+            contexts: [{ name: CONTEXT, context: { cluster: "theirs", user: "deployer" } }],
+        };
+        fs.writeFileSync(path.join(folder, "kubeconfig"), JSON.stringify(kubeconfig), { mode: 0o600 });
+    }
+
+    /** What README.md tells to edit. */
+    function edit(stack: string, changes: Readonly<Record<string, unknown>>): void {
+        const file = path.join(clone, `Pulumi.${stack}.yaml`);
+        const document = parseDocument(fs.readFileSync(file, "utf8"));
+        for (const [key, value] of Object.entries(changes)) {
+            const steps = ["config", ...`dabaweb:${key}`.split(".")];
+            if (value === undefined) {
+                document.deleteIn(steps);
+            } else {
+                document.setIn(steps, document.createNode(value));
+            }
+        }
+        fs.writeFileSync(file, document.toString());
+    }
+
+    function editMine(): void {
+        edit("mine", {
+            kubeContext: CONTEXT,
+            namespace: { name: NAMESPACE, create: false },
+            registry: { address: `${registry.host}/team`, username: registry.login!.username },
+            publicUrl: `http://localhost:${NODE_PORT}`,
+            service: { type: "NodePort", nodePort: NODE_PORT },
+            storageClass: CLASS,
+            "redis-master": undefined,
+            "redis-slave": undefined,
+            "mysql-master": { onNoReplica: "wait" },
+            "mysql-slave": undefined,
+            dabacluster: { replicas: 2 },
+        });
+    }
+
+    async function run(line: string, env: Readonly<Record<string, string>>, input?: string): Promise<Result> {
+        const set = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+        const unset = ["PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_NODEJS_TRANSPILE_ONLY"].map(
+            (name) => `--unset=${name}`,
+        );
+        const args = ["-C", clone, ...unset, ...set, "/bin/sh", "-c", line];
+        const result = await command("env", args, { timeoutSeconds: WALK_SECONDS, input });
+        const { username, password } = registry.login!;
+        const said = result.stdout + result.stderr;
+        for (const secret of [password, Buffer.from(`${username}:${password}`).toString("base64"), WRONG]) {
+            assert.ok(!said.includes(secret), `a password is in the output of ${line}`);
+        }
+        return result;
+    }
+
+    /** As the one who deploys: with the tools of {@link makeTools}, and no question asked. */
+    function deploying(line: string, input?: string, more: Record<string, string> = {}): Promise<Result> {
+        const env = {
+            PATH: path.join(folder, "bin"),
+            PULUMI_HOME: path.join(folder, "pulumi"),
+            PULUMI_BACKEND_URL: `file://${folder}/backend`,
+            PULUMI_CONFIG_PASSPHRASE: "walked",
+            PULUMI_SKIP_CONFIRMATIONS: "true",
+            KUBECONFIG: path.join(folder, "kubeconfig"),
+            DOCKER_CONFIG: path.join(folder, "docker"),
+            ...more,
+        };
+        return run(line, env, input);
+    }
+
+    async function succeeds(line: string): Promise<void> {
+        const status = line.includes("operations/status.ts");
+        const withKubectl = { PATH: `${path.join(folder, "bin")}:${path.dirname(onPath("kubectl"))}` };
+        const result = line.startsWith("kubectl ")
+            ? await run(line, { PATH: process.env.PATH! })
+            : await deploying(line, `${registry.login!.password}\n`, status ? withKubectl : {});
+        assert.strictEqual(result.code, 0, `${line}\n${result.stdout}\n${result.stderr}`);
+    }
+
+    async function pages(): Promise<void> {
+        await waitFor("the page", RECOVERY_SECONDS, async () => {
+            const page = await fetch(`http://localhost:${NODE_PORT}/User_data`, {
+                signal: AbortSignal.timeout(30_000),
+            });
+            return page.status === 200 && /james.*20000.*sam.*10000/s.test(await page.text());
+        });
+    }
+
+    /** Changes what one image is made of. */
+    function touch(): void {
+        fs.appendFileSync(
+            path.join(clone, "images/redis-slave/ready"),
+            `# ${randomBytes(4).toString("hex")}\n`,
+        );
+    }
+
+    const slave = (field: string) =>
+        kubectl(["--namespace", NAMESPACE, "get", "pod", "redis-slave-0", "-o", `jsonpath={${field}}`]);
+
+    const STATUS = LINES.find((line) => line.includes("operations/status.ts"))!;
+    const UP = /^pulumi up\b/;
+
+    for (const line of LINES) {
+        it(line, async () => {
+            await succeeds(line);
+            if (line.startsWith("kubectl apply ")) {
+                await makeAccount();
+            }
+            if (line.startsWith("cp ")) {
+                editMine();
+            }
+        });
+        if (UP.test(line)) {
+            describeMine();
+        }
+    }
+
+    function describeMine(): void {
+        it("shows the seed's rows", pages);
+
+        it("has its data beside lost+found, on disks that are root's", async () => {
+            for (const name of VOLUMES) {
+                const disk = `${DISKS}/${name}`;
+                const entries = (await docker(["exec", node, "ls", "-A", disk])).split("\n");
+                assert.ok(entries.includes("lost+found"), name);
+                assert.ok(entries.includes("mysql") || entries.includes("redis"), entries.join());
+                assert.strictEqual(await docker(["exec", node, "stat", "-c", "%U", disk]), "root");
+            }
+        });
+
+        it("finds nothing to do when it is looked at again", async () => {
+            const { code, stdout } = await deploying("pulumi preview --expect-no-changes");
+            assert.strictEqual(code, 0, stdout);
+        });
+
+        it("keeps another stack out of its namespace, by name", async () => {
+            fs.copyFileSync(path.join(clone, "Pulumi.mine.yaml"), path.join(clone, "Pulumi.other.yaml"));
+            edit("other", { "registry.username": undefined, "registry.password": undefined });
+            const line = "pulumi stack init other --no-select && pulumi preview --stack other";
+            const { code, stdout, stderr } = await deploying(line);
+            assert.notStrictEqual(code, 0);
+            assert.match(
+                stdout + stderr,
+                /namespace dabaweb-mine is that of stack organization\/dabaweb\/mine, whose objects have the same names/,
+            );
+            fs.rmSync(path.join(clone, "Pulumi.other.yaml"));
+        });
+
+        it("says nothing of a password that the registry refuses", async () => {
+            touch();
+            const set = await deploying("pulumi config set --secret --path registry.password", `${WRONG}\n`);
+            assert.strictEqual(set.code, 0, set.stderr);
+            const { code, stdout, stderr } = await deploying("pulumi up");
+            assert.notStrictEqual(code, 0);
+            assert.match(stdout + stderr, /unauthorized|authentication required|401/i);
+        });
+
+        it("takes Docker's login, and a pull secret that the namespace has, in place of its own", async () => {
+            const { username, password } = registry.login!;
+            edit("mine", { registry: { address: `${registry.host}/team`, pullSecret: "team-login" } });
+            const early = await deploying("pulumi up");
+            assert.notStrictEqual(early.code, 0);
+            const said = early.stdout + early.stderr;
+            assert.match(
+                said,
+                /registry \S+\/team wants a login and there is none; run `docker login 127\.0\.0\.1:\d+`/,
+            );
+            assert.match(
+                said,
+                /registry\.pullSecret is team-login, and namespace dabaweb-mine has no such Secret/,
+            );
+
+            const login = `docker login --username ${username} --password-stdin ${registry.host}`;
+            const logged = await deploying(login, password);
+            assert.strictEqual(logged.code, 0, logged.stderr);
+            await kubectl([
+                ...["--namespace", NAMESPACE, "create", "secret", "docker-registry", "team-login"],
+                ...[`--docker-server=${registry.host}`, `--docker-username=${username}`],
+                `--docker-password=${password}`,
+            ]);
+            const before = await slave(".spec.containers[0].image");
+            await succeeds("pulumi up");
+            await succeeds(STATUS);
+            assert.notStrictEqual(await slave(".spec.containers[0].image"), before);
+            assert.strictEqual(await slave(".spec.imagePullSecrets[*].name"), "team-login");
+            await pages();
+        });
+
+        it("is not destroyed while it is protected", async () => {
+            const { code, stdout, stderr } = await deploying("pulumi destroy");
+            assert.notStrictEqual(code, 0);
+            assert.match(stdout + stderr, /protected/);
+            await succeeds(STATUS);
+        });
+    }
+});
+
+/** A password that the registry does not know. */
+const WRONG = "wrong-password-of-nobody";
+
+/** As the administrator of the cluster. */
+async function kubectl(args: readonly string[], input?: string): Promise<string> {
+    const result = await command("kubectl", ["--context", names.context, ...args], {
+        timeoutSeconds: 2 * RECOVERY_SECONDS,
+        input,
+    });
+    assert.strictEqual(result.code, 0, `kubectl ${args[0]} ${args[1]}: ${result.stderr}`);
+    return result.stdout.trim();
+}
+
+async function apply(object: object): Promise<void> {
+    await kubectl(["apply", "--filename", "-"], JSON.stringify(object));
+}
+
+/** Where a program is. */
+function onPath(program: string): string {
+    const found = (process.env.PATH ?? "")
+        .split(path.delimiter)
+        .map((each) => path.join(each, program))
+        .find((each) => fs.existsSync(each));
+    assert.ok(found, `${program} is not on PATH`);
+    return found;
+}

@@ -1,0 +1,40 @@
+/**
+ * Lends the three-node cluster of `make faults` to a command: `lend.ts COMMAND [ARGUMENT...]`. Makes it, runs the command
+ * with its variables and those that test/e2e/side-by-side.test.ts reads, removes it; its exit code is the command's.
+ */
+import { spawnSync } from "node:child_process";
+
+import { dockerChoice, exported } from "../../local/environment";
+import { takeLock } from "../../local/lock";
+import { during } from "../../local/progress";
+import { Refusal } from "../../local/shell";
+import { partsUp } from "../../local/up";
+import { environment, make, NODE_PORTS, REGISTRY_ADDRESS, remove } from "./cluster";
+
+async function main([file, ...args]: readonly string[]): Promise<void> {
+    if (file === undefined) {
+        throw new Refusal(
+            "No command is given; name one, for example `npx mocha --spec test/e2e/side-by-side.test.ts`.",
+        );
+    }
+    Object.assign(process.env, exported(dockerChoice()?.host));
+    await partsUp();
+    Object.assign(process.env, environment());
+    const release = takeLock("stack-faults", "test/faults/lend.ts");
+    try {
+        await during("cluster", make);
+        const env = { ...process.env, TEST_REGISTRY: REGISTRY_ADDRESS, TEST_NODE_PORTS: NODE_PORTS.join() };
+        const { status, error } = spawnSync(file, args, { stdio: "inherit", env });
+        if (error !== undefined) {
+            throw new Refusal(`${file} cannot run: ${error.message}.`);
+        }
+        process.exitCode = status ?? 128;
+    } finally {
+        await remove("of this run").finally(release);
+    }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof Refusal ? error.message : error);
+    process.exitCode = 1;
+});
