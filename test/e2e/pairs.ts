@@ -79,7 +79,7 @@ export async function writeAndRead(site: Site, pairs: number): Promise<Pairs> {
     const acknowledged = [Date.now()];
     const origins: Record<string, number> = {};
     let [staleForWriter, staleForOthers, reads, isOver] = [0, 0, 0, false];
-    const others = Array.from({ length: READERS }, async () => {
+    const readsUntilOver = async () => {
         const reader = new Client(site.url);
         while (!isOver) {
             const due = Date.now() - (BOUND_SECONDS + 1) * 1000;
@@ -89,7 +89,9 @@ export async function writeAndRead(site: Site, pairs: number): Promise<Pairs> {
             reads += 1;
             staleForOthers += wanted >= 0 && !(shown(text) >= wanted) ? 1 : 0;
         }
-    });
+    };
+    // A failure of theirs is told at the end, not while nobody waits for it.
+    const others = Promise.allSettled(Array.from({ length: READERS }, readsUntilOver));
     try {
         for (let value = 1; value <= pairs; value++) {
             await send(`${employee}change/`, { name, money: String(value) });
@@ -100,9 +102,10 @@ export async function writeAndRead(site: Site, pairs: number): Promise<Pairs> {
         }
     } finally {
         isOver = true;
-        await Promise.allSettled(others);
+        await others;
         await send(`${employee}delete/`, { post: "yes" });
     }
-    await Promise.all(others);
+    const failed = (await others).find((reader) => reader.status === "rejected");
+    assert.strictEqual(failed?.reason, undefined);
     return { staleForWriter, staleForOthers, origins, reads };
 }

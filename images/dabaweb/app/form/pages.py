@@ -16,6 +16,8 @@ from form import database
 
 log = logging.getLogger(__name__)
 
+# django-redis gives its own error for lost connections; an answer that is not Redis' at all comes as the library's.
+AWAY = (ConnectionInterrupted, RedisError)
 VERSION = "pages:version"
 # Longer than a page lives: a version that ends takes its pages with it, which costs one fill each.
 VERSION_SECONDS = 24 * 3600
@@ -137,7 +139,7 @@ def _get(key, from_writer=False):
     for write in (True,) if from_writer else (False, True):
         try:
             return cache.client.get_many([VERSION, key], client=cache.client.get_client(write=write))
-        except ConnectionInterrupted as error:
+        except AWAY as error:
             log.warning("Redis %s: %s", "writer" if write else "readers", error)
     _away_until = time.monotonic() + PAUSE_SECONDS
     return None
@@ -146,6 +148,6 @@ def _get(key, from_writer=False):
 def _set(key, value, *timeout):
     try:
         return cache.client.set(key, value, *timeout)
-    except ConnectionInterrupted as error:
+    except AWAY as error:
         log.warning("Redis writer: %s", error)
         return False

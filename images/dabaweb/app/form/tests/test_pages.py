@@ -4,6 +4,7 @@ from unittest import mock
 
 from django.db import OperationalError
 from django.test import SimpleTestCase
+from redis.exceptions import InvalidResponse
 
 from form import database, pages
 from form.tests.fakes import FakeRedis
@@ -221,6 +222,12 @@ class Pages(SimpleTestCase):
     def test_redis_away(self):
         self.redis.readers_away = self.redis.writer_away = True
         self.assertEqual([self.show(), self.show()], [(1, "replica")] * 2)
+
+    def test_somebody_else_at_the_address_of_redis_is_no_redis(self):
+        for name in ("get_many", "set"):
+            error = InvalidResponse("Protocol Error: b'HTTP/1.1 400 Bad Request'")
+            with mock.patch.object(self.redis.client, name, side_effect=error):
+                self.assertEqual(self.show(), (1, "replica"), name)
 
     def test_a_write_while_redis_is_away_is_made_up_for(self):
         self.show()
