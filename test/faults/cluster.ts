@@ -72,6 +72,7 @@ export async function make(): Promise<void> {
     });
     await run("docker", [
         ...["run", "--detach", "--name", REGISTRY, "--publish", `127.0.0.1:${REGISTRY_PORT}:5000`],
+        ...["--env", "REGISTRY_STORAGE_DELETE_ENABLED=true"],
         ...["--env", "OTEL_TRACES_EXPORTER=none", images.registry],
     ]);
     await joinNetwork(NETWORK, REGISTRY);
