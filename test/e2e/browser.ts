@@ -157,8 +157,10 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await at.waitForURL("**/admin/");
     }
 
-    const heading = () => page.locator("h1").first().textContent();
-    const text = () => page.locator("body").innerText();
+    /** Waits for a page of this heading, which a click has asked for. */
+    const isHeaded = (title: string) =>
+        page.getByRole("heading", { level: 1, name: title, exact: true }).waitFor();
+    const says = (text: string | RegExp) => page.getByText(text).first().waitFor();
     /** What the page's main form sends; the switch of the language has a form, too. */
     const submit = () => page.locator("#content form [type=submit]").first().click();
     const search = (term: string) => page.goto(`${LIST}?q=${encodeURIComponent(term)}`);
@@ -178,6 +180,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     async function openEmployee(name: string): Promise<void> {
         await search(name);
         await page.getByRole("link", { name, exact: true }).click();
+        await page.locator("#id_money").waitFor();
     }
 
     /** Deletes what the list shows. */
@@ -185,6 +188,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await page.locator("#action-toggle").check();
         await page.selectOption("select[name=action]", "delete_selected");
         await page.locator("[name=index]").click();
+        await page.locator("#content [name=post]").waitFor({ state: "attached" });
         await beforeYes();
         await submit();
         await page.locator(".messagelist .success").waitFor();
@@ -203,21 +207,21 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
 
     it("leads from the first page to employees and groups", async () => {
         await page.goto("/");
-        assert.strictEqual(await heading(), words.directory);
+        await isHeaded(words.directory);
         await isRight("home");
         await page.locator("main").getByRole("link", { name: words.employees, exact: true }).click();
-        assert.strictEqual(await heading(), words.employees);
+        await isHeaded(words.employees);
         assert.match(await page.locator("tr", { hasText: "sam" }).innerText(), /sam\s+10000\s+1\s+manage/);
         await isRight("employees");
         await page.locator("nav").getByRole("link", { name: words.groups, exact: true }).click();
-        assert.strictEqual(await heading(), words.groups);
+        await isHeaded(words.groups);
         assert.match(await page.locator("tr", { hasText: "tech" }).innerText(), /2\s+tech/);
         await isRight("groups");
     });
 
     it("says what is not there", async () => {
         assert.strictEqual((await page.goto("/user_data"))?.status(), 404);
-        assert.strictEqual(await heading(), words.noPage);
+        await isHeaded(words.noPage);
         await isRight("not-found");
     });
 
@@ -231,18 +235,17 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
             await page.keyboard.press("Tab");
             await page.keyboard.type("wrong");
             await page.keyboard.press("Enter");
-            await page.locator(".errornote").waitFor();
-            assert.match(await text(), words.wrongPassword);
+            await says(words.wrongPassword);
             await isRight("sign-in-refused");
             await page.locator("#id_username").fill("admin");
             await page.keyboard.press("Tab");
             await page.keyboard.type(password());
             await page.keyboard.press("Enter");
             await page.waitForURL("**/admin/");
-            assert.strictEqual(await heading(), words.administration);
+            await isHeaded(words.administration);
             await isRight("administration");
             await page.locator("#logout-form button").click();
-            assert.strictEqual(await heading(), words.signedOut);
+            await isHeaded(words.signedOut);
             await isRight("signed-out");
             await page.goto(LIST);
             assert.match(page.url(), /\/admin\/login\//);
@@ -292,11 +295,12 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await page.locator(".messagelist .success").waitFor();
         await second.locator("#id_money").fill("32000");
         await second.locator("[name=_save]").click();
-        assert.match(await second.locator("#content").innerText(), words.changedMeanwhile);
+        await second.getByText(words.changedMeanwhile).waitFor();
         await second.close();
         await openEmployee(ann);
         assert.strictEqual(await page.locator("#id_money").inputValue(), "31000");
         await page.locator(".historylink").click();
+        await page.locator("#change-history").waitFor();
         assert.strictEqual(await page.locator("#change-history tbody tr").count(), 2);
         await isRight("history");
     });
@@ -319,7 +323,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     it("says what is wrong with a file, by row, and imports nothing of it", async () => {
         const ann = await employee(31_000);
         await upload("staff.csv", "csv", `name,salary\n${ann}-3,1\n${ann},abc\n`);
-        assert.ok((await text()).includes(words.nothingImported));
+        await says(words.nothingImported);
         const refused = page.locator(".import-preview tbody tr");
         assert.strictEqual(await refused.count(), 1);
         assert.strictEqual(await refused.locator("td").first().innerText(), "2");
@@ -355,7 +359,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         const ann = await employee(500);
         await search(ann);
         await deleteAll(async () => {
-            assert.ok((await text()).includes(ann));
+            await says(ann);
             await isRight("delete");
         });
         await search(ann);
