@@ -97,6 +97,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         set("publicUrl", URLS[stack]);
         set("service.nodePort", Number(new URL(URLS[stack]).port));
         set("storageClass", "standard");
+        set("dabacluster.publicPages", true);
         document.deleteIn(["config", "dabaweb:images"]);
         if (nodes.length < NODES_OF_PROD) {
             for (const workload of ["redis-master", "redis-slave", "mysql-master", "mysql-slave"]) {

@@ -188,7 +188,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             "redis-slave": undefined,
             "mysql-master": { onNoReplica: "wait" },
             "mysql-slave": undefined,
-            dabacluster: { replicas: 2 },
+            dabacluster: { replicas: 2, publicPages: true },
         });
     }
 
