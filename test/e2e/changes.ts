@@ -78,7 +78,7 @@ export function describeChanges(system: System): void {
         const old = await uids("dabacluster");
         await withDeadline("dabacluster", () =>
             withChanged(
-                { "images/dabaweb/app/dabaweb/wsgi.py": 'raise SystemExit("broken on purpose")' },
+                { "images/dabaweb/app/gunicorn.conf.py": 'raise SystemExit("broken on purpose")' },
                 async (folder) => {
                     const { asked, wrong } = await watchPage(system, () =>
                         assert.rejects(

@@ -101,8 +101,13 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         document.deleteIn(["config", "dabaweb:images"]);
         if (nodes.length < NODES_OF_PROD) {
             for (const workload of ["redis-master", "redis-slave", "mysql-master", "mysql-slave"]) {
-                document.deleteIn(["config", `dabaweb:${workload}`, "resources"]);
-                document.deleteIn(["config", `dabaweb:${workload}`, "storage"]);
+                for (const size of ["resources", "storage"]) {
+                    const key = ["config", `dabaweb:${workload}`, size];
+                    // A key that is not there cannot be asked to be removed from.
+                    if (document.hasIn(key)) {
+                        document.deleteIn(key);
+                    }
+                }
             }
         }
         fs.writeFileSync(path.join(folder, `Pulumi.${stack}.yaml`), document.toString());
