@@ -1,5 +1,5 @@
 import assert from "assert";
-import { appendFileSync, mkdtempSync, rmSync } from "fs";
+import { mkdtempSync, rmSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 import { setTimeout as pause } from "timers/promises";
@@ -16,10 +16,7 @@ async function withChanged(
 ): Promise<void> {
     const folder = mkdtempSync(join(tmpdir(), "changed-"));
     try {
-        copyProgram(folder);
-        for (const [file, line] of Object.entries(files)) {
-            appendFileSync(join(folder, file), `${line}\n`);
-        }
+        copyProgram(folder, files);
         await during(folder);
     } finally {
         rmSync(folder, { recursive: true });

@@ -101,10 +101,7 @@ export class RunningUp {
 export function touchedProgram(lines: Readonly<Record<string, string>>): string {
     fs.rmSync(files.program, { recursive: true, force: true });
     fs.mkdirSync(files.program, { recursive: true });
-    copyProgram(files.program);
-    for (const [file, line] of Object.entries(lines)) {
-        fs.appendFileSync(path.join(files.program, file), `${line}\n`);
-    }
+    copyProgram(files.program, lines);
     return files.program;
 }
 
