@@ -6,7 +6,7 @@ import * as path from "node:path";
 
 import { docker } from "../support/docker";
 import { System } from "../support/system";
-import { files, SHARED } from "./cluster";
+import { files, NAME, SHARED } from "./cluster";
 import { findPod, signal, volumeOf } from "./pods";
 
 /** The engine on a copy of the data, and a question that it answers. */
@@ -42,7 +42,7 @@ export async function bareRestart(system: System, engine: Engine): Promise<numbe
     const { start, ask } = ENGINES[engine];
     const script = `began=\${EPOCHREALTIME/./}; ${start} >/tmp/log 2>&1 &
         until ${ask} >/dev/null 2>&1; do sleep 0.02; done; echo $(((\${EPOCHREALTIME/./} - began) / 1000))`;
-    const container = `dabaweb-faults-bare-${engine}`;
+    const container = `${NAME}-bare-${engine}`;
     const seconds: number[] = [];
     for (let run = 0; run < RUNS; run++) {
         const memory = ["/data", "/tmp"].flatMap((each) => [

@@ -13,21 +13,39 @@ import { nodeImage } from "../../local/images";
 import { images } from "../../local/pins";
 import { say } from "../../local/progress";
 import { joinNetwork } from "../../local/registry";
-import { attempt, run, until } from "../../local/shell";
+import { attempt, Refusal, run, until } from "../../local/shell";
 
-export const NAME = "dabaweb-faults";
+/**
+ * FAULTS_CLUSTER, 1 by default and at most 3: which of several, so that rows that take nodes can run beside others. Ports
+ * and names follow from it.
+ */
+const which = Number(process.env.FAULTS_CLUSTER ?? "1");
+if (![1, 2, 3].includes(which)) {
+    throw new Refusal(
+        `FAULTS_CLUSTER is "${process.env.FAULTS_CLUSTER}"; give a number from 1 to 3, or nothing.`,
+    );
+}
+
+export const NAME = which === 1 ? "dabaweb-faults" : `dabaweb-faults-${which}`;
 export const CONTROL_PLANE = `${NAME}-control-plane`;
 const REGISTRY = `${NAME}-registry`;
 /** kind's own network. */
 const NETWORK = "kind";
-const REGISTRY_PORT = 5101;
-const API_PORT = 26444;
-/** All on loopback: the page, and the doors of the load. */
-export const NODE_PORTS = [32100, 32101, 32102, 32103, 32104] as const;
+const REGISTRY_PORT = 5100 + which;
+const API_PORT = 26443 + which;
+/** So many stacks find room on the cluster. */
+export const LANES_AT_MOST = 4;
+/** What a stack takes of them: one for the page, the others are the doors of the load. */
+export const PORTS_OF_A_LANE = 5;
+/** All on loopback. */
+export const NODE_PORTS = Array.from(
+    { length: LANES_AT_MOST * PORTS_OF_A_LANE },
+    (_, i) => 32100 + (which - 1) * LANES_AT_MOST * PORTS_OF_A_LANE + i,
+);
 export const REGISTRY_ADDRESS = `localhost:${REGISTRY_PORT}`;
 
 /** Where everything of it lies. */
-const folder = path.join(places().state, "faults");
+const folder = path.join(places().state, NAME.replace("dabaweb-", ""));
 export const files = {
     folder,
     kubeconfig: path.join(folder, "kubeconfig"),
@@ -36,7 +54,6 @@ export const files = {
     ledgers: path.join(folder, "ledgers"),
     /** Every node has it at {@link SHARED}. */
     shared: path.join(folder, "volumes"),
-    program: path.join(folder, "program"),
 } as const;
 export const SHARED = "/shared";
 

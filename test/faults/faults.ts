@@ -5,10 +5,20 @@ import * as path from "node:path";
 
 import { docker, waitFor } from "../support/docker";
 import { System } from "../support/system";
-import { cutPower, files, nodes, switchRegistry, startNodes, untilNodesReady } from "./cluster";
-import { allPods, findPod, nodeOf, onNode, Pod, processesOf, signal, untilReplaced, volumeOf } from "./pods";
-import { keepStackFile, pulumi, RunningUp, touchedProgram, up } from "./program";
-import { Fault, Scene } from "./scene";
+import { cutPower, nodes, switchRegistry, startNodes, untilNodesReady } from "./cluster";
+import {
+    allPods,
+    findPod,
+    nodeOf,
+    onNode,
+    Pod,
+    POLL_MS,
+    processesOf,
+    signal,
+    untilReplaced,
+    volumeOf,
+} from "./pods";
+import { Fault, programOf, Scene, Stage } from "./scene";
 
 /** Seconds for Kubernetes to notice and act. */
 const REACTION_SECONDS = 120;
@@ -21,10 +31,11 @@ export const kill9 = (...names: string[]): Fault => ({
         await Promise.all(pods.map((pod) => signal(pod, "KILL")));
         const restarts = (pod: Pod): number => pod.containers.reduce((sum, each) => sum + each.restarts, 0);
         for (const pod of pods) {
-            await waitFor(`${pod.name} to be started again`, REACTION_SECONDS, async () => {
+            const again = async (): Promise<boolean> => {
                 const now = (await allPods(scene.system)).find(({ name }) => name === pod.name);
                 return now === undefined || now.uid !== pod.uid || restarts(now) > restarts(pod);
-            });
+            };
+            await waitFor(`${pod.name} to be started again`, REACTION_SECONDS, again, POLL_MS);
         }
     },
 });
@@ -229,11 +240,13 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
                 `the slaves of ${master} to leave their read Service`,
                 servedSeconds + REACTION_SECONDS,
                 async () => (await serving()).length === 0,
+                POLL_MS,
             );
-            const early = await waitFor(`${seconds} s to pass`, seconds, async () => {
+            const untilEnd = async (): Promise<string[] | undefined> => {
                 const back = await serving();
                 return back.length > 0 || Date.now() >= end ? back : undefined;
-            });
+            };
+            const early = await waitFor(`${seconds} s to pass`, seconds, untilEnd, POLL_MS);
             if (early.length > 0) {
                 throw new Error(`${early.join(", ")} served again before ${master} was back`);
             }
@@ -247,7 +260,7 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
 export const fillVolume = (name: string, seconds: number): Fault => {
     const workload = name.replace(/-\d+$/, "");
     const ordinal = Number(name.slice(workload.length + 1));
-    let [node, volume] = ["", ""];
+    let [node, volume, limited] = ["", "", ""];
     const scale = async (system: System, count: number): Promise<void> => {
         await system.kubectl(["scale", "statefulset", workload, `--replicas=${count}`]);
         await waitFor(`${workload} to have ${count} pods`, REACTION_SECONDS, async () => {
@@ -269,12 +282,14 @@ export const fillVolume = (name: string, seconds: number): Fault => {
         }
     };
     return {
-        async prepare(system) {
+        async prepare({ system }) {
+            // Other stacks have their own on the same node.
+            limited = `/limited/${system.namespace}`;
             [node, volume] = [await nodeOf(system, name), await volumeOf(system, name)];
             await exchange(
                 system,
-                `mkdir -p /limited; mount -t tmpfs -o size=768m,mode=0777 limited /limited
-                cp -a "${volume}/." /limited/; mount --bind /limited "${volume}"`,
+                `mkdir -p "${limited}"; mount -t tmpfs -o size=768m,mode=0777 limited "${limited}"
+                cp -a "${volume}/." "${limited}/"; mount --bind "${limited}" "${volume}"`,
             );
         },
         async strike(scene) {
@@ -287,11 +302,11 @@ export const fillVolume = (name: string, seconds: number): Fault => {
                 await onNode(node, `rm "${filler}"`);
             }
         },
-        async undo(system) {
+        async undo({ system }) {
             await exchange(
                 system,
                 `umount "${volume}"; find "${volume}" -mindepth 1 -delete
-                cp -a /limited/. "${volume}/"; umount /limited`,
+                cp -a "${limited}/." "${volume}/"; umount "${limited}"`,
             );
         },
     };
@@ -326,11 +341,12 @@ export const killClone = (name: string): Fault => ({
 /** A later `up` whose images differ in a comment: every pod of these workloads is rolled. */
 export const rollout = (workloads: readonly string[]): Fault => ({
     async strike(scene) {
+        const program = programOf(scene);
         await scene.hitWorkloads(...workloads);
-        await up(touchedProgram(touched(workloads)));
+        await program.up(program.touched(touched(workloads)));
         await scene.system.ready();
     },
-    undo: () => up(),
+    undo: (stage) => programOf(stage).up(),
 });
 
 /** A file of each workload's image that takes a comment. */
@@ -343,11 +359,18 @@ function touched(workloads: readonly string[], line = `# ${Date.now()}`): Record
 /** An image whose start fails gets out; the `up` fails, and the one before is brought back. */
 export const badImage = (workload: "dabacluster" | "redis-slave" | "mysql-slave"): Fault => ({
     async strike(scene) {
+        const program = programOf(scene);
         await scene.hitWorkloads(workload);
-        const restore = keepStackFile();
-        await pulumi(["config", "set-all", "--path", "--plaintext", `dabaweb:${workload}.awaitMinutes=1`]);
+        const restore = program.keepStackFile();
+        await program.pulumi([
+            "config",
+            "set-all",
+            "--path",
+            "--plaintext",
+            `dabaweb:${workload}.awaitMinutes=1`,
+        ]);
         // Appended lines would come after an exec.
-        const folder = touchedProgram(
+        const folder = program.touched(
             touched(workload === "dabacluster" ? [workload] : [], "raise SystemExit(1)"),
         );
         if (workload !== "dabacluster") {
@@ -355,7 +378,7 @@ export const badImage = (workload: "dabacluster" | "redis-slave" | "mysql-slave"
                 mode: 0o755,
             });
         }
-        const code = await new RunningUp(folder).ended(10 * 60);
+        const code = await program.startUp(folder).ended(10 * 60);
         restore();
         // Of a StatefulSet it may return before the rollout has begun, see System.ready.
         if (code === 0 && workload === "dabacluster") {
@@ -369,14 +392,15 @@ export const badImage = (workload: "dabacluster" | "redis-slave" | "mysql-slave"
                     pod.containers.some(({ restarts }) => restarts > 1),
             ),
         );
-        await pulumi(["refresh", "--yes", "--skip-preview"]);
-        await recover(scene.system, workload);
+        await program.pulumi(["refresh", "--yes", "--skip-preview"]);
+        await recover(scene, workload);
     },
 });
 
 /** A StatefulSet keeps a pod that never became ready until somebody deletes it, whatever its template says by then. */
-async function recover(system: System, workload: string): Promise<void> {
-    const running = new RunningUp();
+async function recover(stage: Stage, workload: string): Promise<void> {
+    const { system } = stage;
+    const running = programOf(stage).startUp();
     await running.says(/(StatefulSet|Deployment).*updating/, 300);
     const broken = (await allPods(system)).filter((pod) => pod.workload === workload && !pod.ready);
     if (workload !== "dabacluster" && broken.length > 0) {
@@ -390,13 +414,14 @@ async function recover(system: System, workload: string): Promise<void> {
 /** `up` is killed with everything it started while it rolls the web tier; cancel, refresh and up heal it. */
 export const killUp = (): Fault => ({
     async strike(scene) {
-        const running = new RunningUp(touchedProgram(touched(["dabacluster", "redis-slave"])));
+        const program = programOf(scene);
+        const running = program.startUp(program.touched(touched(["dabacluster", "redis-slave"])));
         await running.says(/(StatefulSet|Job|Deployment).*(updating|creating|replacing)/, 300);
         await scene.hitWorkloads("dabacluster", "redis-slave");
         await running.kill();
-        await pulumi(["cancel", "--yes"]);
-        await pulumi(["refresh", "--yes", "--skip-preview"]);
-        await up();
+        await program.pulumi(["cancel", "--yes"]);
+        await program.pulumi(["refresh", "--yes", "--skip-preview"]);
+        await program.up();
         await scene.system.ready();
     },
 });
@@ -404,7 +429,8 @@ export const killUp = (): Fault => ({
 /** The registry dies in the middle of an `up` and comes back; a later one heals it. */
 export const cutRegistry = (): Fault => ({
     async strike(scene) {
-        const running = new RunningUp(touchedProgram(touched(["dabacluster", "redis-slave"])));
+        const program = programOf(scene);
+        const running = program.startUp(program.touched(touched(["dabacluster", "redis-slave"])));
         await running.says(/RegistryImage.*(creating|replacing)/, 300);
         await scene.hitWorkloads("dabacluster", "redis-slave");
         await switchRegistry("off");
@@ -414,7 +440,7 @@ export const cutRegistry = (): Fault => ({
             await switchRegistry("on");
         }
         await running.ended(15 * 60);
-        await up();
+        await program.up();
         await scene.system.ready();
     },
 });
@@ -422,10 +448,11 @@ export const cutRegistry = (): Fault => ({
 /** Docker dies in the middle of an `up`, for that `up` alone: what it speaks to is a proxy of the socket. */
 export const cutDocker = (): Fault => ({
     async strike(scene) {
-        const proxy = await SocketProxy.open();
+        const program = programOf(scene);
+        const proxy = await SocketProxy.open(path.join(program.folder, "docker.sock"));
         try {
-            const folder = touchedProgram(touched(["dabacluster", "redis-slave"]));
-            const running = new RunningUp(folder, { DOCKER_HOST: `unix://${proxy.file}` });
+            const folder = program.touched(touched(["dabacluster", "redis-slave"]));
+            const running = program.startUp(folder, { DOCKER_HOST: `unix://${proxy.file}` });
             await running.says(/RegistryImage.*(creating|replacing)/, 300);
             await scene.hitWorkloads("dabacluster", "redis-slave");
             proxy.cut();
@@ -435,18 +462,20 @@ export const cutDocker = (): Fault => ({
         } finally {
             proxy.cut();
         }
-        await pulumi(["refresh", "--yes", "--skip-preview"]);
-        await up();
+        await program.pulumi(["refresh", "--yes", "--skip-preview"]);
+        await program.up();
         await scene.system.ready();
     },
 });
 
 class SocketProxy {
     private readonly sockets = new Set<net.Socket>();
-    readonly file = path.join(files.folder, "docker.sock");
     private readonly server: net.Server;
 
-    private constructor(target: string) {
+    private constructor(
+        readonly file: string,
+        target: string,
+    ) {
         this.server = net.createServer((client) => {
             const daemon = net.connect(target);
             for (const socket of [client, daemon]) {
@@ -457,9 +486,9 @@ class SocketProxy {
         });
     }
 
-    static async open(): Promise<SocketProxy> {
+    static async open(file: string): Promise<SocketProxy> {
         const host = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
-        const proxy = new SocketProxy(host.replace(/^unix:\/\//, ""));
+        const proxy = new SocketProxy(file, host.replace(/^unix:\/\//, ""));
         fs.rmSync(proxy.file, { force: true });
         await new Promise<void>((resolve, reject) => {
             proxy.server.once("error", reject).listen(proxy.file, resolve);
@@ -476,7 +505,8 @@ class SocketProxy {
 /** The Job that migrates the database is killed while it runs; `up` waits for its next attempt. */
 export const killMigration = (): Fault => ({
     async strike(scene) {
-        const running = new RunningUp(touchedProgram(touched(["dabacluster"])));
+        const program = programOf(scene);
+        const running = program.startUp(program.touched(touched(["dabacluster"])));
         await scene.hitWorkloads("dabacluster");
         await waitFor("the migration to run", 300, async () => {
             const pods = await allPods(scene.system);
@@ -496,5 +526,5 @@ export const killMigration = (): Fault => ({
             throw new Error(`\`pulumi up\` ended with ${code}`);
         }
     },
-    undo: () => up(),
+    undo: (stage) => programOf(stage).up(),
 });

@@ -9,7 +9,7 @@ import { takeLock } from "../../local/lock";
 import { during } from "../../local/progress";
 import { Refusal } from "../../local/shell";
 import { partsUp } from "../../local/up";
-import { environment, make, NODE_PORTS, REGISTRY_ADDRESS, remove } from "./cluster";
+import { environment, make, NAME, NODE_PORTS, REGISTRY_ADDRESS, remove } from "./cluster";
 
 async function main([file, ...args]: readonly string[]): Promise<void> {
     if (file === undefined) {
@@ -20,7 +20,7 @@ async function main([file, ...args]: readonly string[]): Promise<void> {
     Object.assign(process.env, exported(dockerChoice()?.host));
     await partsUp();
     Object.assign(process.env, environment());
-    const release = takeLock("stack-faults", "test/faults/lend.ts");
+    const release = takeLock(`stack-${NAME}`, "test/faults/lend.ts");
     try {
         await during("cluster", make);
         const env = { ...process.env, TEST_REGISTRY: REGISTRY_ADDRESS, TEST_NODE_PORTS: NODE_PORTS.join() };

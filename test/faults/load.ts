@@ -34,7 +34,7 @@ const CLIENTS = 4;
 const WRITE_EVERY_MS = 100;
 /** The first of them hardly pauses, so that a fault meets writes in flight. */
 const HASTE_MS = 10;
-const READ_EVERY_MS = 100;
+const READ_EVERY_MS = 200;
 /** What a client waits for a connection and for an answer. A semi-synchronous commit may take its time. */
 const CONNECT_MS = 2000;
 const ANSWER_MS = 5000;

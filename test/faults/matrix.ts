@@ -1,11 +1,10 @@
 /** One run of one row: load, fault, recovery, check. */
-import { System } from "../support/system";
 import { waitFor } from "../support/docker";
 import { Checked, checkLedgers, difference, prepareLedgers } from "./check";
 import { Doors, LedgerName, LEDGERS, Load, ReaderName } from "./load";
-import { allPods, restartsOfOthers } from "./pods";
+import { allPods, POLL_MS, restartsOfOthers } from "./pods";
 import { Mode, Promised, promisedIn, Row } from "./rows";
-import { Fault, Scene } from "./scene";
+import { Fault, Scene, Stage } from "./scene";
 
 /** Acknowledged writes of every ledger before the fault, and at the end. */
 const BEFORE = 100;
@@ -39,7 +38,7 @@ let runs = 0;
 export async function runRow(
     row: Row,
     mode: Mode,
-    system: System,
+    stage: Stage,
     doors: Doors,
     folder?: string,
 ): Promise<Run> {
@@ -47,13 +46,13 @@ export async function runRow(
     const fault = row.fault();
     let result: Omit<Run, "broken">;
     try {
-        await fault.prepare?.(system);
-        result = { ...base, ...(await play(fault, base.run, system, doors, folder)) };
+        await fault.prepare?.(stage);
+        result = { ...base, ...(await play(fault, base.run, stage, doors, folder)) };
     } catch (error) {
         result = { ...base, failure: reason(error) };
     }
     try {
-        await fault.undo?.(system);
+        await fault.undo?.(stage);
     } catch (error) {
         result = {
             ...result,
@@ -68,12 +67,13 @@ const reason = (error: unknown): string => (error as Error).message.split("\n").
 async function play(
     fault: Fault,
     run: number,
-    system: System,
+    stage: Stage,
     doors: Doors,
     folder?: string,
 ): Promise<Partial<Run>> {
+    const { system } = stage;
     const load = new Load(doors, run, folder);
-    const scene = new Scene(system, load);
+    const scene = new Scene(stage, load);
     try {
         await system.ready();
         await prepareLedgers(system);
@@ -122,8 +122,7 @@ async function heal({ system, load }: Scene, ended: number): Promise<void> {
         "every pod to be ready and every client to be answered again",
         HEAL_SECONDS,
         whole,
-        // What heals needs the machine more than whoever looks on.
-        1000,
+        POLL_MS,
     );
     await waitFor(`${ENOUGH} acknowledged writes of every ledger`, 120, () =>
         Promise.resolve(load.fewest >= ENOUGH),

@@ -2,6 +2,9 @@
 import { docker, waitFor } from "../support/docker";
 import { System } from "../support/system";
 
+/** Between two questions to the cluster: what heals needs the machine more than whoever looks on. */
+export const POLL_MS = 1000;
+
 /** One container of a pod. */
 export interface Container {
     readonly name: string;
@@ -120,8 +123,11 @@ export async function volumeOf(system: System, pod: string): Promise<string> {
 
 /** Waits until a pod is another one than before, or is gone. */
 export async function untilReplaced(system: System, { name, uid }: Pod, seconds: number): Promise<void> {
-    await waitFor(`pod ${name} to be replaced`, seconds, async () =>
-        (await allPods(system)).every((pod) => pod.uid !== uid),
+    await waitFor(
+        `pod ${name} to be replaced`,
+        seconds,
+        async () => (await allPods(system)).every((pod) => pod.uid !== uid),
+        POLL_MS,
     );
 }
 

@@ -1,55 +1,139 @@
-/** The stack `faults`: the program of this checkout, or a touched copy of it, brought up with Pulumi. */
+/** The stacks of the failure matrix: the program of this checkout, or a touched copy of it, brought up with Pulumi. */
 import { ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { parse, stringify } from "yaml";
+
 import { writeWhole } from "../../local/environment";
 import { run } from "../../local/shell";
+import { parseStackFile } from "../../operations/stack-file";
 import { copyProgram } from "../support/copy";
 import { command, waitFor } from "../support/docker";
-import { files } from "./cluster";
+import { System } from "../support/system";
+import { files, NAME, NODE_PORTS, PORTS_OF_A_LANE, REGISTRY_ADDRESS } from "./cluster";
 
-const STACK = "faults";
 const ROOT = path.resolve(__dirname, "../..");
 /** Longer than what any component waits for. */
 const PULUMI_SECONDS = 25 * 60;
 
-/** Pulumi writes the salt of its secrets into this copy, and a fault its settings. */
-const stackFile = path.join(files.folder, `Pulumi.${STACK}.yaml`);
-
-/** Makes the stack; nothing is deployed by it. */
-export async function initialise(): Promise<void> {
-    fs.copyFileSync(path.join(ROOT, `Pulumi.${STACK}.yaml`), stackFile);
-    fs.copyFileSync(path.join(ROOT, "Pulumi.yaml"), path.join(files.folder, "Pulumi.yaml"));
-    const args = ["stack", "init", STACK, "--no-select", "--non-interactive"];
-    await run("pulumi", ["--cwd", files.folder, ...args]);
+/** What of the stack file differs from cluster to cluster and from lane to lane. */
+interface Placed {
+    config: {
+        "dabaweb:kubeContext": string;
+        "dabaweb:registry": { address: string };
+        "dabaweb:namespace": { name: string };
+        "dabaweb:publicUrl": string;
+        "dabaweb:service": { nodePort: number };
+    };
 }
 
-function pulumiArguments(args: readonly string[], folder: string): string[] {
-    const file = args[0] === "stack" || args[0] === "cancel" ? [] : ["--config-file", stackFile];
-    return [...args, "--non-interactive", "--cwd", folder, "--stack", STACK, ...file];
-}
+/** The stack of one lane: the first is `Pulumi.faults.yaml`, the others are the same in namespaces of their own. */
+export class Program {
+    readonly stack: string;
+    readonly system: System;
+    /** What only this lane uses. */
+    readonly folder: string;
+    /** Ports of this machine that are the doors of the load. */
+    readonly doors: readonly number[];
+    /** Pulumi writes the salt of its secrets into this copy, and a fault its settings. */
+    private readonly stackFile: string;
+    private readonly text: string;
 
-/** Runs Pulumi on the stack; a failure throws with all that it said. */
-export async function pulumi(args: readonly string[], folder = ROOT): Promise<string> {
-    const options = { timeoutSeconds: PULUMI_SECONDS };
-    const { code, stdout, stderr } = await command("pulumi", pulumiArguments(args, folder), options);
-    if (code !== 0) {
-        throw new Error(
-            `pulumi ${args.join(" ")}: exit code ${code}\n${stdout.slice(-4000)}\n${stderr.slice(-2000)}`,
-        );
+    /** @param lane from 1 to `LANES_AT_MOST` */
+    constructor(lane: number) {
+        const suffix = lane === 1 ? "" : `-${lane}`;
+        const [port, ...doors] = NODE_PORTS.slice((lane - 1) * PORTS_OF_A_LANE, lane * PORTS_OF_A_LANE);
+        this.stack = `faults${suffix}`;
+        this.doors = doors;
+        this.folder = path.join(files.folder, this.stack);
+        this.stackFile = path.join(this.folder, `Pulumi.${this.stack}.yaml`);
+        const file = parse(fs.readFileSync(path.join(ROOT, "Pulumi.faults.yaml"), "utf8")) as Placed;
+        file.config["dabaweb:kubeContext"] = `kind-${NAME}`;
+        file.config["dabaweb:registry"].address = REGISTRY_ADDRESS;
+        file.config["dabaweb:namespace"].name += suffix;
+        file.config["dabaweb:publicUrl"] = `http://localhost:${port}`;
+        file.config["dabaweb:service"].nodePort = port!;
+        this.text = stringify(file);
+        this.system = new System(this.stack, parseStackFile(this.stack, this.text));
     }
-    return stdout;
-}
 
-/** Deploys the program of a folder; by default that of this checkout. */
-export async function up(folder = ROOT): Promise<void> {
-    await pulumi(["up", "--yes", "--skip-preview"], folder);
-}
+    /** Makes the stack, where an earlier run has not left it; nothing is deployed by it. */
+    async initialise(): Promise<void> {
+        if (fs.existsSync(this.stackFile)) {
+            return;
+        }
+        fs.mkdirSync(this.folder, { recursive: true });
+        fs.copyFileSync(path.join(ROOT, "Pulumi.yaml"), path.join(this.folder, "Pulumi.yaml"));
+        writeWhole(this.stackFile, this.text, 0o600);
+        const args = ["stack", "init", this.stack, "--no-select", "--non-interactive"];
+        await run("pulumi", ["--cwd", this.folder, ...args]);
+    }
 
-/** Changes one setting, as a user would in the stack file; it counts from the next `up`. */
-export async function configure(key: string, value: string): Promise<void> {
-    await pulumi(["config", "set-all", "--path", "--plaintext", `dabaweb:${key}=${value}`]);
+    /** Runs Pulumi on the stack; a failure throws with all that it said. */
+    async pulumi(args: readonly string[], folder = ROOT): Promise<string> {
+        const options = { timeoutSeconds: PULUMI_SECONDS };
+        const { code, stdout, stderr } = await command("pulumi", this.arguments(args, folder), options);
+        if (code !== 0) {
+            throw new Error(
+                `pulumi ${args.join(" ")}: exit code ${code}\n${stdout.slice(-4000)}\n${stderr.slice(-2000)}`,
+            );
+        }
+        return stdout;
+    }
+
+    /** Deploys the program of a folder; by default that of this checkout. */
+    async up(folder = ROOT): Promise<void> {
+        await this.pulumi(["up", "--yes", "--skip-preview"], folder);
+    }
+
+    /** Changes one setting, as a user would in the stack file; it counts from the next `up`. */
+    async configure(key: string, value: string): Promise<void> {
+        await this.pulumi(["config", "set-all", "--path", "--plaintext", `dabaweb:${key}=${value}`]);
+    }
+
+    /** Begins an `up` that a fault comes between. */
+    startUp(folder = ROOT, env: Record<string, string> = {}): RunningUp {
+        return new RunningUp(this.arguments(["up", "--yes", "--skip-preview"], folder), env);
+    }
+
+    /** A copy of the program whose named files end in a further line. */
+    touched(lines: Readonly<Record<string, string>>): string {
+        const folder = path.join(this.folder, "program");
+        fs.rmSync(folder, { recursive: true, force: true });
+        fs.mkdirSync(folder, { recursive: true });
+        copyProgram(folder, lines);
+        return folder;
+    }
+
+    /** Takes what of the configuration matters for a result, as it is now, and gives what puts it back. */
+    keepStackFile(): () => void {
+        const text = fs.readFileSync(this.stackFile, "utf8");
+        return () => writeWhole(this.stackFile, text, 0o600);
+    }
+
+    /** A stack that a fault has broken for good is no ground for the next one: it is destroyed and made again. */
+    async anew(): Promise<void> {
+        await this.pulumi(["refresh", "--yes", "--skip-preview"]).catch(() => "");
+        const { system } = this;
+        const bounds = ["--wait=true", "--timeout=300s", "--ignore-not-found"];
+        await system.kubectl(["delete", "namespace", system.namespace, ...bounds], { timeoutSeconds: 310 });
+        await this.pulumi(["refresh", "--yes", "--skip-preview"]);
+        await this.up();
+    }
+
+    /** Destroys the stack's objects, where there is such a stack. */
+    async down(): Promise<void> {
+        if (!fs.existsSync(this.stackFile)) {
+            return;
+        }
+        await this.pulumi(["destroy", "--yes", "--skip-preview"]);
+    }
+
+    private arguments(args: readonly string[], folder: string): string[] {
+        const file = ["stack", "cancel"].includes(args[0]!) ? [] : ["--config-file", this.stackFile];
+        return [...args, "--non-interactive", "--cwd", folder, "--stack", this.stack, ...file];
+    }
 }
 
 /** A running `pulumi up` that a fault comes between. */
@@ -59,8 +143,8 @@ export class RunningUp {
     private code: number | undefined;
 
     /** @param env variables besides this process's own */
-    constructor(folder = ROOT, env: Record<string, string> = {}) {
-        this.child = spawn("pulumi", pulumiArguments(["up", "--yes", "--skip-preview"], folder), {
+    constructor(args: readonly string[], env: Record<string, string>) {
+        this.child = spawn("pulumi", args, {
             env: { ...process.env, ...env },
             stdio: ["ignore", "pipe", "pipe"],
             // A group of its own, so that it can be killed with its language host and its plugins.
@@ -95,18 +179,4 @@ export class RunningUp {
             await this.ended(30);
         }
     }
-}
-
-/** A copy of the program whose named files end in a further line. */
-export function touchedProgram(lines: Readonly<Record<string, string>>): string {
-    fs.rmSync(files.program, { recursive: true, force: true });
-    fs.mkdirSync(files.program, { recursive: true });
-    copyProgram(files.program, lines);
-    return files.program;
-}
-
-/** What of the configuration matters for a result, as the stack has it now. */
-export function keepStackFile(): () => void {
-    const text = fs.readFileSync(stackFile, "utf8");
-    return () => writeWhole(stackFile, text, 0o600);
 }

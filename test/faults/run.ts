@@ -1,10 +1,12 @@
 /**
- * `make faults`: run.ts [--rows TEXT,...] [--modes MODE,...] [--runs 3] [--write] [--fill] [--keep] [--reuse] [--list]
+ * `make faults`: run.ts [--rows TEXT,...] [--modes MODE,...] [--runs 3] [--lanes 2] [--write] [--fill] [--keep] [--reuse]
+ * [--list]
  *
  * Makes the cluster, brings the stack up, runs every row in every mode, writes the page, removes the cluster. Rows are
  * chosen by any part of their name; then the page is printed, or with --write those rows of it are replaced. --fill
- * keeps the runs that the page has, if none of the row failed, and runs what is missing up to --runs. --keep leaves the
- * cluster, and --reuse takes a kept one.
+ * keeps the runs that the page has, if none of the row failed, and runs what is missing up to --runs. So many --lanes,
+ * each a stack of its own, run rows side by side; those that take what all share come last, on one stack alone. --keep
+ * leaves the cluster, and --reuse takes a kept one. FAULTS_CLUSTER=2 in the environment makes a second one beside it.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -20,11 +22,11 @@ import { docker } from "../support/docker";
 import { System } from "../support/system";
 import { bareRestart } from "./bare";
 import { removeLedgers } from "./check";
-import { environment, files, make, NODE_PORTS, remove } from "./cluster";
+import { environment, files, LANES_AT_MOST, make, NAME, remove } from "./cluster";
 import { openDoors } from "./doors";
 import { LEDGERS } from "./load";
 import { Run, runRow } from "./matrix";
-import { configure, initialise, pulumi, up } from "./program";
+import { Program } from "./program";
 import { joined, Matrix, merged, page, RowResult, verdict } from "./report";
 import { Mode, MODES, promisedIn, Row, ROWS } from "./rows";
 
@@ -36,6 +38,7 @@ const { values: options } = parseArgs({
         rows: { type: "string", default: "" },
         modes: { type: "string", default: MODES.join(",") },
         runs: { type: "string", default: "3" },
+        lanes: { type: "string", default: "2" },
         reuse: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
         write: { type: "boolean", default: false },
@@ -86,18 +89,55 @@ function tell({ row, mode, run, ledgers, inFlight, write, read, others, broken }
     broken.forEach((each) => say(`    ${each}`));
 }
 
-/** A stack that a fault has broken for good is no ground for the next one. */
-async function anew(system: System): Promise<void> {
-    say("the stack did not heal: it is destroyed and made again");
-    await pulumi(["refresh", "--yes", "--skip-preview"]).catch(() => "");
-    await system.kubectl(
-        ["delete", "namespace", system.namespace, "--wait=true", "--timeout=300s", "--ignore-not-found"],
-        {
-            timeoutSeconds: 310,
-        },
-    );
-    await pulumi(["refresh", "--yes", "--skip-preview"]);
-    await up();
+type Facts = Pick<Matrix, "versions" | "bare">;
+
+/** One run that is to be made. */
+interface Task {
+    readonly row: Row;
+    readonly mode: Mode;
+}
+
+/** A stack that runs one row after the other. */
+class Lane {
+    private mode: Mode | undefined;
+
+    constructor(readonly program: Program) {}
+
+    /** Runs what is left of the tasks, as long as there are any, first those that need no other mode. */
+    async work(tasks: Task[], done: (task: Task, run: Run) => void): Promise<void> {
+        while (tasks.length > 0) {
+            const fitting = tasks.findIndex(({ mode }) => mode === this.mode);
+            const [task] = tasks.splice(Math.max(0, fitting), 1);
+            await this.take(task!.mode);
+            done(task!, await this.run(task!));
+        }
+    }
+
+    async run({ row, mode }: Task): Promise<Run> {
+        const { program } = this;
+        await this.take(mode);
+        const doors = await openDoors(program.system, program.doors);
+        const run = await runRow(row, mode, program, doors, files.ledgers);
+        tell(run);
+        if (run.failure !== undefined) {
+            say(`${program.stack}: it did not heal, so the stack is destroyed and made again`);
+            await program.anew();
+        }
+        return run;
+    }
+
+    private async take(mode: Mode): Promise<void> {
+        if (this.mode === mode) {
+            return;
+        }
+        const { program } = this;
+        say(`${program.stack}: up with mysql-master.onNoReplica ${mode}`);
+        await program.initialise();
+        await program.configure("mysql-master.onNoReplica", mode);
+        await program.up();
+        await program.system.ready();
+        this.mode = mode;
+    }
 }
 
 /** @returns whether every row holds what it promises. */
@@ -107,43 +147,65 @@ async function matrix(): Promise<boolean> {
     const complete = options.rows === "" && modes.length === MODES.length;
     const changes = git("status", "--porcelain", "--", ":/", ":!/docs/failure-matrix.*");
     const commit = `${git("rev-parse", "--short", "HEAD")}${changes === "" ? "" : " with changes"}`;
+    const tasks = modes.flatMap((mode) =>
+        rows.filter((row) => row.modes.includes(mode)).flatMap((row) => missing(row, mode)),
+    );
+    const shared = tasks.filter(({ row }) => !row.alone);
+    const alone = tasks.filter(({ row }) => row.alone);
+    const [first, ...others] = Array.from({ length: lanes() }, (_, i) => new Lane(new Program(i + 1)));
     if (!options.reuse || !fs.existsSync(files.kubeconfig)) {
         await during("cluster", make);
-        await initialise();
     }
-    const system = new System("faults");
-    const results: RowResult[] = [];
-    let facts: Pick<Matrix, "versions" | "bare"> | undefined;
-    for (const mode of modes) {
-        const wanted = rows.filter((row) => row.modes.includes(mode) && missing(row, mode) > 0);
-        if (wanted.length === 0) {
-            continue;
+    const results = new Map<string, RowResult>();
+    const done = (facts: Facts, { row, mode }: Task, run: Run): void => {
+        const { name, of } = row;
+        const key = `${name} ${mode}`;
+        const result = {
+            row: name,
+            mode,
+            promised: promisedIn(row, mode),
+            of,
+            commits: [commit],
+            runs: [run],
+        };
+        results.set(key, joined(results.get(key) ?? onPage(row, mode), result));
+        // After every run: a long one that breaks off has not been for nothing.
+        if (complete || options.write || options.fill) {
+            write({ ...facts, rows: [...results.values()] });
         }
-        say(`stack: up with mysql-master.onNoReplica ${mode}`);
-        await configure("mysql-master.onNoReplica", mode);
-        await during("up", () => up());
-        await system.ready();
-        for (const row of wanted) {
-            const runs = await runsOf(row, mode, system);
-            const { name, of } = row;
-            const result = { row: name, mode, promised: promisedIn(row, mode), of, commits: [commit], runs };
-            results.push(options.fill ? joined(onPage(row, mode), result) : result);
-            if (facts === undefined) {
-                // What a fault took back at its end may still be rolling.
-                await system.ready();
-                facts = { versions: await versions(system), bare: await bareRestarts(system) };
-            }
-            // After every row: a long run that breaks off has not been for nothing.
-            if (complete || options.write || options.fill) {
-                write({ ...facts, rows: results });
-            }
-        }
-        await removeLedgers(system);
+    };
+    const task = shared.shift() ?? alone.shift();
+    if (task === undefined) {
+        say("the page has all runs that were asked for");
+        return true;
     }
-    if (!complete && !options.write && !options.fill && facts !== undefined) {
-        console.log(page({ ...facts, rows: results }));
+    const run = await first!.run(task);
+    const facts = await factsOf(first!.program.system);
+    const note = (each: Task, made: Run): void => done(facts, each, made);
+    note(task, run);
+    const working = [first!, ...others].map((lane) => lane.work(shared, note));
+    // One that breaks down leaves its rows to the others.
+    const ended = await Promise.allSettled(working);
+    ended.forEach((each) => each.status === "rejected" && say(`a lane broke down: ${String(each.reason)}`));
+    if (alone.length > 0) {
+        await Promise.all(others.map(({ program }) => program.down()));
     }
-    return results.every(({ runs }) => runs.every((run) => run.broken.length === 0));
+    await first!.work(alone, note);
+    await removeLedgers(first!.program.system);
+    if (!complete && !options.write && !options.fill) {
+        console.log(page({ ...facts, rows: [...results.values()] }));
+    }
+    const broken = [...results.values()].some(({ runs }) => runs.some((each) => each.broken.length > 0));
+    return !broken && ended.every(({ status }) => status === "fulfilled");
+}
+
+/** @throws Refusal where there is no room for so many. */
+function lanes(): number {
+    const count = Number(options.lanes);
+    if (!Number.isInteger(count) || count < 1 || count > LANES_AT_MOST) {
+        throw new Refusal(`--lanes is "${options.lanes}"; give a number from 1 to ${LANES_AT_MOST}.`);
+    }
+    return count;
 }
 
 /** What the page has of a row, where it is to be kept. */
@@ -154,23 +216,16 @@ function onPage(row: Row, mode: Mode): RowResult | undefined {
     return options.fill && found !== undefined && verdict(found).survived ? found : undefined;
 }
 
-/** How many runs of a row are to be made. */
-function missing(row: Row, mode: Mode): number {
-    return Number(options.runs) - (onPage(row, mode)?.runs.length ?? 0);
+/** The runs of a row that are to be made. */
+function missing(row: Row, mode: Mode): Task[] {
+    const count = Number(options.runs) - (onPage(row, mode)?.runs.length ?? 0);
+    return Array.from({ length: Math.max(0, count) }, () => ({ row, mode }));
 }
 
-async function runsOf(row: Row, mode: Mode, system: System): Promise<Run[]> {
-    const runs: Run[] = [];
-    for (let left = missing(row, mode); left > 0; left--) {
-        const doors = await openDoors(system, NODE_PORTS.slice(1));
-        const run = await during(row.name, () => runRow(row, mode, system, doors, files.ledgers));
-        runs.push(run);
-        tell(run);
-        if (run.failure !== undefined) {
-            await during("the stack anew", () => anew(system));
-        }
-    }
-    return runs;
+async function factsOf(system: System): Promise<Facts> {
+    // What a fault took back at its end may still be rolling.
+    await system.ready();
+    return { versions: await versions(system), bare: await bareRestarts(system) };
 }
 
 async function bareRestarts(system: System): Promise<Matrix["bare"]> {
@@ -197,7 +252,7 @@ async function main(): Promise<void> {
     Object.assign(process.env, exported(dockerChoice()?.host));
     await partsUp();
     Object.assign(process.env, environment());
-    const release = takeLock("stack-faults", "make faults");
+    const release = takeLock(`stack-${NAME}`, "make faults");
     let cleared: Promise<void> | undefined;
     const clear = (): Promise<void> => {
         cleared ??= (options.keep ? Promise.resolve() : remove("of this run")).finally(release);

@@ -3,17 +3,41 @@ import { waitFor } from "../support/docker";
 import { System } from "../support/system";
 import { Load } from "./load";
 import { allPods } from "./pods";
+import type { Program } from "./program";
 
-export class Scene {
+/** What a fault works on. */
+export interface Stage {
+    readonly system: System;
+    /** What brings the stack up; unset where no fault may change it. */
+    readonly program?: Program;
+}
+
+/** @throws Error where the stack is not one of `make faults`. */
+export function programOf({ system, program }: Stage): Program {
+    if (program === undefined) {
+        throw new Error(
+            `stack ${system.stack} is not brought up by \`make faults\`, and this fault updates its stack`,
+        );
+    }
+    return program;
+}
+
+/** A stage under load, with what the fault tells of itself. */
+export class Scene implements Stage {
+    readonly system: System;
+    readonly program: Program | undefined;
     /** Names of pods that the fault itself hits: their restarts are no side effect. */
     readonly targets = new Set<string>();
     /** When it hit; unset before. */
     moment: number | undefined;
 
     constructor(
-        readonly system: System,
+        stage: Stage,
         readonly load: Load,
-    ) {}
+    ) {
+        this.system = stage.system;
+        this.program = stage.program;
+    }
 
     /** Says what is about to be hit, now. */
     hit(...targets: string[]): void {
@@ -43,9 +67,9 @@ export class Scene {
 /** A fault, in up to three acts. The load runs through `strike` alone. */
 export interface Fault {
     /** Makes the stage before the load begins. */
-    prepare?(system: System): Promise<void>;
+    prepare?(stage: Stage): Promise<void>;
     /** Hits, waits as long as the fault lasts, and ends it. The system heals afterwards. */
     strike(scene: Scene): Promise<void>;
     /** Takes back whatever `prepare` made, after everything was checked. */
-    undo?(system: System): Promise<void>;
+    undo?(stage: Stage): Promise<void>;
 }

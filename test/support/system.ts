@@ -1,4 +1,4 @@
-import { readStackFile } from "../../operations/stack-file";
+import { DeployedStack, readStackFile } from "../../operations/stack-file";
 import { command, CommandOptions, waitFor } from "./docker";
 
 /** Seconds that a pod, a slave or the page may take to come back after whatever a test did to it. */
@@ -28,8 +28,11 @@ export class System {
     /** Pods by workload that the stack file asks for. */
     readonly counts: Readonly<Record<string, number>>;
 
-    constructor(readonly stack: string) {
-        const deployed = readStackFile(stack);
+    /** @param deployed where it is; by default what its committed stack file says. */
+    constructor(
+        readonly stack: string,
+        deployed: DeployedStack = readStackFile(stack),
+    ) {
         this.context = deployed.context;
         this.namespace = deployed.namespace;
         this.url = deployed.url;

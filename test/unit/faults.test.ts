@@ -4,7 +4,9 @@ import { kindConfig } from "../../local/cluster";
 import { Checked } from "../faults/check";
 import { Ledger, secondsWithout } from "../faults/ledger";
 import { broken, Run } from "../faults/matrix";
+import { LANES_AT_MOST } from "../faults/cluster";
 import { Pod, restartsOfOthers } from "../faults/pods";
+import { Program } from "../faults/program";
 import { joined, Matrix, merged, page, RowResult, verdict } from "../faults/report";
 import { promisedIn, ROWS } from "../faults/rows";
 
@@ -249,6 +251,39 @@ describe("faults: the page", () => {
         const ledgers = { ...run().ledgers!, redisSet: checked({ lost: 2 }) };
         const lossy = row({ runs: [{ ...run({ ledgers }), broken: [] }] });
         assert.deepStrictEqual(verdict(lossy), { survived: true, lost: ["redisSet"] });
+    });
+});
+
+describe("faults: lanes", () => {
+    const lanes = Array.from({ length: LANES_AT_MOST }, (_, i) => new Program(i + 1));
+
+    it("are one and the same stack in namespaces, folders and at ports of their own", () => {
+        const own = (value: (lane: Program) => string) => new Set(lanes.map(value)).size;
+        assert.strictEqual(lanes[0]!.stack, "faults");
+        assert.strictEqual(
+            own(({ stack }) => stack),
+            LANES_AT_MOST,
+        );
+        assert.strictEqual(
+            own(({ system }) => system.namespace),
+            LANES_AT_MOST,
+        );
+        assert.strictEqual(
+            own(({ folder }) => folder),
+            LANES_AT_MOST,
+        );
+        const ports = lanes.flatMap(({ system, doors }) => [new URL(system.url).port, ...doors.map(String)]);
+        assert.strictEqual(new Set(ports).size, LANES_AT_MOST * 5);
+        lanes.forEach(({ system }) => assert.deepStrictEqual(system.counts, lanes[0]!.system.counts));
+    });
+
+    it("leave what they share to rows that run alone", () => {
+        const shared = ROWS.filter(({ name }) => /\bnodes?\b|^registry/.test(name));
+        assert.ok(shared.length > 0);
+        assert.deepStrictEqual(
+            shared.filter(({ alone }) => alone !== true).map(({ name }) => name),
+            [],
+        );
     });
 });
 
