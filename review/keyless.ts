@@ -9,15 +9,16 @@ import * as os from "os";
 import * as path from "path";
 import { promisify } from "util";
 
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 
 import { Refusal } from "../operations/stack-file";
 import { baseGraph } from "./base";
 import { compareGraphs } from "./changes";
 import { enginePreview } from "./engine";
-import { type Graph, SECRET } from "./graph";
+import type { Graph } from "./graph";
 import type { Outcome } from "./outcome";
 import { recordGraphs } from "./record-graphs";
+import { type Config, withoutSecrets } from "./stack-config";
 
 /** A keyless preview of one stack. */
 export interface KeylessRun {
@@ -33,8 +34,6 @@ export interface KeylessRun {
     /** Where Pulumi and its plugins lie. */
     readonly tools: { readonly PATH: string; readonly PULUMI_HOME: string };
 }
-
-type Config = Readonly<Record<string, unknown>>;
 
 const IMAGES = "dabaweb:images";
 const BUILT_IMAGE = "docker:index/registryImage:RegistryImage";
@@ -82,28 +81,6 @@ export async function keylessPreview({
     } finally {
         fs.rmSync(folder, { recursive: true });
     }
-}
-
-/**
- * The configuration of a stack file without what only its passphrase opens: encrypted values stand as they do in the golden
- * graphs, and the salt is left out.
- */
-export function withoutSecrets(stackFile: string): Config {
-    const { config = {} } = (parse(stackFile) ?? {}) as { config?: Config };
-    return hidden(config) as Config;
-}
-
-function hidden(value: unknown): unknown {
-    if (Array.isArray(value)) {
-        return value.map(hidden);
-    }
-    if (typeof value !== "object" || value === null) {
-        return value;
-    }
-    const entries = Object.entries(value);
-    return entries.length === 1 && typeof (value as Config).secure === "string"
-        ? SECRET
-        : Object.fromEntries(entries.map(([key, item]) => [key, hidden(item)]));
 }
 
 /**

@@ -12,10 +12,10 @@ import * as path from "path";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import type { MockResourceArgs, MockResourceResult } from "@pulumi/pulumi/runtime/mocks";
-import { parse } from "yaml";
 
 import { PROJECT } from "../config";
 import { generatedName, Graph, GraphResource, SECRET, UNKNOWN } from "./graph";
+import { withoutSecrets } from "./stack-config";
 
 type Properties = Record<string, unknown>;
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -239,8 +239,7 @@ async function main(stackFiles: readonly string[]): Promise<void> {
     const graphs: Record<string, Graph> = {};
     for (const file of stackFiles) {
         const stack = path.basename(file).replace(/^Pulumi\.(.*)\.yaml$/, "$1");
-        const { config } = parse(fs.readFileSync(file, "utf8")) as { config: Properties };
-        graphs[file] = await record(config, stack);
+        graphs[file] = await record(withoutSecrets(fs.readFileSync(file, "utf8")), stack);
     }
     process.stdout.write(JSON.stringify(graphs));
 }

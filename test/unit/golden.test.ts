@@ -45,6 +45,26 @@ describe("the golden graph", function () {
         }
     });
 
+    it("is there for a stack with an encrypted password, which stays closed", () => {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "golden-"));
+        try {
+            const registry = 'registry: { address: "localhost:5001" }';
+            const login = registry.replace(" }", ", username: me, password: { secure: v1:nonce:text } }");
+            const text = fs.readFileSync("Pulumi.prod.yaml", "utf8");
+            assert.ok(text.includes(registry));
+            const file = path.join(folder, "Pulumi.mine.yaml");
+            fs.writeFileSync(file, `encryptionsalt: v1:salt\n${text.replace(registry, login)}`);
+            const graph = recordGraphs([file])[0]!;
+            const credentials = Object.values(graph.resources).find(
+                ({ name }) => name === "registry-credentials",
+            );
+            assert.deepStrictEqual(credentials?.inputs.stringData, { ".dockerconfigjson": "[secret]" });
+            assert.doesNotMatch(graphText(graph), /secure|v1:(salt|nonce)/);
+        } finally {
+            fs.rmSync(folder, { recursive: true });
+        }
+    });
+
     it("is there for no other stack", () => {
         const goldens = fs.readdirSync(GOLDEN).filter((file) => file.endsWith(".json"));
         assert.deepStrictEqual(
