@@ -125,11 +125,10 @@ describe("a change in one place", function () {
     });
 
     it("of one line in images/nginx, in another checkout, changes the references to nginx alone", () => {
-        copyProgram(folder);
+        copyProgram(folder, { "images/nginx/etc/nginx.conf": "# one line more" });
         for (const stack of ["dev", "prod"]) {
             fs.copyFileSync(`Pulumi.${stack}.yaml`, path.join(folder, `Pulumi.${stack}.yaml`));
         }
-        fs.appendFileSync(path.join(folder, "images/nginx/etc/nginx.conf"), "# one line more\n");
         for (const after of recordGraphs(["Pulumi.dev.yaml", "Pulumi.prod.yaml"], folder)) {
             const before = graphOf(after.stack);
             assert.deepStrictEqual(effects(before, after), [
@@ -151,9 +150,8 @@ describe("a change in one place", function () {
     });
 
     it("of the image of dabaweb takes nginx with it, runs the migration and endangers nothing", () => {
-        copyProgram(folder);
+        copyProgram(folder, { "images/dabaweb/app/form/views.py": "# one line more" });
         fs.copyFileSync("Pulumi.dev.yaml", path.join(folder, "Pulumi.dev.yaml"));
-        fs.appendFileSync(path.join(folder, "images/dabaweb/app/manage.py"), "# one line more\n");
         const after = recordGraphs(["Pulumi.dev.yaml"], folder)[0]!;
         assert.deepStrictEqual(effects(graphOf("dev"), after), [
             "Deployment dabacluster: update",
