@@ -9,6 +9,7 @@ import { OWNER, thisStack } from "./components/namespace";
 import { quantityValue } from "./components/quantity";
 import { hasDockerLogin, registryUrl } from "./components/registry";
 import { StackConfig } from "./config";
+import { datasets } from "./config/contradictions";
 
 /** What the preflight found. */
 export interface Cluster {
@@ -41,8 +42,6 @@ export interface Facts {
 /** Each question to the cluster may take that long, in milliseconds; kubectl's own default is to wait for ever. */
 const TIMEOUT_MS = 10_000;
 
-const DATASETS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave"] as const;
-
 /**
  * Asks the live cluster, registry and Docker Engine everything that would otherwise fail half-way. It reads, never
  * writes, and it is finished before the first resource is registered.
@@ -66,6 +65,11 @@ export async function preflight(config: StackConfig, known: string | undefined):
         );
     } else {
         problems.push(...misfits(config, cluster, { name: thisStack(), cluster: known }));
+        if (known?.startsWith(BY_NAMESPACE) === false && cluster.fingerprint === undefined) {
+            void pulumi.log.warn(
+                "not checked: no right to read namespace kube-system, by which this stack knows its cluster.",
+            );
+        }
         // What it is known by stays, whoever looks at it next.
         fingerprint ??= cluster.fingerprint ?? namespaceFingerprint(cluster);
     }
@@ -185,7 +189,7 @@ function nodePortMisfits({ service, namespace }: StackConfig, { nodePortOwner }:
 }
 
 function storageMisfits(config: StackConfig, { storageClasses, volumes }: Facts): string[] {
-    return DATASETS.flatMap((name) => {
+    return datasets(config).flatMap((name) => {
         const { storage, storageClass = config.storageClass } = config[name];
         const wanted = storageClass ?? storageClasses?.find((c) => c.isDefault)?.name;
         if (storageClasses !== undefined && wanted === undefined) {
@@ -243,7 +247,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
     const storage = kubeConfig.makeApiClient(StorageV1Api);
     const namespace = config.namespace.name;
     const { pullSecret } = config.registry;
-    // Whoever may not read it is known by the namespace: no reason to say something.
+    // Whoever may not read it gets to know the cluster by the stack's namespace: no reason to say something yet.
     const system = await withTimeout(core.readNamespace({ name: "kube-system" })).catch(
         (error: unknown) => void unless(403, error),
     );

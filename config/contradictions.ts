@@ -23,8 +23,8 @@ const SYSTEMS = ["redis", "mysql"] as const;
 const WORKLOADS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"] as const;
 type Dataset = Exclude<(typeof WORKLOADS)[number], "dabacluster">;
 
-/** Those that have volumes in this stack: there may be no slaves. */
-function datasets(config: StackConfig): Dataset[] {
+/** The workloads that have volumes in this stack: there may be no slaves. */
+export function datasets(config: StackConfig): Dataset[] {
     return SYSTEMS.flatMap((system): Dataset[] =>
         config[`${system}-slave`].replicas > 0
             ? [`${system}-master`, `${system}-slave`]

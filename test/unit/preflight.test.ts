@@ -1,7 +1,20 @@
 import assert from "assert";
+import * as fs from "fs";
+import { createServer } from "http";
+import type { AddressInfo } from "net";
+import * as os from "os";
+import * as path from "path";
 
+import * as pulumi from "@pulumi/pulumi";
+
+import { mapImages } from "../../components/images";
 import { parseConfig } from "../../config";
-import { Facts, misfits, registryProblems } from "../../preflight";
+import { Facts, misfits, preflight, registryProblems } from "../../preflight";
+
+/** Pulumi's runtime keeps its state in a store, which this gives anew, so that no other test sees it. */
+const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
+    withLocalStorage<T>(callback: () => Promise<T>): Promise<T>;
+};
 
 const config = (changes: Record<string, unknown> = {}) =>
     parseConfig(
@@ -155,11 +168,93 @@ describe("the preflight", () => {
         });
     }
 
+    it("asks for no storage class of slaves that are not there", () => {
+        const none = { replicas: 0, storageClass: "gone" };
+        const alone = config({ "redis-slave": none, "mysql-slave": none });
+        assert.deepStrictEqual(misfits(alone, facts, stack()), []);
+    });
+
     it("lets the stack keep its own nodePort and grow where the class can expand", () => {
         const own = { ...facts, nodePortOwner: "team/dabacluster" };
         const volumes = [{ ...volume, storageClass: "growing" }];
         const more = { storage: "2Gi" };
         const grown = config({ storageClass: "growing", "redis-master": more, "redis-slave": more });
         assert.deepStrictEqual(misfits(grown, { ...own, volumes }, stack("aaaa")), []);
+    });
+});
+
+describe("the preflight of whoever has rights in one namespace alone", () => {
+    const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+    const readable: Record<string, unknown> = {
+        "/api/v1/namespaces/team": { metadata: { name: "team", uid: "1111", labels } },
+        "/api/v1/namespaces/team/configmaps/dabaweb-stack": { data: { stack: "organization/dabaweb/test" } },
+        "/api/v1/namespaces/team/persistentvolumeclaims": { items: [] },
+    };
+    const pinned = config({
+        namespace: { name: "team", create: false },
+        images: mapImages((image) => `localhost:5001/${image}@sha256:${"0".repeat(64)}`),
+    });
+    const server = createServer(({ url = "" }, response) => {
+        const answer = readable[url];
+        response.writeHead(answer === undefined ? 403 : 200, { "content-type": "application/json" });
+        response.end(JSON.stringify(answer ?? { kind: "Status", reason: "Forbidden" }));
+    });
+    const former = { kubeconfig: process.env.KUBECONFIG, warn: pulumi.log.warn };
+    let folder: string;
+
+    before(async () => {
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), "preflight-"));
+        process.env.KUBECONFIG = path.join(folder, "kubeconfig");
+        const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+        const kubeconfig = {
+            // The client takes plain http for that only.
+            clusters: [{ name: "c", cluster: { server: address, "insecure-skip-tls-verify": true } }],
+            users: [{ name: "u", user: {} }],
+            contexts: [{ name: "here", context: { cluster: "c", user: "u" } }],
+        };
+        fs.writeFileSync(process.env.KUBECONFIG, JSON.stringify(kubeconfig));
+    });
+    after(() => {
+        server.close();
+        fs.rmSync(folder, { recursive: true });
+        Object.assign(pulumi.log, { warn: former.warn });
+        if (former.kubeconfig === undefined) {
+            delete process.env.KUBECONFIG;
+        } else {
+            process.env.KUBECONFIG = former.kubeconfig;
+        }
+    });
+
+    /** What the stack knows its cluster by afterwards, and what it was told that it could not check. */
+    async function looked(known: string | undefined): Promise<{ fingerprint?: string; said: string[] }> {
+        const said: string[] = [];
+        Object.assign(pulumi.log, { warn: (message: string) => Promise.resolve(void said.push(message)) });
+        return withLocalStorage(async () => {
+            const mocks = { newResource: () => ({ id: "", state: {} }), call: () => ({}) };
+            await pulumi.runtime.setMocks(mocks, "dabaweb", "test", true, "organization");
+            const { fingerprint } = await preflight(pinned, known);
+            await pulumi.runtime.disconnect();
+            return { ...(fingerprint === undefined ? {} : { fingerprint }), said: said.sort() };
+        });
+    }
+
+    const always = ["nodes", "storage classes", "the Services of all namespaces (nodePort)"].map(
+        (what) => `not checked: no right to read ${what}.`,
+    );
+
+    it("knows the cluster by that namespace, and says what it could not check", async () => {
+        const fingerprint = "with namespace 1111";
+        assert.deepStrictEqual(await looked(undefined), { fingerprint, said: always });
+        assert.deepStrictEqual(await looked(fingerprint), { fingerprint, said: always });
+    });
+
+    it("says so where the stack knows its cluster by what only others may read", async () => {
+        const unsure =
+            "not checked: no right to read namespace kube-system, by which this stack knows its cluster.";
+        assert.deepStrictEqual(await looked("aaaa"), {
+            fingerprint: "aaaa",
+            said: [...always, unsure].sort(),
+        });
     });
 });
