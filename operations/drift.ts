@@ -51,10 +51,16 @@ export function driftsIn({ steps = [] }: RefreshPreview): Drift[] {
             gone: op === "delete",
             properties: Object.keys(detailedDiff ?? {}).map((path) => ({
                 path,
-                left: valueAt(oldState, path),
-                found: valueAt(newState, path),
+                left: showable(urn, valueAt(oldState, path)),
+                found: showable(urn, valueAt(newState, path)),
             })),
         }));
+}
+
+/** Nothing of a Secret: Pulumi hides what the program put in, but not what somebody else did, in an annotation even. */
+function showable(urn: string, value: unknown): unknown {
+    const isSecret = /[:$]kubernetes:core\/v1:Secret::/.test(urn);
+    return isSecret && value !== undefined ? "[secret]" : value;
 }
 
 /** One sentence without its dot for each thing that differs. */

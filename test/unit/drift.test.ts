@@ -61,6 +61,38 @@ describe("drift", () => {
         assert.deepStrictEqual(driftsIn({}), []);
     });
 
+    it("of a Secret is named without any value, whoever put it in", () => {
+        const applied = 'metadata.annotations["kubectl.kubernetes.io/last-applied-configuration"]';
+        const state = (root: string, annotations = {}) => ({
+            inputs: { data: { root }, metadata: { annotations } },
+        });
+        const sentences = ["core/v1:Secret", "core/v1:ConfigMap"].map((type) =>
+            driftsIn({
+                steps: [
+                    {
+                        op: "update",
+                        urn: urn(type, "mysql-credentials"),
+                        oldState: state("b2xk"),
+                        newState: state("bmV3", {
+                            "kubectl.kubernetes.io/last-applied-configuration": "bmV3",
+                        }),
+                        detailedDiff: { "data.root": {}, [applied]: {} },
+                    },
+                ],
+            }).flatMap(told),
+        );
+        assert.deepStrictEqual(sentences, [
+            [
+                'Secret mysql-credentials: data.root is "[secret]", and was left as "[secret]"',
+                `Secret mysql-credentials: ${applied} is "[secret]", and was left as not set`,
+            ],
+            [
+                'ConfigMap mysql-credentials: data.root is "bmV3", and was left as "b2xk"',
+                `ConfigMap mysql-credentials: ${applied} is "bmV3", and was left as not set`,
+            ],
+        ]);
+    });
+
     it("falls back to what the cluster added, and cuts long values", () => {
         const [sentence] = driftsIn({
             steps: [
