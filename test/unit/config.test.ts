@@ -44,7 +44,7 @@ describe("stack configuration", () => {
     }
 
     it("fills defaults in", () => {
-        const config = parseConfig(rawConfig("dev"), "dev");
+        const config = parseConfig({ ...rawConfig("dev"), platform: undefined }, "dev");
         assert.strictEqual(config.platform, "linux/amd64");
         assert.strictEqual(config["redis-master"].storage, "1Gi");
         assert.strictEqual(config.dabacluster.workers, undefined);
@@ -309,7 +309,7 @@ describe("stack configuration", () => {
         ],
         [
             "nodes that the images do not run on",
-            { dabacluster: { nodeSelector: { "kubernetes.io/arch": "arm64" } } },
+            { platform: "linux/amd64", dabacluster: { nodeSelector: { "kubernetes.io/arch": "arm64" } } },
             /dabacluster\.nodeSelector\.kubernetes\.io\/arch is "arm64"; the images are for platform linux\/amd64/,
         ],
         [

@@ -1,14 +1,18 @@
 import assert from "assert";
+import { execFileSync } from "child_process";
 import * as fs from "fs";
+import * as os from "os";
 import * as path from "path";
 
 import { parse } from "yaml";
 
-import { usersStacks } from "../support/program";
+import { valuesIn } from "../../operations/pulumi-stack";
+import { allStacks, usersStacks } from "../support/program";
 
 const FOLDER = ".github/workflows";
 
 interface Step {
+    readonly if?: string;
     readonly uses?: string;
     readonly run?: string;
     readonly with?: Readonly<Record<string, unknown>>;
@@ -108,6 +112,33 @@ describe("the workflows", () => {
     it("preview every stack that somebody uses", () => {
         const { stack } = workflow("preview").jobs.preview?.strategy?.matrix ?? {};
         assert.deepStrictEqual(stack, usersStacks());
+    });
+
+    it("test on the other platform with every stack made for it: the end-to-end tests deploy them all", () => {
+        const step = workflow("test").jobs.full?.steps.find((each) => each.if === "matrix.platform != ''");
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "workflow-"));
+        try {
+            fs.readdirSync(".")
+                .filter((file) => /^Pulumi\..*yaml$/.test(file))
+                .forEach((file) => fs.copyFileSync(file, path.join(folder, file)));
+            fs.writeFileSync(path.join(folder, "make"), '#!/bin/sh\necho "$*"\n', { mode: 0o755 });
+            const env = { PATH: `${folder}:${process.env.PATH}`, PLATFORM: "linux/arm64" };
+            const said = execFileSync("bash", ["--norc", "-c", step?.run ?? ""], {
+                cwd: folder,
+                env,
+                encoding: "utf8",
+            });
+            // Their images' tags are others there.
+            assert.strictEqual(said, "golden\n");
+            for (const stack of allStacks()) {
+                const { config } = parse(
+                    fs.readFileSync(path.join(folder, `Pulumi.${stack}.yaml`), "utf8"),
+                ) as { config: Record<string, unknown> };
+                assert.strictEqual(valuesIn(config).platform, "linux/arm64", stack);
+            }
+        } finally {
+            fs.rmSync(folder, { recursive: true });
+        }
     });
 
     it("deploy any of them, each with an environment of its own", () => {
