@@ -56,6 +56,18 @@ describe("the workflows", () => {
         names.forEach((name) => assert.ok(page.includes(`${name}.yml`), name));
     });
 
+    it("have the rights that the documentation says, and no other", () => {
+        const page = fs.readFileSync("docs/pull-requests.md", "utf8");
+        for (const name of names) {
+            const row = page.split("\n").find((line) => line.startsWith(`| [${name}.yml](`)) ?? "";
+            const said = [...row.matchAll(/`([a-z-]+: (?:read|write))`/g)].map(([, right]) => right);
+            const given = Object.values(workflow(name).jobs).flatMap(({ permissions = {} }) =>
+                Object.entries(permissions).map((right) => right.join(": ")),
+            );
+            assert.deepStrictEqual(said.sort(), [...new Set(given)].sort(), name);
+        }
+    });
+
     for (const name of names) {
         it(`${name}: every action is pinned to a commit, with its version beside it`, () => {
             const uses = textOf(name).match(/^\s*(- )?uses:.*$/gm) ?? [];
