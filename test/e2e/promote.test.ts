@@ -126,12 +126,12 @@ describe("promote", function () {
         const args = ["-r", "ts-node/register/transpile-only", "operations/promote.ts", from, to];
         const result = await run(process.execPath, args, changes);
         const { username, password } = locked.login!;
-        const secrets = [
-            password,
-            Buffer.from(`${username}:${password}`).toString("base64"),
-            "wrong-password",
-        ];
-        secrets.forEach((secret) => assert.ok(!(result.stdout + result.stderr).includes(secret)));
+        for (const secret of [password, "wrong-password"]) {
+            // As people write it, and as it goes over the network.
+            for (const form of [secret, Buffer.from(`${username}:${secret}`).toString("base64")]) {
+                assert.ok(!(result.stdout + result.stderr).includes(form), "a password is in the output");
+            }
+        }
         return result;
     }
 

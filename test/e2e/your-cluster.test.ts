@@ -201,8 +201,11 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         const result = await command("env", args, { timeoutSeconds: WALK_SECONDS, input });
         const { username, password } = registry.login!;
         const said = result.stdout + result.stderr;
-        for (const secret of [password, Buffer.from(`${username}:${password}`).toString("base64"), WRONG]) {
-            assert.ok(!said.includes(secret), `a password is in the output of ${line}`);
+        for (const secret of [password, WRONG]) {
+            // As people write it, and as it goes over the network.
+            for (const form of [secret, Buffer.from(`${username}:${secret}`).toString("base64")]) {
+                assert.ok(!said.includes(form), `a password is in the output of ${line}`);
+            }
         }
         return result;
     }
