@@ -1,4 +1,5 @@
 import * as assert from "assert";
+import { spawnSync } from "child_process";
 import * as fs from "fs";
 import * as net from "net";
 import * as os from "os";
@@ -15,6 +16,7 @@ import { birthOf, takeLock } from "../../local/lock";
 import { isAtLeast, thisPlatform } from "../../local/pins";
 import { policyPack } from "../../local/plugins";
 import { attempt, until } from "../../local/shell";
+import { Stack } from "../../local/stack";
 import { choose } from "../../local/step";
 import { announcement, type Planned } from "../../local/up";
 
@@ -407,6 +409,54 @@ describe("local: places", () => {
         for (const file of [place.passphrase, place.backend, place.kubeconfig, place.registryData]) {
             assert.ok(file.startsWith("/s/"), file);
         }
+    });
+});
+
+describe("local: a stack whose update was ended half-way", () => {
+    const former = { ...process.env };
+    let state: string;
+    beforeEach(() => {
+        state = temporary();
+        const script = `#!/bin/sh\necho "$*" >>"${state}/calls"\n`;
+        fs.writeFileSync(path.join(state, "pulumi"), script, { mode: 0o755 });
+        Object.assign(process.env, {
+            XDG_STATE_HOME: state,
+            XDG_CACHE_HOME: state,
+            PATH: `${state}:${process.env.PATH}`,
+        });
+    });
+    afterEach(() => {
+        ["XDG_STATE_HOME", "XDG_CACHE_HOME"].forEach((name) => delete process.env[name]);
+        Object.assign(process.env, former);
+    });
+
+    /** Selects stack dev, which Pulumi left locked by a process; returns the commands that Pulumi got. */
+    async function selected(lock: { pid: number; hostname: string }): Promise<string> {
+        const locks = path.join(places().backend, ".pulumi/locks/organization/dabaweb/dev");
+        fs.mkdirSync(locks, { recursive: true });
+        fs.writeFileSync(path.join(locks, "a.json"), JSON.stringify({ ...lock, username: "me" }));
+        await new Stack("dev").select();
+        return fs.readFileSync(path.join(state, "calls"), "utf8");
+    }
+
+    const dead = spawnSync("true").pid;
+
+    it("is unlocked where that process is dead", async () => {
+        const calls = await selected({ pid: dead, hostname: os.hostname() });
+        assert.match(calls, /^--cwd \S+ cancel --yes --stack dev$/m);
+    });
+
+    it("stays locked by a process that lives, or that of another machine, which is named", async () => {
+        for (const lock of [
+            { pid: process.pid, hostname: os.hostname() },
+            { pid: dead, hostname: "elsewhere.example" },
+        ]) {
+            await assert.rejects(
+                selected(lock),
+                new RegExp(`Stack dev is locked by process ${lock.pid} of me on ${lock.hostname}; `),
+            );
+        }
+        assert.ok(!fs.readFileSync(path.join(state, "calls"), "utf8").includes("cancel"));
     });
 });
 
