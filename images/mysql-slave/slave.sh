@@ -30,15 +30,16 @@ readonly STATE="$SET_AGE
     WHERE channel_name = ''"
 
 # compare ADDRESS PORT SET [owned]: sets compared_identity to the identity of another pod's server, compared_lacks to what of the GTID set
-# it has not executed, and compared_own to what it made itself; fails when there is no answer. With "owned", transactions count that are in its binlog and wait to be committed, for a
-# semi-synchronous acknowledgement for example: whoever received one has not parted from it.
+# it has not executed, and compared_own to what it made itself; fails when there is no answer. With "owned", transactions count that are in
+# its binlog and wait to be committed, for a semi-synchronous acknowledgement for example: whoever received one has not parted from it. They
+# are read first: one that is committed between the two reads is in both sets then, in the other order it would be in none.
 compared_identity="" compared_lacks="" compared_own=""
 compare() {
-    local owned="''"
-    if [[ ${4-} == owned ]]; then owned="REGEXP_REPLACE(@@GLOBAL.gtid_owned, '#[0-9]+', '')"; fi
+    local owned=NULL
+    if [[ ${4-} == owned ]]; then owned="NULLIF(REGEXP_REPLACE(@@GLOBAL.gtid_owned, '#[0-9]+', ''), '')"; fi
     compared_identity="" compared_lacks="" compared_own=""
     query_server "$1" "$2" "SELECT CONCAT_WS('|', IFNULL(MAX(id), ''),
-        REPLACE(GTID_SUBTRACT('$3', CONCAT(@@GLOBAL.gtid_executed, ',', $owned)), '\n', ''), $OWN_EXECUTED) FROM replication.identity" || return 1
+        REPLACE(GTID_SUBTRACT('$3', CONCAT_WS(',', $owned, @@GLOBAL.gtid_executed)), '\n', ''), $OWN_EXECUTED) FROM replication.identity" || return 1
     # shellcheck disable=SC2034
     IFS='|' read -r compared_identity compared_lacks compared_own <"$RUN/answer" && [[ $compared_identity =~ $UUID ]]
 }
