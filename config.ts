@@ -95,8 +95,8 @@ const placement = {
         .describe("Minutes that `pulumi up` waits for readiness before it fails."),
 };
 
-const storage = {
-    storage: bytes("256Mi", "64Ti", "20Gi")
+const storageFrom = (least: string) => ({
+    storage: bytes(least, "64Ti", "20Gi")
         .default("1Gi")
         .describe("Size of each pod's volume. It may grow where the class can expand, never shrink."),
     storageClass: storageClassName
@@ -104,7 +104,11 @@ const storage = {
         .describe(
             'Overrides the top-level `storageClass`. Unset here and there: the cluster\'s default; "": no dynamic provisioning.',
         ),
-};
+});
+const REDIS_STORAGE = storageFrom("256Mi");
+// The files of an empty server take some 200 MiB, and a week of binary logs as much for the heartbeats alone, beside the
+// log that is being written and, on slaves, the relay log: each grows to 128 MiB before the next one is begun.
+const MYSQL_STORAGE = storageFrom("1Gi");
 
 /** Slaves may be absent; masters are always one, which is why they have no such key. */
 const slaves = z.int().min(0).max(20).default(1).describe("Number of slaves.");
@@ -244,11 +248,11 @@ const keys = z.strictObject({
             'StorageClass of every volume. Unset: the cluster\'s default; "": no dynamic provisioning; a name: that class. (Pulumi takes a key without a value for "", and warns.)',
         ),
     "redis-master": z
-        .strictObject({ ...master, ...storage, resources: REDIS_RESOURCES, ...placement })
+        .strictObject({ ...master, ...REDIS_STORAGE, resources: REDIS_RESOURCES, ...placement })
         .prefault({})
         .describe("The Redis master, always one pod."),
     "redis-slave": z
-        .strictObject({ ...slave, ...storage, resources: REDIS_RESOURCES, ...placement })
+        .strictObject({ ...slave, ...REDIS_STORAGE, resources: REDIS_RESOURCES, ...placement })
         .prefault({})
         .describe("The Redis slaves."),
     "mysql-master": z
@@ -260,7 +264,7 @@ const keys = z.strictObject({
                     "What a commit does while no slave confirms it. wait: it waits, so that nothing acknowledged is lost with the master's volume. degrade: it goes on alone after a second.",
                 ),
             ...master,
-            ...storage,
+            ...MYSQL_STORAGE,
             resources: MYSQL_RESOURCES,
             ...placement,
         })
@@ -275,7 +279,7 @@ const keys = z.strictObject({
                 .describe(
                     "true: a slave with a gap or with transactions of its own takes a new copy by itself, once a donor with everything it has was found. false: it waits for the operator.",
                 ),
-            ...storage,
+            ...MYSQL_STORAGE,
             resources: MYSQL_RESOURCES,
             ...placement,
         })

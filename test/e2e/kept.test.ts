@@ -104,10 +104,10 @@ describe("a stack in the shape of production", function () {
     const refused: [string, string, string, string, RegExp][] = [
         [
             "a smaller volume",
-            "mysql-master.storage",
+            "redis-master.storage",
             "500Mi",
             "1Gi",
-            /volume data-mysql-master-0 has 1Gi and cannot shrink to 500Mi/,
+            /volume data-redis-master-0 has 1Gi and cannot shrink to 500Mi/,
         ],
         [
             "another class",

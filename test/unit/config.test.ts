@@ -113,6 +113,11 @@ describe("stack configuration", () => {
             /dabaweb:redis-master\.storage is "1 gig"; allowed is 256Mi to 64Ti, for example 20Gi; did you mean "1Gi"\?/,
         ],
         [
+            "a volume that MySQL fills within days, without any data",
+            { "mysql-master": { storage: "512Mi" } },
+            /dabaweb:mysql-master\.storage is "512Mi"; allowed is 1Gi to 64Ti, for example 20Gi/,
+        ],
+        [
             "bytes without a unit",
             limits("2", "1073741824"),
             /limits\.memory is "1073741824"; allowed is 192Mi to 4Ti/,
