@@ -113,11 +113,15 @@ export class System {
         }
     }
 
-    /** Deletes a pod and waits until another one of that name is ready. */
-    async replacePod(name: string): Promise<void> {
+    /**
+     * Deletes a pod and waits until another one of that name is ready.
+     *
+     * @param options further options of `kubectl delete`
+     */
+    async replacePod(name: string, ...options: string[]): Promise<void> {
         const workload = name.replace(/-\d+$/, "");
         const old = (await this.get(workload)).find((pod) => pod.name === name);
-        await this.kubectl(["delete", "pod", name, "--wait=false"]);
+        await this.kubectl(["delete", "pod", name, "--wait=false", ...options]);
         await waitFor(`a new ready pod ${name}`, RECOVERY_SECONDS, async () =>
             (await this.get(workload)).some((pod) => pod.name === name && pod.uid !== old?.uid && pod.ready),
         );
