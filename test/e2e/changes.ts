@@ -6,7 +6,8 @@ import { setTimeout as pause } from "timers/promises";
 
 import { look } from "../../operations/status";
 import { copyProgram } from "../support/copy";
-import { System } from "../support/system";
+import { waitFor } from "../support/docker";
+import { RECOVERY_SECONDS, System } from "../support/system";
 import { configure, pulumi } from "./stack";
 
 /** Calls `during` with a copy of the program in which some lines were added to files; the copy goes afterwards. */
@@ -85,6 +86,19 @@ export function describeChanges(system: System): void {
                     );
                     assert.ok(asked > 10, `${asked} requests`);
                     assert.deepStrictEqual(wrong, [], `of ${asked} requests`);
+                    // While the container is tried once more it has not said anything yet.
+                    const told = await waitFor(
+                        "the cause in the container's words",
+                        RECOVERY_SECONDS,
+                        async () => {
+                            const { problems } = await look(stack);
+                            const causes = problems.filter((problem) =>
+                                problem.includes("broken on purpose"),
+                            );
+                            return causes.length > 0 ? causes : undefined;
+                        },
+                    );
+                    assert.match(told.join("\n"), /^dabacluster-.*broken on purpose$/);
                 },
             ),
         );
