@@ -18,10 +18,12 @@ import {
     untilReplaced,
     volumeOf,
 } from "./pods";
-import { Fault, programOf, Scene, Stage } from "./scene";
+import { Fault, programOf, Scene } from "./scene";
 
 /** Seconds for Kubernetes to notice and act. */
 const REACTION_SECONDS = 120;
+/** Seconds for a readiness probe to fail as often as it has to and for the Service to follow, on a busy machine. */
+const PROBED_SECONDS = 60;
 
 /** All processes of the pods, at once, past Kubernetes. */
 export const kill9 = (...names: string[]): Fault => ({
@@ -238,7 +240,7 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
         try {
             await waitFor(
                 `the slaves of ${master} to leave their read Service`,
-                servedSeconds + REACTION_SECONDS,
+                servedSeconds + PROBED_SECONDS,
                 async () => (await serving()).length === 0,
                 POLL_MS,
             );
@@ -393,23 +395,10 @@ export const badImage = (workload: "dabacluster" | "redis-slave" | "mysql-slave"
             ),
         );
         await program.pulumi(["refresh", "--yes", "--skip-preview"]);
-        await recover(scene, workload);
+        await program.up();
+        await scene.system.ready();
     },
 });
-
-/** A StatefulSet keeps a pod that never became ready until somebody deletes it, whatever its template says by then. */
-async function recover(stage: Stage, workload: string): Promise<void> {
-    const { system } = stage;
-    const running = programOf(stage).startUp();
-    await running.says(/(StatefulSet|Deployment).*updating/, 300);
-    const broken = (await allPods(system)).filter((pod) => pod.workload === workload && !pod.ready);
-    if (workload !== "dabacluster" && broken.length > 0) {
-        await system.kubectl(["delete", "pod", ...broken.map(({ name }) => name), "--wait=false"]);
-    }
-    if ((await running.ended(15 * 60)) !== 0) {
-        throw new Error("`pulumi up` could not bring the earlier image back");
-    }
-}
 
 /** `up` is killed with everything it started while it rolls the web tier; cancel, refresh and up heal it. */
 export const killUp = (): Fault => ({
