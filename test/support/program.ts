@@ -1,4 +1,6 @@
+import assert from "assert";
 import * as fs from "fs";
+import * as os from "os";
 import * as path from "path";
 
 import type { Graph, GraphResource } from "../../review/graph";
@@ -49,6 +51,40 @@ export function resourcesOf({ resources }: Graph): readonly Recorded[] {
     return Object.keys(resources)
         .sort()
         .map((urn) => ({ urn, ...resources[urn]! }));
+}
+
+/** What a stack registers after a change of its file. */
+export function recordedChange(stack: Stack, change: (file: string) => string): readonly Recorded[] {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "changed-"));
+    try {
+        const file = path.join(folder, `Pulumi.${stack}.yaml`);
+        fs.writeFileSync(file, change(fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8")));
+        return resourcesOf(recordGraphs([file])[0]!);
+    } finally {
+        fs.rmSync(folder, { recursive: true });
+    }
+}
+
+/** What a stack registers with other words in its file. */
+export function changed(stack: Stack, ...replacements: [string, string][]): readonly Recorded[] {
+    return recordedChange(stack, (file) =>
+        replacements.reduce((text, [from, to]) => {
+            assert.ok(text.includes(from), from);
+            return text.replaceAll(from, to);
+        }, file),
+    );
+}
+
+/** What prod registers behind an ingress. */
+export function prodBehindIngress(): readonly Recorded[] {
+    return changed(
+        "prod",
+        ["http://localhost:32002", "https://example.org"],
+        [
+            "{ type: NodePort, nodePort: 32002 }",
+            "{ type: ClusterIP }\n  dabaweb:ingress: { className: nginx, host: example.org, tlsSecret: tls }",
+        ],
+    );
 }
 
 /** The recorded resources of one type, by name. */

@@ -3,7 +3,7 @@ import * as fs from "fs";
 
 import { parse } from "yaml";
 
-import { allStacks, recordedStack } from "../support/program";
+import { allStacks, prodBehindIngress, recordedStack } from "../support/program";
 
 interface Rule {
     readonly apiGroups: string[];
@@ -33,9 +33,13 @@ describe("the rights of whoever deploys to one namespace (docs/deployer-role.yam
     it("let it change every kind that the program registers, and no other", () => {
         const registered = allStacks()
             .flatMap(recordedStack)
-            .map(({ type }) => /^kubernetes:(\w+)\/\w+:(\w+)$/.exec(type))
+            .concat(prodBehindIngress())
+            .map(({ type }) => /^kubernetes:([\w.]+)\/\w+:(\w+)$/.exec(type))
             .flatMap((found) => (found === null || found[2] === "Namespace" ? [] : [found]))
-            .map(([, group, name]) => `${group === "core" ? "" : group}/${name!.toLowerCase()}s`);
+            .map(
+                ([, group, name]) =>
+                    `${group === "core" ? "" : group}/${name!.toLowerCase().replace(/ss$/, "sse")}s`,
+            );
         const changeable = rules
             .filter(({ verbs }) => verbs.includes("delete"))
             .flatMap(({ apiGroups, resources, verbs }) => {
