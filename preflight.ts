@@ -1,7 +1,13 @@
 import { execFile } from "child_process";
 import { promisify } from "util";
 
-import { CoreV1Api, KubeConfig, StorageV1Api, V1PersistentVolumeClaim } from "@kubernetes/client-node";
+import {
+    CoreV1Api,
+    KubeConfig,
+    NetworkingV1Api,
+    StorageV1Api,
+    V1PersistentVolumeClaim,
+} from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
 
 import { buildsImages } from "./components/images";
@@ -35,6 +41,8 @@ export interface Facts {
     /** Whether the namespace has the image pull secret that the configuration names. */
     readonly pullSecret: "present" | "absent" | undefined;
     readonly nodePortOwner: string | undefined;
+    /** Asked for where the configuration names one. */
+    readonly ingressClasses: readonly string[] | undefined;
     readonly volumes:
         ReadonlyArray<{ name: string; storageClass: string | undefined; size: string }> | undefined;
 }
@@ -118,6 +126,7 @@ export function misfits(
         ...pullSecretMisfits(config, facts),
         ...platformMisfits(config, facts),
         ...nodePortMisfits(config, facts),
+        ...ingressMisfits(config, facts),
         ...storageMisfits(config, facts),
     ];
 }
@@ -188,6 +197,16 @@ function nodePortMisfits({ service, namespace }: StackConfig, { nodePortOwner }:
           ];
 }
 
+/** Nobody would say so later: an Ingress of a class that is not there is made, and nothing leads to the site. */
+function ingressMisfits({ ingress }: StackConfig, { ingressClasses }: Facts): string[] {
+    return ingress === undefined || ingressClasses === undefined || ingressClasses.includes(ingress.className)
+        ? []
+        : [
+              `ingress.className is ${ingress.className}, and the cluster has ${listed(ingressClasses)}; set it to one of an ` +
+                  `ingress controller that runs there`,
+          ];
+}
+
 function storageMisfits(config: StackConfig, { storageClasses, volumes }: Facts): string[] {
     return datasets(config).flatMap((name) => {
         const { storage, storageClass = config.storageClass } = config[name];
@@ -251,7 +270,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
     const system = await withTimeout(core.readNamespace({ name: "kube-system" })).catch(
         (error: unknown) => void unless(403, error),
     );
-    const [classes, nodes, own, owner, secret, services, claims] = await Promise.all([
+    const [classes, nodes, own, owner, secret, services, ingressClasses, claims] = await Promise.all([
         readable(storage.listStorageClass(), "storage classes"),
         readable(core.listNode(), "nodes"),
         config.namespace.create
@@ -271,6 +290,9 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         config.service.type === "NodePort"
             ? readable(core.listServiceForAllNamespaces(), "the Services of all namespaces (nodePort)")
             : undefined,
+        config.ingress === undefined
+            ? undefined
+            : readable(kubeConfig.makeApiClient(NetworkingV1Api).listIngressClass(), "ingress classes"),
         readable(core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
     ]);
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
@@ -292,6 +314,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         owner: owner === "absent" ? undefined : owner?.data?.stack,
         pullSecret: secret === undefined || secret === "absent" ? secret : "present",
         nodePortOwner: portOwner && `${portOwner.metadata?.namespace}/${portOwner.metadata?.name}`,
+        ingressClasses: ingressClasses?.items.map((c) => c.metadata?.name ?? ""),
         volumes: claims?.items.map(volumeFact),
     };
 }

@@ -41,7 +41,14 @@ const facts: Facts = {
     owner: undefined,
     pullSecret: undefined,
     nodePortOwner: undefined,
+    ingressClasses: undefined,
     volumes: [],
+};
+
+const behindIngress = {
+    service: { type: "ClusterIP" },
+    publicUrl: "https://example.org",
+    ingress: { className: "nginx", host: "example.org" },
 };
 
 /** The stack itself, before its first update or after. */
@@ -86,7 +93,19 @@ describe("the preflight", () => {
         assert.match(registryProblems(open, 503, true).join("\n"), /refuses with HTTP 503/);
     });
 
+    it("lets an ingress have a class that is there, or that it had no right to look for", () => {
+        for (const ingressClasses of [["nginx", "traefik"], undefined]) {
+            assert.deepStrictEqual(misfits(config(behindIngress), { ...facts, ingressClasses }, stack()), []);
+        }
+    });
+
     const refused: [string, Record<string, unknown>, Partial<Facts>, RegExp][] = [
+        [
+            "an ingress class that the cluster lacks",
+            behindIngress,
+            { ingressClasses: ["traefik"] },
+            /ingress\.className is nginx, and the cluster has traefik; set it to one of an ingress controller that/,
+        ],
         [
             "another cluster than the stack's",
             {},
