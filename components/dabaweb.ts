@@ -82,6 +82,11 @@ export interface DabawebArgs extends Placement {
 
 const GUNICORN_PORT = 8000;
 const NGINX_PORT = 8080;
+/**
+ * Seconds between the end of a pod and SIGKILL: an import that has begun is finished. Above what nginx.conf and
+ * gunicorn.conf.py wait for, each after its own {@link serveFor}.
+ */
+const GRACE_SECONDS = 150;
 const SECRETS = "/run/secrets/dabaweb";
 const ADMIN_SECRET = "/run/secrets/dabaweb-admin";
 /** Private addresses: whatever reaches a ClusterIP Service is in the cluster, and so is the ingress controller. */
@@ -171,6 +176,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                         metadata: { labels: labels(name, name) },
                         spec: {
                             ...podDefaults(name, args, args.replicas, args.pullSecret),
+                            terminationGracePeriodSeconds: GRACE_SECONDS,
                             containers: [
                                 {
                                     ...app,

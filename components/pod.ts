@@ -23,8 +23,8 @@ export interface Placement {
 /** User and group of every container; none of the images relies on the number, above 10000 keeps clear of host users. */
 const UID = 10001;
 
-/** Seconds between SIGTERM and SIGKILL. Above Redis's shutdown-timeout (20 s) and gunicorn's graceful timeout (25 s). */
-export const GRACE_SECONDS = 60;
+/** Seconds between SIGTERM and SIGKILL. Above Redis's shutdown-timeout (20 s). */
+const GRACE_SECONDS = 60;
 
 /** The standard labels; `component` tells the workloads of one system apart and is what selectors use. */
 export function labels(system: string, component: string): Record<string, string> {

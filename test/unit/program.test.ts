@@ -358,6 +358,29 @@ describe("the web tier", function () {
         ]);
     });
 
+    it("lets a pod that ends finish the longest request that nginx waits for", () => {
+        const seconds = (file: string, pattern: RegExp) =>
+            [...fs.readFileSync(file, "utf8").matchAll(pattern)].map(([, number]) => Number(number));
+        const conf = "images/nginx/etc/nginx.conf";
+        const longest = Math.max(...seconds(conf, /proxy_read_timeout (\d+)s/g));
+        const stops = {
+            nginx: seconds(conf, /worker_shutdown_timeout (\d+)s/g)[0]!,
+            dabaweb: seconds("images/dabaweb/app/gunicorn.conf.py", /graceful_timeout = (\d+)/g)[0]!,
+        };
+        const pod = at<{
+            terminationGracePeriodSeconds: number;
+            containers: {
+                name: keyof typeof stops;
+                lifecycle: { preStop: { sleep: { seconds: number } } };
+            }[];
+        }>(ofType(recordedStack("prod"), DEPLOYMENT).get("dabacluster"), "spec.template.spec");
+        for (const { name, lifecycle } of pod.containers) {
+            assert.ok(stops[name] > longest, `${name} waits ${stops[name]} s for ${longest} s`);
+            const end = lifecycle.preStop.sleep.seconds + stops[name];
+            assert.ok(end < pod.terminationGracePeriodSeconds, `${name} ends after ${end} s`);
+        }
+    });
+
     it("answers to further hosts where the stack names them", () => {
         const hosts = changed("prod", [
             "{ replicas: 3",

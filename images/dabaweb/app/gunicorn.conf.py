@@ -14,8 +14,8 @@ preload_app = True
 # Heartbeat files lie in memory: on a slow disk a worker would look dead.
 worker_tmp_dir = "/dev/shm"
 timeout = 30
-# Below the pod's grace period of 30 s.
-graceful_timeout = 25
+# As long as nginx waits for an answer; components/dabaweb.ts has the pod's grace period above it.
+graceful_timeout = 125
 # Longer than nginx keeps an idle connection, so that it is never nginx that meets a closed one.
 keepalive = 75
 # nginx has the access log. The control socket would want a home directory.
