@@ -160,8 +160,9 @@ class Spreadsheet(resources.ModelResource):
             raise Refused(_("The first line must have the headings %s.") % ", ".join(wanted))
 
     def before_import_row(self, row, **kwargs):
-        """The same key twice is a mistake, not a change of one's mind."""
-        key = str(row[self.get_diff_headers()[0]]).strip().casefold()
+        """As in a form, spaces around a value are none of it. The same key twice is a mistake, not a change of one's mind."""
+        row.update((heading, value.strip()) for heading, value in row.items() if isinstance(value, str))
+        key = str(row[self.get_diff_headers()[0]]).casefold()
         if key in self.seen:
             raise ValidationError(_("“%s” is in the file twice.") % key)
         self.seen.add(key)

@@ -196,6 +196,13 @@ class Imports(SignedIn):
         self.assertEqual(self.confirm("userdata", preview).status_code, 302)
         self.assertEqual(self.rows()["ann"], 1)
 
+    def test_spaces_around_a_value_do_not_make_it_another(self):
+        rows = [["name", "salary"], ["sam ", " 1 "], ["\xa0ann", "2"]]
+        for content, kind in ((workbook(*rows), XLSX), (comma_separated(*rows), CSV)):
+            with self.subTest(kind):
+                self.assertEqual(self.confirm("userdata", self.preview("userdata", content, kind)).status_code, 302)
+                self.assertEqual(self.rows(), {"sam": 1, "james": 20000, "ann": 2})
+
     def test_what_somebody_else_changed_after_the_preview_is_not_overwritten(self):
         preview = self.preview("userdata", workbook(["name", "salary"], ["sam", 1], ["ann", 1]))
         UserData.objects.filter(name="sam").update(money=5)
