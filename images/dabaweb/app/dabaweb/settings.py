@@ -32,6 +32,8 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 7 * 24 * 3600 if _https else 0
 # A file that was previewed comes back as a field of the confirmation. nginx has the limits of all other bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20
+# Rows that are deleted together come as a field each: as many as an import may have brought (form/spreadsheets.py).
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5100
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

@@ -2,6 +2,7 @@
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as Account
@@ -12,7 +13,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from form.models import CodeData, User, UserData
-from form.spreadsheets import EmployeeNames, Employees, Groups, Memberships, SpreadsheetAdmin
+from form.spreadsheets import MAX_ROWS, EmployeeNames, Employees, Groups, Memberships, SpreadsheetAdmin
 
 admin.site.site_header = admin.site.site_title = "dabaweb"
 
@@ -48,6 +49,14 @@ class TableAdmin(SpreadsheetAdmin):
     list_per_page = 50
     # One count per page is enough.
     show_full_result_count = False
+    actions = ["delete_selected"]
+
+    @admin.action(permissions=["delete"], description=delete_selected.short_description)
+    def delete_selected(self, request, queryset):
+        """The question names every row: with all of a long list it would be larger than the pod's memory."""
+        if queryset.count() <= MAX_ROWS:
+            return delete_selected(self, request, queryset)
+        messages.error(request, _("These are more than %d at once. Nothing was deleted: search or filter first.") % MAX_ROWS)
 
     def get_object(self, request, object_id, from_field=None):
         """Locks the row that is about to be written: two who save at once go one after the other."""

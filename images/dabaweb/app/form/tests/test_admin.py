@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from form.models import CodeData, User, UserData
+from form.spreadsheets import MAX_ROWS
 from form.tests.site import SignedIn, fields
 
 EMPLOYEES = "/admin/form/userdata/"
@@ -178,6 +179,17 @@ class Editing(SignedIn):
         self.assertContains(page, "would require deleting the following protected related objects")
         self.post(f"/admin/form/codedata/{code.pk}/delete/", {"post": "yes"})
         self.assertTrue(CodeData.objects.filter(pk=code.pk).exists())
+
+    def test_as_many_as_an_import_brings_are_deleted_at_once_and_no_more(self):
+        UserData.objects.bulk_create(UserData(name=f"a{n}", money=n) for n in range(MAX_ROWS))
+        chosen = list(UserData.objects.filter(name__startswith="a").values_list("pk", flat=True))
+        form = {"action": "delete_selected", "_selected_action": chosen[:1], "select_across": "1"}
+        self.assertRedirects(self.post(EMPLOYEES, form), EMPLOYEES, fetch_redirect_response=False)
+        self.assertContains(self.get(EMPLOYEES), "more than 5000 at once. Nothing was deleted")
+        self.assertContains(self.post(f"{EMPLOYEES}?q=a4999", form), "Are you sure")
+        form = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+        self.assertEqual(self.post(EMPLOYEES, form).status_code, 302)
+        self.assertEqual(sorted(UserData.objects.values_list("name", flat=True)), ["james", "sam"])
 
     def test_the_second_of_two_editors_is_told(self):
         first, second = fields(self.get(self.path)), fields(self.get(self.path))

@@ -310,6 +310,11 @@ class HostsAndHealth(Site):
             with self.assertLogs("django.security.DisallowedHost") if status == 400 else mock.MagicMock():
                 self.assertEqual(self.get("/home", Host=host).status_code, status, host)
 
+    def test_a_request_that_is_not_taken_is_told_so(self):
+        with self.assertLogs("django.security.DisallowedHost"):
+            answer = self.get("/home", Host="evil.example")
+        self.assertContains(answer, "<h1>The site cannot take this request</h1>", status_code=400)
+
     def test_health_answers_any_host(self):
         for path in ("/livez", "/readyz"):
             with self.assertNumQueries(0):
