@@ -1,5 +1,5 @@
 import assert from "assert";
-import { mkdtempSync, rmSync } from "fs";
+import { mkdtempSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 import { setTimeout as pause } from "timers/promises";
@@ -8,7 +8,20 @@ import { look } from "../../operations/status";
 import { copyProgram } from "../support/copy";
 import { waitFor } from "../support/docker";
 import { RECOVERY_SECONDS, System } from "../support/system";
+import { Client, siteOf } from "./site";
 import { configure, pulumi } from "./stack";
+
+const APP = "images/dabaweb/app/form";
+
+/** Takes its time, and then asks for what is not there. */
+const BROKEN_MIGRATION = `
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("form", "0005_order_by_salary")]
+    operations = [migrations.RunSQL(["DO SLEEP(10)", "SELECT no_such_column FROM form_user_data"])]
+`;
 
 /** Calls `during` with a copy of the program in which some lines were added to files; the copy goes afterwards. */
 async function withChanged(
@@ -24,24 +37,18 @@ async function withChanged(
     }
 }
 
-/** Asks for a page again and again while `work` runs; returns how many answers there were and those that were wrong. */
-async function watchPage(
-    system: System,
-    work: () => Promise<void>,
+/** Asks again and again while `work` runs; returns how often, and what was wrong each time that something was. */
+async function watch(
+    ask: () => Promise<unknown>,
+    work: () => Promise<unknown>,
 ): Promise<{ asked: number; wrong: string[] }> {
     const wrong: string[] = [];
     let asked = 0;
     let over = false;
     const watching = (async () => {
         while (!over) {
-            const answer = await system.page("/User_data").then(
-                ({ status }) => (status === 200 ? "" : `HTTP ${status}`),
-                (error: Error) => error.message,
-            );
+            await ask().catch((error: Error) => wrong.push(error.message));
             asked++;
-            if (answer !== "") {
-                wrong.push(answer);
-            }
             await pause(100);
         }
     })();
@@ -54,10 +61,27 @@ async function watchPage(
     return { asked, wrong };
 }
 
+/** Looks at pages, and at every static file that one of them has ever named. */
+async function visit(client: Client, files: Set<string>): Promise<void> {
+    for (const page of ["/User_data", "/admin/form/userdata/"]) {
+        const { text } = await client.ask(page);
+        for (const [file] of text.matchAll(/\/static\/[^"]+\.[0-9a-f]{12}\.[a-z0-9]+/g)) {
+            files.add(file);
+        }
+    }
+    for (const file of files) {
+        await client.ask(file);
+    }
+}
+
 /** Describes what a change of an image does to a deployed stack; to be called where one is deployed. */
 export function describeChanges(system: System): void {
     const { stack } = system;
     const up = (folder?: string) => pulumi(stack, ["up", "--yes", "--skip-preview"], {}, folder);
+
+    async function pageIsThere(): Promise<void> {
+        assert.strictEqual((await system.page("/User_data")).status, 200);
+    }
 
     async function uids(workload: string): Promise<string[]> {
         return (await system.get(workload)).map(({ uid }) => uid).sort();
@@ -78,7 +102,7 @@ export function describeChanges(system: System): void {
             withChanged(
                 { "images/dabaweb/app/gunicorn.conf.py": 'raise SystemExit("broken on purpose")' },
                 async (folder) => {
-                    const { asked, wrong } = await watchPage(system, () =>
+                    const { asked, wrong } = await watch(pageIsThere, () =>
                         assert.rejects(
                             up(folder),
                             /dabacluster.*(Minimum number of live Pods|timed out|unready)/s,
@@ -107,6 +131,56 @@ export function describeChanges(system: System): void {
         await up();
         await system.ready();
         assert.deepStrictEqual(await uids("dabacluster"), old);
+    });
+
+    it("a migration that is slow and then fails: up fails, the old pods serve, reverting heals", async () => {
+        const old = await uids("dabacluster");
+        await withDeadline("dabacluster", () =>
+            withChanged({}, async (folder) => {
+                writeFileSync(join(folder, APP, "migrations/0006_broken.py"), BROKEN_MIGRATION);
+                const { asked, wrong } = await watch(pageIsThere, () =>
+                    assert.rejects(up(folder), /dabacluster-migrate/),
+                );
+                assert.ok(asked > 10, `${asked} requests`);
+                assert.deepStrictEqual(wrong, [], `of ${asked} requests`);
+            }),
+        );
+        const jobs = ["-l", "app.kubernetes.io/name=dabacluster-migrate", "--tail=-1"];
+        assert.match(
+            await system.kubectl(["logs", ...jobs]),
+            /Applying form\.0006_broken[^]*Unknown column 'no_such_column'/,
+        );
+        assert.deepStrictEqual(await uids("dabacluster"), old, "a web pod was replaced");
+        await up();
+        await system.ready();
+        assert.deepStrictEqual(await uids("dabacluster"), old);
+    });
+
+    it("a changed style sheet rolls the web pods, and who is on the site misses neither session nor file", async () => {
+        const old = await uids("dabacluster");
+        // Each request has a connection of its own: a page and its files come from pods of both images.
+        const client = new Client(system.url, { Connection: "close" });
+        await client.signIn(await siteOf(system).adminPassword());
+        const files = new Set<string>();
+        const { asked, wrong } = await watch(
+            () => visit(client, files),
+            async () => {
+                await withChanged({ [`${APP}/static/form/site.css`]: "/* touched */" }, async (folder) => {
+                    await up(folder);
+                    await system.ready();
+                });
+                await up();
+                await system.ready();
+            },
+        );
+        assert.deepStrictEqual(wrong, [], `of ${asked} rounds`);
+        const sheets = [...files].filter((file) => file.includes("/form/site."));
+        assert.strictEqual(sheets.length, 2, `the pages named ${sheets.join(", ")}`);
+        const now = await uids("dabacluster");
+        assert.ok(
+            now.every((uid) => !old.includes(uid)),
+            "a web pod was not replaced",
+        );
     });
 
     it("an image of mysql-slave that never becomes ready stops at the first slave, the other one serves", async () => {

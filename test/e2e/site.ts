@@ -1,3 +1,5 @@
+import assert from "assert";
+
 import { System } from "../support/system";
 
 /** A site whose pages are public, and its first admin. */
@@ -16,4 +18,53 @@ export function siteOf(system: System): Site {
             return Buffer.from(encoded, "base64").toString();
         },
     };
+}
+
+/** A browser without a window: it keeps cookies. */
+export class Client {
+    private readonly cookies = new Map<string, string>();
+
+    /** @param headers sent with every request. */
+    constructor(
+        private readonly url: string,
+        private readonly headers: Readonly<Record<string, string>> = {},
+    ) {}
+
+    /** The answer's text; throws unless it has this state. */
+    async ask(path: string, form?: Record<string, string>, expected = 200) {
+        const response = await fetch(`${this.url}${path}`, {
+            redirect: "manual",
+            signal: AbortSignal.timeout(60_000),
+            headers: {
+                ...this.headers,
+                Origin: this.url,
+                Cookie: [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; "),
+            },
+            ...(form === undefined ? {} : { method: "POST", body: new URLSearchParams(form) }),
+        });
+        for (const cookie of response.headers.getSetCookie()) {
+            const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+            this.cookies.set(name, value);
+        }
+        const text = await response.text();
+        assert.strictEqual(response.status, expected, `${path}: ${text.slice(0, 500)}`);
+        return { text, origin: response.headers.get("x-page-from") ?? "" };
+    }
+
+    /** Opens a form and sends it with these fields. */
+    async send(path: string, fields: Readonly<Record<string, string>>): Promise<void> {
+        const { text } = await this.ask(path);
+        const csrf = { csrfmiddlewaretoken: field(text, "csrfmiddlewaretoken") };
+        const inlines = { "user_set-TOTAL_FORMS": "0", "user_set-INITIAL_FORMS": "0" };
+        await this.ask(path, { seen: field(text, "seen"), ...csrf, ...inlines, ...fields }, 302);
+    }
+
+    /** As the first admin. */
+    async signIn(password: string): Promise<void> {
+        await this.send("/admin/login/", { username: "admin", password, next: "/admin/" });
+    }
+}
+
+function field(text: string, name: string): string {
+    return new RegExp(`name="${name}" value="([^"]*)"`).exec(text)?.[1] ?? "";
 }

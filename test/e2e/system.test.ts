@@ -9,6 +9,7 @@ import { copyProgram } from "../support/copy";
 import { command, docker, waitFor } from "../support/docker";
 import { Pod, RECOVERY_SECONDS, System } from "../support/system";
 import { TABLES } from "../support/tables";
+import { describeAddresses } from "./addresses";
 import { describeBrowser } from "./browser";
 import { describeChanges } from "./changes";
 import { hasRow, mysqlReplicates, pageShowsSeedRows, redisReplicates } from "./checks";
@@ -460,6 +461,8 @@ describe("the whole system on a real cluster", function () {
     });
 
     describe("a changed image", () => describeChanges(system));
+
+    describe("the site", () => describeAddresses(system));
 
     describeRunbook(system);
 
