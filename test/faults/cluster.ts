@@ -42,6 +42,7 @@ export const NODE_PORTS = Array.from(
     { length: LANES_AT_MOST * PORTS_OF_A_LANE },
     (_, i) => 32100 + (which - 1) * LANES_AT_MOST * PORTS_OF_A_LANE + i,
 );
+const WATCHERS = 512;
 export const REGISTRY_ADDRESS = `localhost:${REGISTRY_PORT}`;
 
 /** Where everything of it lies. */
@@ -70,6 +71,7 @@ export function environment(): Record<string, string> {
 /** Makes it; whatever an earlier run left is removed first. */
 export async function make(): Promise<void> {
     await remove("left by an earlier run");
+    checkWatches();
     await checkPorts([API_PORT, REGISTRY_PORT, ...NODE_PORTS], "the cluster for faults");
     [files.backend, files.ledgers, files.shared].forEach((each) => fs.mkdirSync(each, { recursive: true }));
     // The pods' user makes its folders in it.
@@ -98,6 +100,20 @@ export async function make(): Promise<void> {
     }
     await untilNodesReady(3);
     await provideSharedVolumes();
+}
+
+/**
+ * Every kubelet, kube-proxy and containerd watches files: Linux' default of 128 watchers is used up by the local cluster
+ * and one of these (https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files).
+ */
+function checkWatches(): void {
+    const limit = Number(fs.readFileSync("/proc/sys/fs/inotify/max_user_instances", "utf8"));
+    if (which > 1 && limit < WATCHERS) {
+        throw new Refusal(
+            `fs.inotify.max_user_instances is ${limit}, too few for a further cluster; set ${WATCHERS} or more: ` +
+                `sysctl --write fs.inotify.max_user_instances=${WATCHERS}`,
+        );
+    }
 }
 
 /** Removes all of it, complete or not. */
