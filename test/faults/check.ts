@@ -129,9 +129,12 @@ const VALUES =
     `${SCAN} local values = {} for _, key in ipairs(found) do values[#values + 1] = redis.call('GET', key) or '' end ` +
     "return table.concat(values, ' ')";
 
-/** One hash over all keys with their values, whatever the order and the encoding in memory. */
+/**
+ * One hash over all keys with their values, whatever the order and the encoding in memory; those of the heartbeat differ
+ * from second to second.
+ */
 const DIGEST =
-    `${SCAN} table.sort(found) local all = '' for _, key in ipairs(found) do if key ~= 'heartbeat' then ` +
+    `${SCAN} table.sort(found) local all = '' for _, key in ipairs(found) do if string.sub(key, 1, 9) ~= 'heartbeat' then ` +
     "local kind = redis.call('TYPE', key).ok local value " +
     "if kind == 'string' then value = redis.call('GET', key) or '' " +
     "elseif kind == 'hash' then value = redis.call('HGETALL', key) table.sort(value) " +
