@@ -157,7 +157,12 @@ export class Dabaweb extends pulumi.ComponentResource {
                     },
                 },
             },
-            { parent: this, customTimeouts: awaitTimeouts(args.awaitMinutes) },
+            {
+                parent: this,
+                customTimeouts: awaitTimeouts(args.awaitMinutes),
+                // A Job that has run out of time stays failed, whatever time it is given afterwards.
+                replaceOnChanges: ["spec.activeDeadlineSeconds"],
+            },
         );
         const proxies = args.ingress && ingressed(name, meta, args.ingress, { parent: this });
         new k8s.apps.v1.Deployment(
