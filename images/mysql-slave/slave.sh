@@ -21,8 +21,7 @@ readonly STATE="$SET_AGE
         IFNULL(MAX(IF(receiver.last_error_number = 0, NULL,
             REPLACE(CONCAT_WS(' ', receiver.last_error_number, receiver.last_error_message), '|', '/'))), ''),
         IFNULL(REPLACE(COALESCE(
-            (SELECT MAX(CONCAT_WS(' ', last_error_number, last_error_message))
-                FROM performance_schema.replication_applier_status_by_worker WHERE last_error_number <> 0),
+            ($WORKER_ERROR),
             (SELECT MAX(CONCAT_WS(' ', last_error_number, last_error_message))
                 FROM performance_schema.replication_applier_status_by_coordinator WHERE last_error_number <> 0)), '|', '/'), ''))
     FROM performance_schema.replication_connection_status receiver

@@ -15,3 +15,9 @@ readonly SET_AGE="
 # that is idle may still show its last state.
 readonly COMMIT_HANGS="processlist_command <> 'Sleep' AND
     processlist_state IN ('Waiting for semi-sync ACK from replica', 'waiting for handler commit')"
+
+# What the applier stopped at, as "number message". Of several workers the one that failed: the others end with 3030
+# (ER_REPLICA_WORKER_STOPPED_PREVIOUS_THD_ERROR), which names a transaction that is in order.
+readonly WORKER_ERROR="SELECT CONCAT_WS(' ', last_error_number, last_error_message)
+    FROM performance_schema.replication_applier_status_by_worker
+    WHERE last_error_number <> 0 ORDER BY last_error_number = 3030, worker_id LIMIT 1"
