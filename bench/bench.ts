@@ -83,7 +83,11 @@ function reveal(value: unknown): unknown {
 /** What a user of raw manifests would do: apply everything, wait for everything. */
 function applyAndWait(objects: readonly KubernetesObject[]): void {
     const apply = (some: readonly KubernetesObject[]) =>
-        kubectl(["apply", "--filename", "-"], some.map((object) => stringify(object)).join("---\n"));
+        // As JSON: YAML 1.2 writes "no" without quotes, which kubectl reads as a boolean.
+        kubectl(
+            ["apply", "--filename", "-"],
+            JSON.stringify({ apiVersion: "v1", kind: "List", items: some }),
+        );
     // A master that finds its marker before it has data waits for that data, as it should: markers come last here too.
     const isMarker = ({ kind }: KubernetesObject) => kind === "ConfigMap";
     apply(objects.filter((object) => !isMarker(object)));
