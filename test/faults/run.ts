@@ -108,7 +108,6 @@ class Lane {
         while (tasks.length > 0) {
             const fitting = tasks.findIndex(({ mode }) => mode === this.mode);
             const [task] = tasks.splice(Math.max(0, fitting), 1);
-            await this.take(task!.mode);
             done(task!, await this.run(task!));
         }
     }
