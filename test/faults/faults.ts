@@ -77,6 +77,32 @@ export const deletePodWithClaim = (name: string): Fault => ({
     },
 });
 
+/** A master's pod and its volume, gracefully, while those that have the same data die and start again. */
+export const deleteMasterWhileSlavesRestart = (system: "mysql" | "redis"): Fault => ({
+    async strike(scene) {
+        const names = scene.system.pods(`${system}-slave`);
+        const slaves = await Promise.all(names.map((name) => findPod(scene.system, name)));
+        scene.hit(...names);
+        await Promise.all([
+            deletePodWithClaim(`${system}-master-0`).strike(scene),
+            ...slaves.map((slave) => signal(slave, "KILL")),
+        ]);
+    },
+});
+
+/** Every pod at once, as `kubectl delete pods --all` does, and with the masters their volumes. */
+export const restartAllWithoutMastersClaims = (): Fault => ({
+    async strike(scene) {
+        const pods = (await allPods(scene.system)).filter(({ leaving, ended }) => !leaving && !ended);
+        scene.hit(...pods.map(({ name }) => name));
+        await Promise.all(
+            ["redis-master-0", "mysql-master-0"].map((master) => deleteClaim(scene.system, master)),
+        );
+        await scene.system.kubectl(["delete", "pods", ...pods.map(({ name }) => name), "--wait=false"]);
+        await Promise.all(pods.map((pod) => untilReplaced(scene.system, pod, REACTION_SECONDS)));
+    },
+});
+
 /** The pod's processes and its volume in one moment, as a disk that dies. */
 export const destroyPodWithClaim = (name: string): Fault => ({
     strike: (scene) => destroy(scene, name),
@@ -359,7 +385,7 @@ function touched(workloads: readonly string[], line = `# ${Date.now()}`): Record
 }
 
 /** An image whose start fails gets out; the `up` fails, and the one before is brought back. */
-export const badImage = (workload: "dabacluster" | "redis-slave" | "mysql-slave"): Fault => ({
+export const badImage = (workload: string): Fault => ({
     async strike(scene) {
         const program = programOf(scene);
         await scene.hitWorkloads(workload);

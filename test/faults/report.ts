@@ -129,6 +129,9 @@ export function page({ versions, bare, rows }: Matrix): string {
     const failures = rows.flatMap(({ row, mode, runs }) =>
         runs.flatMap(({ broken }, i) => broken.map((each) => `- ${row} (${mode}), run ${i + 1}: ${each}.`)),
     );
+    const inFlight = rows
+        .flatMap(({ runs }) => runs.flatMap((run) => run.inFlight ?? []))
+        .map((each) => LEDGERS.reduce((sum, name) => sum + each[name], 0));
     const count = rows.filter((each) => verdict(each).survived).length;
     return [
         "# Failure matrix",
@@ -142,6 +145,7 @@ export function page({ versions, bare, rows }: Matrix): string {
         `${count} of ${rows.length} rows hold what they promise. Each run has at least 500 acknowledged writes per ledger, sent`,
         "from outside the cluster through the fault; a ledger outside the cluster knows which were acknowledged. Several",
         "stacks may share the machine and run rows side by side (`--lanes`), which makes seconds longer, never shorter.",
+        `Of ${inFlight.length} runs ${inFlight.filter((sum) => sum > 0).length} had writes on their way when the fault hit (${range(inFlight)}).`,
         "",
         "- **mode**: `mysql-master.onNoReplica`.",
         "- **lost**: acknowledged writes that are missing on the master or on a slave after everything has healed, least to",

@@ -3,6 +3,7 @@ import {
     badImage,
     cutDocker,
     cutRegistry,
+    deleteMasterWhileSlavesRestart,
     deletePod,
     deletePodWithClaim,
     destroyMasterWithoutSlaves,
@@ -17,6 +18,7 @@ import {
     masterAway,
     partition,
     pauseNodeOf,
+    restartAllWithoutMastersClaims,
     rollout,
     stopAllNodes,
     stopNodeOf,
@@ -85,6 +87,24 @@ export const ROWS: readonly Row[] = [
             promised: pod === "redis-master-0" ? { redisSet: "measured" } : {},
         }),
     ),
+    row(
+        "redis-master-0: deleted with its PVC while its slaves die",
+        () => deleteMasterWhileSlavesRestart("redis"),
+        {
+            promised: { redisSet: "measured" },
+        },
+    ),
+    row(
+        "mysql-master-0: deleted with its PVC while its slaves die",
+        () => deleteMasterWhileSlavesRestart("mysql"),
+        {
+            modes: MODES,
+        },
+    ),
+    row("all pods: deleted at once, the masters with their PVCs", () => restartAllWithoutMastersClaims(), {
+        modes: MODES,
+        promised: { redisSet: "measured" },
+    }),
     row("redis-master-0: killed hard with its PVC", () => destroyPodWithClaim("redis-master-0"), {
         promised: { redisSet: "measured", redisWait: "measured" },
     }),
@@ -129,7 +149,7 @@ export const ROWS: readonly Row[] = [
     row("registry cut in the middle of `up`", () => cutRegistry(), { alone: true }),
     row("Docker cut in the middle of `up`", () => cutDocker()),
     row("`up` killed, then cancel, refresh, up", () => killUp()),
-    ...(["dabacluster", "redis-slave", "mysql-slave"] as const).map((workload) =>
+    ...["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"].map((workload) =>
         row(`${workload}: bad image, then the former one`, () => badImage(workload)),
     ),
     ...["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"].map((workload) =>

@@ -213,6 +213,13 @@ describe("faults: the page", () => {
         assert.match(text, /^1 of 1 rows hold/m);
     });
 
+    it("tells how many runs hit writes on their way", () => {
+        const idle = run({ inFlight: { redisSet: 0, redisWait: 0, mysql: 0 } });
+        const busy = run({ inFlight: { redisSet: 2, redisWait: 1, mysql: 4 } });
+        const runs = [idle, busy, busy].map((each) => ({ ...each, broken: [] }));
+        assert.match(page(matrix(row({ runs }))), /^Of 3 runs 2 had writes on their way .* \(0 to 7\)\.$/m);
+    });
+
     it("does not hide what was not survived", () => {
         const failed = { ...run({ ledgers: undefined, failure: "x" }), broken: ["it did not heal: x"] };
         const text = page(matrix(row({ runs: [...row().runs, failed] })));
