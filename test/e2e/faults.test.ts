@@ -38,7 +38,8 @@ describe("a selection of the failure matrix", function () {
         it(`${row.name}: agrees with docs/failure-matrix.json`, async () => {
             const known = recorded?.rows.find(({ row: name, mode }) => name === row.name && mode === MODE);
             assert.ok(known, `docs/failure-matrix.json has no row "${row.name}"; \`make faults\` writes it`);
-            const run = await runRow(row, MODE, { system }, await openDoors(system, NODE_PORTS));
+            const stage = { system, program: undefined };
+            const run = await runRow(row, MODE, stage, await openDoors(system, NODE_PORTS));
             const promised = promisedIn(row, MODE);
             // What is only measured may differ from run to run.
             const certain = ({ survived, lost }: ReturnType<typeof verdict>) => ({

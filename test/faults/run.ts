@@ -95,6 +95,8 @@ type Facts = Pick<Matrix, "versions" | "bare">;
 interface Task {
     readonly row: Row;
     readonly mode: Mode;
+    /** Runs of the row that come before it. */
+    readonly before: number;
 }
 
 /** A stack that runs one row after the other. */
@@ -114,9 +116,10 @@ class Lane {
 
     async run({ row, mode }: Task): Promise<Run> {
         const { program } = this;
+        const stage = { system: program.system, program };
         await this.take(mode);
         const doors = await openDoors(program.system, program.doors);
-        const run = await runRow(row, mode, program, doors, files.ledgers);
+        const run = await runRow(row, mode, stage, doors, files.ledgers);
         tell(run);
         if (run.failure !== undefined) {
             say(`${program.stack}: it did not heal, so the stack is destroyed and made again`);
@@ -146,9 +149,12 @@ async function matrix(): Promise<boolean> {
     const complete = options.rows === "" && modes.length === MODES.length;
     const changes = git("status", "--porcelain", "--", ":/", ":!/docs/failure-matrix.*");
     const commit = `${git("rev-parse", "--short", "HEAD")}${changes === "" ? "" : " with changes"}`;
-    const tasks = modes.flatMap((mode) =>
-        rows.filter((row) => row.modes.includes(mode)).flatMap((row) => missing(row, mode)),
-    );
+    // A run of every row comes before the second run of any, for one that breaks off.
+    const tasks = modes
+        .flatMap((mode) =>
+            rows.filter((row) => row.modes.includes(mode)).flatMap((row) => missing(row, mode)),
+        )
+        .sort((a, b) => a.before - b.before);
     const shared = tasks.filter(({ row }) => !row.alone);
     const alone = tasks.filter(({ row }) => row.alone);
     const [first, ...others] = Array.from({ length: lanes() }, (_, i) => new Lane(new Program(i + 1)));
@@ -217,8 +223,9 @@ function onPage(row: Row, mode: Mode): RowResult | undefined {
 
 /** The runs of a row that are to be made. */
 function missing(row: Row, mode: Mode): Task[] {
-    const count = Number(options.runs) - (onPage(row, mode)?.runs.length ?? 0);
-    return Array.from({ length: Math.max(0, count) }, () => ({ row, mode }));
+    const found = onPage(row, mode)?.runs.length ?? 0;
+    const length = Math.max(0, Number(options.runs) - found);
+    return Array.from({ length }, (_, i) => ({ row, mode, before: found + i }));
 }
 
 async function factsOf(system: System): Promise<Facts> {

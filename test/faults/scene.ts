@@ -8,8 +8,8 @@ import type { Program } from "./program";
 /** What a fault works on. */
 export interface Stage {
     readonly system: System;
-    /** What brings the stack up; unset where no fault may change it. */
-    readonly program?: Program;
+    /** What brings the stack up; undefined where no fault may change it. */
+    readonly program: Program | undefined;
 }
 
 /** @throws Error where the stack is not one of `make faults`. */
