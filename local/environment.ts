@@ -88,7 +88,7 @@ export function exported(
     return {
         PATH: [place.bin, node, ...rest].join(path.delimiter),
         PULUMI_HOME: place.pulumiHome,
-        PULUMI_BACKEND_URL: `file://${place.backend}`,
+        PULUMI_BACKEND_URL: fileBackend(place.backend),
         PULUMI_CONFIG_PASSPHRASE_FILE: place.passphrase,
         PULUMI_SKIP_UPDATE_CHECK: "true",
         // The types are checked by `npm test`; checking them in every run costs seconds.
@@ -99,6 +99,13 @@ export function exported(
         ...(dockerHost === undefined ? {} : { DOCKER_HOST: dockerHost }),
     };
 }
+
+/**
+ * The URL of a Pulumi backend in a folder. Every state would have a file of attributes beside it, which is not written
+ * in one piece: an `up` that was killed in that moment leaves an empty one, and nothing reads the state any more
+ * ("failed to load checkpoint: EOF"). https://pkg.go.dev/gocloud.dev/blob/fileblob#MetadataOption
+ */
+export const fileBackend = (folder: string): string => `file://${folder}?metadata=skip`;
 
 /**
  * The copy of a stack file that everything local works with: Pulumi writes a stack's encryption salt into its stack

@@ -8,7 +8,7 @@ import * as path from "node:path";
 
 import { checkPorts } from "../../local/checks";
 import { clusterNodes, kindConfig, thaw, useRegistry } from "../../local/cluster";
-import { dockerChoice, exported, places, writeWhole } from "../../local/environment";
+import { dockerChoice, exported, fileBackend, places, writeWhole } from "../../local/environment";
 import { nodeImage } from "../../local/images";
 import { images } from "../../local/pins";
 import { say } from "../../local/progress";
@@ -63,7 +63,7 @@ export function environment(): Record<string, string> {
     return {
         ...exported(dockerChoice()?.host),
         KUBECONFIG: files.kubeconfig,
-        PULUMI_BACKEND_URL: `file://${files.backend}`,
+        PULUMI_BACKEND_URL: fileBackend(files.backend),
         PULUMI_CONFIG_PASSPHRASE_FILE: files.passphrase,
     };
 }
