@@ -110,7 +110,7 @@ number() {
 }
 
 # What a slave answered (see `ask`), as one line of words:
-#   address state identity heartbeat synced offset      with - for what it does not have
+#   address state identity heartbeat synced offset tail     with - for what it does not have
 #   address silent WORDS...                             when the answer tells nothing about its data
 # state is loading (also while it takes a full copy), linked (has a master), slave (has none) or master (promoted).
 #   $1 address   $2 answer
@@ -122,7 +122,7 @@ slave_line() {
     done <<<"${2//$'\r'/}"
     case $(field loading "$2"):$(field async_loading "$2"):$(field master_sync_in_progress "$2") in
     1:* | *:1:* | *:1)
-        echo "$1 loading ${identity:--} - - -"
+        echo "$1 loading ${identity:--} - - - -"
         return
         ;;
     esac
@@ -139,13 +139,35 @@ slave_line() {
         echo "$1 silent its data has no identity"
         return
     fi
-    local heartbeat synced offset
+    local heartbeat synced offset tail
     heartbeat=$(field heartbeat "$2")
     synced=$(field synced "$2")
     # What a slave has worked off, not what it has received: the rest dies with its connection.
     offset=$(field slave_repl_offset "$2")
     if [[ $state == master ]]; then offset=$(field master_repl_offset "$2"); fi
-    echo "$1 $state $identity ${heartbeat:--} ${synced:--} ${offset:--}"
+    # 1 is what the engine says of a slave that had no link since it was started.
+    if [[ $offset == 1 ]]; then offset=; fi
+    tail=$(tail_of_priority "$2")
+    echo "$1 $state $identity ${heartbeat:--} ${synced:--} ${offset:--} ${tail:--}"
+}
+
+# A slave keeps the bytes that its append-only files had behind the last heartbeat when it was started where every
+# server can ask for it and where the best slave has the least: in its `replica-priority`.
+readonly priority_max=2147483647
+readonly tail_max=1073741824
+
+#   $1 bytes
+priority_of_tail() {
+    echo $((priority_max - ($1 < tail_max ? $1 : tail_max)))
+}
+
+# The reverse; nothing for a priority that is not made so.
+#   $1 an answer with CONFIG GET replica-priority
+tail_of_priority() {
+    local tail
+    [[ ${1//$'\r'/} =~ (^|$'\n')replica-priority$'\n'([0-9]{1,10})($|$'\n') ]] || return 0
+    tail=$((priority_max - BASH_REMATCH[2]))
+    if ((tail >= 0 && tail <= tail_max)); then echo "$tail"; fi
 }
 
 # Such lines as part of a sentence.
@@ -181,15 +203,15 @@ readonly patience=10
 #   $1 how many slaves the system has, or nothing   $2 yes | no, an unused override   $3 seconds waited so far
 #   $4 the identity beside the data, or nothing     $5 the slaves (lines of slave_line)
 # take ADDRESS IDENTITY | initialise | wait SENTENCE
-# The heartbeat decides, then the offset. A slave that was restarted has no offset any more: after all pods were
-# killed hard at once, slaves can be told apart by the heartbeat's second only.
+# The heartbeat decides, then the offset. A slave that was restarted has no offset any more, as all have none after
+# all pods were killed at once; then it is the bytes behind the heartbeat, as all slaves write the same.
 decide_donor() {
     local need answers=0 identities=' ' best='' best_rank=() rank
-    local address state identity heartbeat synced offset
+    local address state identity heartbeat synced offset tail
     need=$(number "$1")
     ((need > 0)) || need=1
     if [[ -n $4 ]]; then identities+="$4 "; fi
-    while read -r address state identity heartbeat synced offset; do
+    while read -r address state identity heartbeat synced offset tail; do
         case $state in
         '' | silent) continue ;;
         loading)
@@ -205,7 +227,7 @@ decide_donor() {
         answers=$((answers + 1))
         [[ $identities == *" $identity "* ]] || identities+="$identity "
         # Of equals the one that an earlier try has promoted.
-        rank=("$(number "$heartbeat")" "$(number "$offset")" "$([[ $state == slave ]] || echo 1)")
+        rank=("$(number "$heartbeat")" "$(number "$offset")" "$(number "$tail")" "$([[ $state == slave ]] || echo 1)")
         if [[ -z $best ]] || ranks_above "${rank[*]}" "${best_rank[*]}"; then
             best="$address $identity"
             best_rank=("${rank[@]}")
@@ -242,7 +264,7 @@ ranks_above() {
     local a b i
     read -r -a a <<<"$1"
     read -r -a b <<<"$2"
-    for i in 0 1 2; do
+    for i in "${!a[@]}"; do
         if ((${a[i]:-0} != ${b[i]:-0})); then
             ((${a[i]:-0} > ${b[i]:-0}))
             return
@@ -259,8 +281,8 @@ ranks_above() {
 # disk, but where a slave's connection is congested, what is new can be sent to it before it is written. The beat
 # before the last is on disk for sure: the next is made only after it was acknowledged.
 decide_open() {
-    local answers=0 address state identity heartbeat synced offset
-    while read -r address state identity heartbeat synced offset; do
+    local answers=0 address state identity heartbeat synced rest
+    while read -r address state identity heartbeat synced rest; do
         case $state in
         '' | silent | loading) continue ;;
         esac

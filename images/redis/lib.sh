@@ -191,6 +191,7 @@ ask() {
 INFO persistence replication
 FCALL_RO identity 0
 EVAL_RO "return {'heartbeat:' .. (redis.call('GET', 'heartbeat') or ''), 'synced:' .. (redis.call('GET', 'heartbeat:synced') or '')}" 0
+CONFIG GET replica-priority
 ASK
 }
 

@@ -243,6 +243,29 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.untilSame("k", "new");
         });
 
+        for (const [early, late] of [
+            [0, 1],
+            [1, 0],
+        ] as const) {
+            it(`takes the last write, which slave ${late} alone has, when all died within one heartbeat`, async () => {
+                await system.up(2);
+                const [first, last] = [system.slaves[early]!, system.slaves[late]!];
+                await exec(system.master, ["bash", "-c", stopCompanion]);
+                await redis(system.master, "SET", "k", "old");
+                await system.untilSame("k", "old");
+                await docker(["kill", first]);
+                await redis(system.master, "SET", "k", "new");
+                await untilValue(last, "k", "new");
+                await docker(["kill", last]);
+                await system.killMaster();
+                await system.lose(system.master, "master");
+                await docker(["start", ...system.slaves]);
+                await system.startMaster({ slaves: 2 });
+                await system.untilWhole();
+                await system.untilSame("k", "new");
+            });
+        }
+
         it("waits for slaves that start at the same time", async () => {
             await system.up(2);
             await redis(system.master, "SET", "k", "v");

@@ -153,15 +153,27 @@ const tables: Table[] = [
     {
         name: "slave_line",
         cases: [
-            [["s", answer({ offset: "7" })], `s slave ${a} 5000 4000 7`],
-            [["s", answer({ offset: "7", link: "up" })], `s linked ${a} 5000 4000 7`],
-            [["s", answer({ offset: "7", role: "master" })], `s master ${a} 5000 4000 7`],
-            [["s", answer({ heartbeat: "", synced: "" })], `s slave ${a} - - 0`],
-            [["s", answer({ loading: "1" })], `s loading ${a} - - -`],
-            [["s", answer({ sync: "1" })], `s loading ${a} - - -`],
+            [["s", answer({ offset: "7" })], `s slave ${a} 5000 4000 7 -`],
+            [["s", answer({ offset: "7", link: "up" })], `s linked ${a} 5000 4000 7 -`],
+            [["s", answer({ offset: "7", role: "master" })], `s master ${a} 5000 4000 7 -`],
+            [["s", answer({ offset: "1" })], `s slave ${a} 5000 4000 - -`],
+            [["s", answer({ priority: "2147483647" })], `s slave ${a} 5000 4000 0 0`],
+            [["s", answer({ priority: "2147483000" })], `s slave ${a} 5000 4000 0 647`],
+            [["s", answer({ priority: "100" })], `s slave ${a} 5000 4000 0 -`],
+            [["s", answer({ heartbeat: "", synced: "" })], `s slave ${a} - - 0 -`],
+            [["s", answer({ loading: "1" })], `s loading ${a} - - - -`],
+            [["s", answer({ sync: "1" })], `s loading ${a} - - - -`],
             [["s", answer({ identity: "ERR Function not found" })], "s silent its data has no identity"],
             [["s", "Could not connect\r\nto Redis"], "s silent Could not connect to Redis"],
             [["s", ""], "s silent nothing"],
+        ],
+    },
+    {
+        name: "priority_of_tail",
+        cases: [
+            [["0"], "2147483647"],
+            [["647"], "2147483000"],
+            [["9999999999"], "1073741823"],
         ],
     },
     {
@@ -228,6 +240,13 @@ const tables: Table[] = [
             [["2", "no", "0", a, `x slave ${a} 5 4 11\ny slave ${a} 5 4 10`], `take x ${a}`],
             [["", "no", "0", "", `x slave ${a} 5 4 10`], `take x ${a}`],
             [["1", "no", "0", "", `x slave ${a} 5 4 10\ny silent Could not`], `take x ${a}`],
+            // All were restarted: they have no offset, and the heartbeat is the same.
+            [["2", "no", "0", "", `x slave ${a} 5 4 - 90\ny slave ${a} 5 4 - 100`], `take y ${a}`],
+            [["2", "no", "0", "", `x slave ${a} 5 4 - 100\ny slave ${a} 5 4 - 90`], `take x ${a}`],
+            [["2", "no", "0", "", `x slave ${a} 6 5 - 0\ny slave ${a} 5 4 - 90`], `take x ${a}`],
+            [["2", "no", "0", "", `x slave ${a} 5 4 10 0\ny slave ${a} 5 4 - 90`], `take x ${a}`],
+            [["2", "no", "0", "", `x slave ${a} 5 4 - 90\ny master ${a} 5 4 - 100`], `take y ${a}`],
+            [["2", "no", "0", "", `x slave ${a} 5 4 - 90\ny master ${a} 5 4 - 90`], `take y ${a}`],
             // One that an earlier try has promoted, of equals and otherwise.
             [["2", "no", "0", "", `x slave ${a} 5 4 10\ny master ${a} 5 4 10`], `take y ${a}`],
             [["2", "no", "0", "", `x master ${a} 5 4 12\ny slave ${a} 5 4 10`], `take x ${a}`],
@@ -271,6 +290,7 @@ function answer(fields: {
     identity?: string;
     heartbeat?: string;
     synced?: string;
+    priority?: string;
 }): string {
     const role = fields.role ?? "slave";
     const state = info({
@@ -287,7 +307,8 @@ function answer(fields: {
             : { master_repl_offset: fields.offset ?? "0" }),
     });
     const beat = `heartbeat:${fields.heartbeat ?? "5000"}\nsynced:${fields.synced ?? "4000"}`;
-    return `${state}\n${fields.identity ?? a}\n${beat}\n`;
+    const priority = fields.priority === undefined ? "" : `replica-priority\n${fields.priority}\n`;
+    return `${state}\n${fields.identity ?? a}\n${beat}\n${priority}`;
 }
 
 function donor(offset: string): string {
