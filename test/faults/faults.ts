@@ -152,7 +152,11 @@ export const pauseNodeOf = (name: string, seconds: number): Fault => ({
     async strike(scene) {
         const node = await nodeOf(scene.system, name);
         await scene.hitNodes(node);
-        await docker(["pause", node]);
+        // Processes that are just being made may get away ("unable to freeze", cgroup v1).
+        await waitFor(`${node} to stand still`, 30, async () => {
+            await docker(["pause", node]);
+            return true;
+        });
         try {
             await scene.last(seconds);
         } finally {
