@@ -348,11 +348,7 @@ export const fillVolume = (name: string, seconds: number): Fault => {
 export const killClone = (name: string): Fault => ({
     async strike(scene) {
         const { system } = scene;
-        const old = await findPod(system, name);
-        scene.hit(name);
-        await deleteClaim(system, name);
-        await system.kubectl(["delete", "pod", name, "--wait=false"]);
-        await untilReplaced(system, old, REACTION_SECONDS);
+        await deletePodWithClaim(name).strike(scene);
         await waitFor(`${name} to be seeding`, REACTION_SECONDS, async () => {
             const pod = await findPod(system, name);
             if (!pod.containers.some((each) => each.name === "seed" && each.running)) {
