@@ -1,12 +1,12 @@
-/** What `pulumi destroy` leaves for others to finish: namespaces, volumes and tags go after it has returned. */
+/** What `pulumi destroy` leaves for others to finish: namespaces, volumes and images go after it has returned. */
 import { names, ports } from "./environment";
-import { run, until } from "./shell";
+import { Refusal, run, until } from "./shell";
 import type { ExportedResource } from "./stack";
 
 export interface Leftovers {
     readonly namespaces: readonly string[];
-    /** Of the local registry, without its address. */
-    readonly repositories: readonly string[];
+    /** What the stack pushed to the local registry and does not keep there, as address/repository:tag. */
+    readonly images: readonly string[];
     /** Claims that outlive the stack, as namespace/name. */
     readonly kept: readonly string[];
 }
@@ -20,10 +20,10 @@ export function whatStays(resources: readonly Omit<ExportedResource, "urn">[]): 
             const name = (inputs?.metadata as { name?: unknown } | undefined)?.name;
             return typeof name === "string" ? [name] : [];
         }),
-        repositories: of("docker:index/registryImage:RegistryImage").flatMap(({ inputs }) => {
+        images: of("docker:index/registryImage:RegistryImage").flatMap(({ inputs }) => {
             const name = inputs?.name;
             return typeof name === "string" && name.startsWith(address) && inputs?.keepRemotely !== true
-                ? [name.slice(address.length).replace(/[:@].*$/, "")]
+                ? [name]
                 : [];
         }),
         kept: of("kubernetes:core/v1:PersistentVolumeClaim")
@@ -36,7 +36,7 @@ export function whatStays(resources: readonly Omit<ExportedResource, "urn">[]): 
 }
 
 /** Waits until all of it is gone; volumes that their class or the stack keeps stay, and are named. */
-export async function waitUntilGone({ namespaces, repositories, kept }: Leftovers): Promise<void> {
+export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Promise<void> {
     for (const namespace of namespaces) {
         const args = ["get", "namespace", namespace, "--ignore-not-found", "--output", "name"];
         await until(`namespace ${namespace} to be gone`, 120, async () => (await kubectl(args)) === "");
@@ -49,12 +49,8 @@ export async function waitUntilGone({ namespaces, repositories, kept }: Leftover
             );
         }
     }
-    for (const repository of repositories) {
-        await until(
-            `the tags of ${repository} to be gone`,
-            60,
-            async () => (await tags(repository)).length === 0,
-        );
+    for (const image of images) {
+        await until(`${image} to be gone`, 60, async () => (await digestOf(image)) === undefined);
     }
     console.log(
         kept.length === 0
@@ -62,6 +58,30 @@ export async function waitUntilGone({ namespaces, repositories, kept }: Leftover
             : `The data is kept in the claims ${kept.join(", ")}: \`up\` takes them again, \`kubectl delete pvc\` gives them up.`,
     );
 }
+
+/** Removes from a registry on this machine what stacks pushed to it that can no longer be destroyed. */
+export async function removeImages(images: readonly string[]): Promise<void> {
+    for (const image of images) {
+        const digest = await digestOf(image);
+        if (digest === undefined) {
+            continue;
+        }
+        const { status } = await fetch(manifestUrl(image, digest), { method: "DELETE" });
+        if (status !== 202) {
+            throw new Refusal(refusal(`remove ${image}`, status));
+        }
+    }
+}
+
+/** What Docker pushes, by its version and its store. */
+const MANIFEST_TYPES = [
+    "docker.distribution.manifest.v2",
+    "docker.distribution.manifest.list.v2",
+    "oci.image.manifest.v1",
+    "oci.image.index.v1",
+]
+    .map((type) => `application/vnd.${type}+json`)
+    .join(", ");
 
 interface Volume {
     readonly name: string;
@@ -85,9 +105,30 @@ async function volumes(namespace: string): Promise<Volume[]> {
         }));
 }
 
-async function tags(repository: string): Promise<string[]> {
-    const answer = await fetch(`http://127.0.0.1:${ports.registry}/v2/${repository}/tags/list`);
-    return answer.ok ? (((await answer.json()) as { tags: string[] | null }).tags ?? []) : [];
+/** undefined where the registry has no such image. */
+async function digestOf(image: string): Promise<string | undefined> {
+    const { status, headers } = await fetch(manifestUrl(image), {
+        method: "HEAD",
+        headers: { accept: MANIFEST_TYPES },
+    });
+    if (status === 404) {
+        return undefined;
+    }
+    const digest = headers.get("docker-content-digest");
+    if (digest === null) {
+        throw new Refusal(refusal(`tell whether it has ${image}`, status));
+    }
+    return digest;
+}
+
+function refusal(what: string, status: number): string {
+    return `The local registry does not ${what} (HTTP ${status}); \`docker logs ${names.registry}\` tells more.`;
+}
+
+/** Where the registry has the manifest of an image, by its tag or by its digest. */
+function manifestUrl(image: string, digest?: string): string {
+    const [, address, repository, tag] = /^([^/]+)\/(.+):([^:/]+)$/.exec(image)!;
+    return `http://${address}/v2/${repository}/manifests/${digest ?? tag}`;
 }
 
 function kubectl(args: readonly string[]): Promise<string> {

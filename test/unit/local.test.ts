@@ -376,7 +376,7 @@ describe("local: the announcement", () => {
 });
 
 describe("local: what has to be gone after a stack", () => {
-    it("is its namespace and its repositories in the local registry, and nothing that is kept or elsewhere", () => {
+    it("is its namespace and its images in the local registry, and nothing that is kept or elsewhere", () => {
         const image = (name: string, keepRemotely = false) => ({
             type: "docker:index/registryImage:RegistryImage",
             inputs: { name, keepRemotely },
@@ -397,7 +397,7 @@ describe("local: what has to be gone after a stack", () => {
         ];
         assert.deepStrictEqual(whatStays(resources), {
             namespaces: ["dabaweb-dev"],
-            repositories: ["dabaweb/dev/nginx"],
+            images: ["localhost:5001/dabaweb/dev/nginx:0123"],
             kept: ["dabaweb-dev/data-redis-master-0"],
         });
     });
