@@ -19,6 +19,9 @@ export interface Contradiction {
     readonly broken: (config: StackConfig) => readonly Conflict[];
 }
 
+/** By each of its names. What it lacks: https://github.com/docker/hub-feedback/issues/1404 */
+const DOCKER_HUB = /^(?:[a-z0-9-]+\.)*docker\.(?:io|com)(?:[:/]|$)/i;
+
 const SYSTEMS = ["redis", "mysql"] as const;
 const WORKLOADS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"] as const;
 type Dataset = Exclude<(typeof WORKLOADS)[number], "dabacluster">;
@@ -131,6 +134,19 @@ export const contradictions: readonly Contradiction[] = [
                           path: ["namespace", "create"],
                           message:
                               "the namespace default is there and cannot be deleted; set it to false or choose another name",
+                      },
+                  ]
+                : [],
+    },
+    {
+        rule: "`registry.address` is not on Docker Hub, where no repository lies deeper than team/name.",
+        broken: ({ registry }) =>
+            DOCKER_HUB.test(registry.address)
+                ? [
+                      {
+                          path: ["registry", "address"],
+                          message:
+                              "Docker Hub has no repositories deeper than team/name, and images lie at <address>/dabaweb/<stack>/<image>; choose another registry",
                       },
                   ]
                 : [],

@@ -12,7 +12,7 @@ import { Refusal as OperationsRefusal } from "../operations/stack-file";
 import { mapTexts } from "../review/changes";
 import { keylessPreview } from "../review/keyless";
 import { type Choice, chooseMode, namedBackend } from "../review/mode";
-import type { Mode, Outcome } from "../review/outcome";
+import { type Mode, type Outcome, outcomeJson } from "../review/outcome";
 import { redactor } from "../review/redact";
 import { statePreview } from "../review/state";
 import { firstLine, terminalText } from "../review/summary";
@@ -153,7 +153,7 @@ async function main(args: readonly string[]): Promise<void> {
     }
     const write = (outcome: Outcome): void => {
         if (json !== undefined) {
-            writeWhole(path.resolve(json), `${JSON.stringify(outcome, null, 2)}\n`);
+            writeWhole(path.resolve(json), outcomeJson(outcome));
         }
     };
     let choice: Choice | undefined;

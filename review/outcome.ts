@@ -16,7 +16,10 @@ export const STACK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** A larger file is not from a preview: that of this project's largest stack has 60 kB. */
 const MOST_BYTES = 4 * 2 ** 20;
 
-const text = z.string().max(20_000);
+/** Characters of one text: an engine that failed may have said more. */
+const LONGEST_TEXT = 20_000;
+
+const text = z.string().max(LONGEST_TEXT);
 const texts = z.array(text).max(1000).readonly();
 
 const change = z.strictObject({
@@ -67,6 +70,15 @@ const outcome = z
 
 /** What the preview of one stack found. */
 export type Outcome = Omit<z.infer<typeof outcome>, "comparison"> & { readonly comparison?: Comparison };
+
+/** The file's text, each text in it cut where it is longer than a reader takes. */
+export function outcomeJson(outcome: Outcome): string {
+    const cut = (_: string, value: unknown): unknown =>
+        typeof value === "string" && value.length > LONGEST_TEXT
+            ? `${value.slice(0, LONGEST_TEXT - 3)}...`
+            : value;
+    return `${JSON.stringify(outcome, cut, 2)}\n`;
+}
 
 /**
  * Reads what a preview wrote.

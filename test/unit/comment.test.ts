@@ -10,7 +10,7 @@ import type { Change } from "../../review/changes";
 import { commentText, LONGEST_COMMENT, marker } from "../../review/comment";
 import { readEvents } from "../../review/engine-events";
 import type { Access } from "../../review/github";
-import { type Outcome, parseOutcome } from "../../review/outcome";
+import { type Outcome, outcomeJson, parseOutcome } from "../../review/outcome";
 import { postComments, readOutcomes } from "../../review/post-comments";
 
 const origin = { commit: "0123456789abcdef", run: "https://github.example/o/r/actions/runs/1", fork: false };
@@ -181,7 +181,13 @@ describe("what previews leave for the comment", () => {
 
     it("is taken as it was written", () => {
         const written = recordedOutcome();
-        assert.deepStrictEqual(parseOutcome(Buffer.from(JSON.stringify(written)), "it"), written);
+        assert.deepStrictEqual(parseOutcome(Buffer.from(outcomeJson(written)), "it"), written);
+    });
+
+    it("is taken although the engine said more than a reader takes", () => {
+        const errors = ["x".repeat(30_000), "y".repeat(20_000)];
+        const taken = parseOutcome(Buffer.from(outcomeJson(outcome([], { errors }))), "it");
+        assert.deepStrictEqual(taken.errors, [`${"x".repeat(19_997)}...`, "y".repeat(20_000)]);
     });
 
     describe("in a folder", () => {

@@ -285,6 +285,11 @@ describe("stack configuration", () => {
             /dabaweb:namespace\.create is true; the namespace default is there and cannot be deleted/,
         ],
         [
+            "images on Docker Hub",
+            { registry: { address: "docker.io/team" } },
+            /dabaweb:registry\.address is "docker\.io\/team"; Docker Hub has no repositories deeper than team\/name/,
+        ],
+        [
             "a password without a username",
             { registry: { address: "localhost:5001", password: "hush" } },
             /dabaweb:registry\.username is missing; registry\.password is set and they go together/,
