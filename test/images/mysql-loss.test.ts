@@ -178,6 +178,13 @@ describe("loss of a mysql master", function () {
         return () => result;
     }
 
+    /** Ends the master's companion, and with it what it asked the server for; it is started again. */
+    async function killCompanion(): Promise<void> {
+        const find = `for p in /proc/[0-9]*; do [[ $(tr '\\0' ' ' <$p/cmdline) == "bash ${bin}/open"* ]] && kill -9 \${p#/proc/}; done; true`;
+        assert.equal((await exec(pods.running(master), ["bash", "-c", find])).code, 0);
+        await pods.logged(pods.running(master), /the companion of the server has ended and is started again/);
+    }
+
     async function status(pod: Pod): Promise<Record<string, string>> {
         const { code, stdout } = await pods.probe(pod, "status");
         assert.equal(code, 0);
@@ -401,6 +408,23 @@ describe("loss of a mysql master", function () {
             assert.deepEqual(await rows(lost), [1, 2, 3]);
         });
 
+        it("wait: a companion that was started again does not wait for a slave itself, and sees to its clone", async () => {
+            await system(1);
+            const [lost] = slaves as [Pod];
+            await insert(1);
+            await everySlaveFollows();
+            await pods.kill(lost);
+            await pods.emptyVolume(lost);
+            await killCompanion();
+            const write = await hangs(2);
+            await pods.seed(lost);
+            assert.match((await write()).stderr, /ERROR 2013/);
+            await pods.start(lost);
+            await attached(1);
+            await pods.ready(master);
+            await everySlaveFollows();
+        });
+
         it("wait: closed before it ends, the server ends in time and acknowledges nothing that no slave has", async () => {
             await system(0);
             await startMaster({ slaves: 0 }, "restart");
@@ -456,8 +480,7 @@ describe("loss of a mysql master", function () {
 
         it("the companion's death does the server no harm", async () => {
             await system(1);
-            const find = `for p in /proc/[0-9]*; do [[ $(tr '\\0' ' ' <$p/cmdline) == "bash ${bin}/open"* ]] && kill -9 \${p#/proc/}; done; true`;
-            assert.equal((await exec(pods.running(master), ["bash", "-c", find])).code, 0);
+            await killCompanion();
             assert.equal((await insert(1)).code, 0);
             await pods.ready(master);
             await everySlaveFollows();

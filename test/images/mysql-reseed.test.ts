@@ -151,6 +151,30 @@ describe("mysql slaves that lose their way", function () {
         await pods.sql(master, `INSERT INTO form.t VALUES (${rows})`);
     });
 
+    it("what it received and cannot apply is still there after each start, with and without the master", async () => {
+        await restart(slave, { env: { AUTO_RESEED: "no" } });
+        await pods.ready(slave);
+        await byHand(slave, `SET sql_log_bin = 0; INSERT INTO form.t VALUES (${rows + 1})`);
+        await write();
+        const all = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
+        await pods.unready(slave, /the applier of replication is OFF: 1062 /);
+        await pods.stop(master);
+        const missing = `SELECT GTID_SUBTRACT('${all}', CONCAT(@@GLOBAL.gtid_executed, ',', received_transaction_set))
+            FROM performance_schema.replication_connection_status WHERE channel_name = ''`;
+        for (let start = 1; start <= 5; start += 1) {
+            await restart(slave, { env: { AUTO_RESEED: "no" } });
+            await pods.unready(slave, /the applier of replication is OFF: 1062 /);
+            assert.equal(await pods.sql(slave, missing), "", `after start ${start}`);
+        }
+        await pods.start(master, used);
+        await restart(slave, { env: { AUTO_RESEED: "no" } });
+        await pods.unready(slave, /the applier of replication is OFF: 1062 /);
+        await byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
+        await pods.sql(slave, "START REPLICA SQL_THREAD");
+        await haveAll(slave);
+        await restart(slave);
+    });
+
     describe("a gap", () => {
         /** Makes the master forget what a slave has not received. */
         async function gap(): Promise<void> {
