@@ -370,7 +370,7 @@ async function setBackendAside(why: string): Promise<void> {
     const aside = `${backend}.lost-${new Date().toISOString().replace(/[:.]/g, "-")}`;
     fs.renameSync(backend, aside);
     fs.mkdirSync(backend, { mode: 0o700 });
-    say(`cluster: ${why}; the stacks that were in it are kept in ${aside}`);
+    say(`cluster: ${why}; the stacks that were in it are kept in ${aside}, their images are removed`);
 }
 
 /** What a stack pushed to the local registry, by its state in a file of Pulumi's backend. */
