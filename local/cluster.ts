@@ -4,11 +4,11 @@ import * as fs from "node:fs";
 import { checkPorts } from "./checks";
 import { exported, names, places, ports, readJson, writeWhole } from "./environment";
 import { nodeImage } from "./images";
-import { removeImages, whatStays } from "./leftovers";
+import { removeImages } from "./leftovers";
+import { setAside } from "./lost-stacks";
 import { say } from "./progress";
 import { joinNetwork, registryAddress } from "./registry";
 import { attempt, Refusal, run, until } from "./shell";
-import type { ExportedResource } from "./stack";
 import type { Plan, Step } from "./step";
 
 /** What the state remembers of its cluster. */
@@ -160,7 +160,7 @@ export class ClusterStep implements Step {
             await removeCluster();
         }
         if (action === "create" || action === "replace") {
-            await setBackendAside(why);
+            await setStacksAside(why);
             await create(wantedNodes() ?? 1);
         } else {
             say(`cluster: ${why || "it is not ready"}; bringing it back`);
@@ -355,26 +355,19 @@ async function kubectl(args: readonly string[], input?: string): Promise<string>
     return run("kubectl", args, { env: exported(undefined), input });
 }
 
-/**
- * Stacks that describe a lost cluster can neither be updated nor destroyed; they are kept, but out of the way. What they
- * pushed to the registry is removed: a stack of the same name would not know of it, and leave it there.
- */
-async function setBackendAside(why: string): Promise<void> {
+/** Stacks of a cluster that is gone are kept, but out of the way; a new one of the same name would not know their images. */
+async function setStacksAside(why: string): Promise<void> {
     const { backend } = places();
-    if (!fs.existsSync(`${backend}/.pulumi/stacks`)) {
+    const aside = `${backend}.lost-${new Date().toISOString().replace(/[:.]/g, "-")}`;
+    const { stacks, images } = setAside(backend, aside);
+    if (stacks.length === 0) {
         return;
     }
-    const stacks = fs.readdirSync(`${backend}/.pulumi/stacks`, { recursive: true, encoding: "utf8" });
-    const states = stacks.filter((file) => file.endsWith(".json"));
-    await removeImages(states.flatMap((file) => imagesOf(`${backend}/.pulumi/stacks/${file}`)));
-    const aside = `${backend}.lost-${new Date().toISOString().replace(/[:.]/g, "-")}`;
-    fs.renameSync(backend, aside);
-    fs.mkdirSync(backend, { mode: 0o700 });
-    say(`cluster: ${why}; the stacks that were in it are kept in ${aside}, their images are removed`);
-}
-
-/** What a stack pushed to the local registry, by its state in a file of Pulumi's backend. */
-function imagesOf(file: string): readonly string[] {
-    const state = readJson<{ checkpoint?: { latest?: { resources?: ExportedResource[] } } }>(file);
-    return whatStays(state?.checkpoint?.latest?.resources ?? []).images;
+    say(`cluster: ${why}; its stacks (${stacks.join(", ")}) are kept in ${aside}, their images are removed`);
+    try {
+        await removeImages(images);
+    } catch (error) {
+        // They take room; a cluster can be made all the same.
+        say(`cluster: some of their images stay: ${(error as Error).message}`);
+    }
 }

@@ -50,7 +50,7 @@ export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Pr
         }
     }
     for (const image of images) {
-        await until(`${image} to be gone`, 60, async () => (await digestOf(image)) === undefined);
+        await until(`${image} to be gone`, 60, async () => (await headOf(image)).status === 404);
     }
     console.log(
         kept.length === 0
@@ -62,13 +62,15 @@ export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Pr
 /** Removes from a registry on this machine what stacks pushed to it that can no longer be destroyed. */
 export async function removeImages(images: readonly string[]): Promise<void> {
     for (const image of images) {
-        const digest = await digestOf(image);
-        if (digest === undefined) {
-            continue;
-        }
-        const { status } = await fetch(manifestUrl(image, digest), { method: "DELETE" });
-        if (status !== 202) {
-            throw new Refusal(refusal(`remove ${image}`, status));
+        const head = await headOf(image);
+        const digest = head.headers.get("docker-content-digest");
+        const { status } =
+            digest === null ? head : await ask(manifestUrl(image, digest), { method: "DELETE" });
+        if (status !== 202 && status !== 404) {
+            throw new Refusal(
+                `The local registry does not remove ${image} (HTTP ${status}); ` +
+                    `\`docker logs ${names.registry}\` tells more.`,
+            );
         }
     }
 }
@@ -105,24 +107,12 @@ async function volumes(namespace: string): Promise<Volume[]> {
         }));
 }
 
-/** undefined where the registry has no such image. */
-async function digestOf(image: string): Promise<string | undefined> {
-    const { status, headers } = await fetch(manifestUrl(image), {
-        method: "HEAD",
-        headers: { accept: MANIFEST_TYPES },
-    });
-    if (status === 404) {
-        return undefined;
-    }
-    const digest = headers.get("docker-content-digest");
-    if (digest === null) {
-        throw new Refusal(refusal(`tell whether it has ${image}`, status));
-    }
-    return digest;
+function headOf(image: string): Promise<Response> {
+    return ask(manifestUrl(image), { method: "HEAD", headers: { accept: MANIFEST_TYPES } });
 }
 
-function refusal(what: string, status: number): string {
-    return `The local registry does not ${what} (HTTP ${status}); \`docker logs ${names.registry}\` tells more.`;
+function ask(url: string, question: RequestInit): Promise<Response> {
+    return fetch(url, { ...question, signal: AbortSignal.timeout(10_000) });
 }
 
 /** Where the registry has the manifest of an image, by its tag or by its digest. */

@@ -4,6 +4,7 @@ import * as fs from "fs";
 import * as net from "net";
 import * as os from "os";
 import * as path from "path";
+import { gzipSync } from "zlib";
 
 import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/checks";
 import { decide as decideCluster, kindConfig, wantedNodes } from "../../local/cluster";
@@ -12,6 +13,7 @@ import { hasSysResource } from "../../local/docker-daemon/start";
 import { directories, exported, exportLines, places } from "../../local/environment";
 import { cacheKey, goTools } from "../../local/from-source/go-tools";
 import { whatStays } from "../../local/leftovers";
+import { setAside } from "../../local/lost-stacks";
 import { birthOf, takeLock } from "../../local/lock";
 import { isAtLeast, thisPlatform } from "../../local/pins";
 import { policyPack } from "../../local/plugins";
@@ -400,6 +402,68 @@ describe("local: what has to be gone after a stack", () => {
             images: ["localhost:5001/dabaweb/dev/nginx:0123"],
             kept: ["dabaweb-dev/data-redis-master-0"],
         });
+    });
+});
+
+describe("local: the stacks of a cluster that is gone", () => {
+    let backend: string;
+    let aside: string;
+    beforeEach(() => {
+        backend = path.join(temporary(), "pulumi");
+        aside = `${backend}.lost`;
+        fs.mkdirSync(path.join(backend, ".pulumi/stacks/dabaweb"), { recursive: true });
+        fs.writeFileSync(path.join(backend, ".pulumi/meta.yaml"), "version: 1\n");
+    });
+
+    const files = (folder: string): string[] =>
+        fs.existsSync(folder) ? fs.readdirSync(path.join(folder, ".pulumi/stacks/dabaweb")).sort() : [];
+
+    /** Writes a file of the backend. */
+    function write(name: string, content: string | Buffer): void {
+        fs.writeFileSync(path.join(backend, ".pulumi/stacks/dabaweb", name), content);
+    }
+
+    /** A state as Pulumi writes it, of a stack that pushed an image and lives in a cluster. */
+    function state(stack: string, context?: string): string {
+        const image = `localhost:5001/dabaweb/${stack}/nginx:0123`;
+        const provider = { type: "pulumi:providers:kubernetes", inputs: { context } };
+        const resources = [
+            ...(context === undefined ? [] : [provider]),
+            { type: "docker:index/registryImage:RegistryImage", inputs: { name: image } },
+        ];
+        return JSON.stringify({ version: 3, checkpoint: { stack, latest: { resources } } });
+    }
+
+    it("are moved into a backend of their own, and what they pushed is told", () => {
+        write("dev.json", state("dev", "kind-dabaweb"));
+        write("dev.json.bak", "{}");
+        write("e2e.json.gz", gzipSync(state("e2e", "kind-dabaweb")));
+        assert.deepStrictEqual(setAside(backend, aside), {
+            stacks: ["dev", "e2e"],
+            images: ["localhost:5001/dabaweb/dev/nginx:0123", "localhost:5001/dabaweb/e2e/nginx:0123"],
+        });
+        assert.deepStrictEqual(files(aside), ["dev.json", "dev.json.bak", "e2e.json.gz"]);
+        assert.ok(fs.existsSync(path.join(aside, ".pulumi/meta.yaml")));
+        assert.deepStrictEqual(files(backend), []);
+    });
+
+    it("are told from those of other clusters and of none, which stay", () => {
+        write("mine.json", state("mine", "somewhere-else"));
+        write("begun.json", state("begun"));
+        write("empty.json", JSON.stringify({ version: 3, checkpoint: { stack: "empty" } }));
+        assert.deepStrictEqual(setAside(backend, aside), { stacks: [], images: [] });
+        assert.deepStrictEqual(files(backend), ["begun.json", "empty.json", "mine.json"]);
+        assert.ok(!fs.existsSync(aside));
+    });
+
+    it("take a state that nobody can read with them", () => {
+        write("broken.json", "");
+        assert.deepStrictEqual(setAside(backend, aside), { stacks: ["broken"], images: [] });
+        assert.deepStrictEqual(files(aside), ["broken.json"]);
+    });
+
+    it("are none where nothing was ever deployed", () => {
+        assert.deepStrictEqual(setAside(path.join(backend, "none"), aside), { stacks: [], images: [] });
     });
 });
 
