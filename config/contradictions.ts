@@ -1,5 +1,5 @@
 /** Settings that are each allowed and exclude one another. docs/config.md lists the rules. */
-import { unpairedImage } from "../components/images";
+import { buildsImages, unpairedImage } from "../components/images";
 import { quantityValue } from "../components/quantity";
 import { isLoopback } from "../components/registry";
 import type { StackConfig } from "../config";
@@ -139,9 +139,9 @@ export const contradictions: readonly Contradiction[] = [
                 : [],
     },
     {
-        rule: "`registry.address` is not on Docker Hub, where no repository lies deeper than team/name.",
-        broken: ({ registry }) =>
-            DOCKER_HUB.test(registry.address)
+        rule: "Images are not pushed to Docker Hub (`registry.address`), where no repository lies deeper than team/name.",
+        broken: ({ images, registry }) =>
+            buildsImages(images) && DOCKER_HUB.test(registry.address)
                 ? [
                       {
                           path: ["registry", "address"],
