@@ -144,6 +144,17 @@ describe("loss of a mysql master", function () {
         await pods.emptyVolume(master);
     }
 
+    /** A new system whose one slave is gone with its volume, after row 1. */
+    async function lostOnlySlave(): Promise<Pod> {
+        await system(1);
+        const [lost] = slaves as [Pod];
+        await insert(1);
+        await everySlaveFollows();
+        await pods.kill(lost);
+        await pods.emptyVolume(lost);
+        return lost;
+    }
+
     /** Every slave has what the master has. One that ends by itself to take a new copy is started again, as a kubelet does. */
     async function everySlaveFollows(): Promise<void> {
         for (const pod of slaves) {
@@ -392,12 +403,7 @@ describe("loss of a mysql master", function () {
         });
 
         it("wait: a write that hung when the only slave was lost is cut off for the clone of a new one, never acknowledged", async () => {
-            await system(1);
-            const [lost] = slaves as [Pod];
-            await insert(1);
-            await everySlaveFollows();
-            await pods.kill(lost);
-            await pods.emptyVolume(lost);
+            const lost = await lostOnlySlave();
             const write = await hangs(2);
             await pods.seed(lost);
             assert.match((await write()).stderr, /ERROR 2013/);
@@ -409,12 +415,7 @@ describe("loss of a mysql master", function () {
         });
 
         it("wait: a companion that was started again does not wait for a slave itself, and sees to its clone", async () => {
-            await system(1);
-            const [lost] = slaves as [Pod];
-            await insert(1);
-            await everySlaveFollows();
-            await pods.kill(lost);
-            await pods.emptyVolume(lost);
+            const lost = await lostOnlySlave();
             await killCompanion();
             const write = await hangs(2);
             await pods.seed(lost);
