@@ -1,5 +1,7 @@
 /** What `pulumi destroy` leaves for others to finish: namespaces, volumes and images go after it has returned. */
-import { names, ports } from "./environment";
+import { MANIFEST_TYPES } from "../operations/manifest-types";
+import { names } from "./environment";
+import { registryAddress } from "./registry";
 import { Refusal, run, until } from "./shell";
 import type { ExportedResource } from "./stack";
 
@@ -14,7 +16,6 @@ export interface Leftovers {
 /** Reads from a stack's resources what has to be gone after them. */
 export function whatStays(resources: readonly Omit<ExportedResource, "urn">[]): Leftovers {
     const of = (type: string) => resources.filter((each) => each.type === type);
-    const address = `localhost:${ports.registry}/`;
     return {
         namespaces: of("kubernetes:core/v1:Namespace").flatMap(({ inputs }) => {
             const name = (inputs?.metadata as { name?: unknown } | undefined)?.name;
@@ -22,7 +23,9 @@ export function whatStays(resources: readonly Omit<ExportedResource, "urn">[]): 
         }),
         images: of("docker:index/registryImage:RegistryImage").flatMap(({ inputs }) => {
             const name = inputs?.name;
-            return typeof name === "string" && name.startsWith(address) && inputs?.keepRemotely !== true
+            return typeof name === "string" &&
+                name.startsWith(`${registryAddress}/`) &&
+                inputs?.keepRemotely !== true
                 ? [name]
                 : [];
         }),
@@ -74,16 +77,6 @@ export async function removeImages(images: readonly string[]): Promise<void> {
         }
     }
 }
-
-/** What Docker pushes, by its version and its store. */
-const MANIFEST_TYPES = [
-    "docker.distribution.manifest.v2",
-    "docker.distribution.manifest.list.v2",
-    "oci.image.manifest.v1",
-    "oci.image.index.v1",
-]
-    .map((type) => `application/vnd.${type}+json`)
-    .join(", ");
 
 interface Volume {
     readonly name: string;

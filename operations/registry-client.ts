@@ -5,6 +5,7 @@
 import { createHash } from "crypto";
 
 import { registryUrl } from "../components/registry";
+import { MANIFEST_TYPES } from "./manifest-types";
 import { IDENTITY_TOKEN, Login } from "./registry-login";
 import { Refusal } from "./stack-file";
 
@@ -28,13 +29,6 @@ export interface Manifest {
     /** Configuration and layers of a single image. */
     readonly blobs: readonly Descriptor[];
 }
-
-const MANIFEST_TYPES = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
 
 /** For an answer without a blob in it; blobs take as long as they take, unless nothing comes for five minutes. */
 const ANSWER_MS = 30_000;
@@ -80,7 +74,7 @@ export class Repository {
     async manifest(reference: string): Promise<Manifest | undefined> {
         const response = await this.ask(`manifests/${reference}`, {
             method: "GET",
-            headers: { accept: MANIFEST_TYPES.join(", ") },
+            headers: { accept: MANIFEST_TYPES },
             expect: [200, 404],
         });
         const bytes = Buffer.from(await response.arrayBuffer());

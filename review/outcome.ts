@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 
-import type { Comparison } from "./changes";
+import { type Comparison, mapTexts } from "./changes";
 
 /** What a stack is compared with. */
 export const MODES = ["against state", "keyless"] as const;
@@ -73,11 +73,9 @@ export type Outcome = Omit<z.infer<typeof outcome>, "comparison"> & { readonly c
 
 /** The file's text, each text in it cut where it is longer than a reader takes. */
 export function outcomeJson(outcome: Outcome): string {
-    const cut = (_: string, value: unknown): unknown =>
-        typeof value === "string" && value.length > LONGEST_TEXT
-            ? `${value.slice(0, LONGEST_TEXT - 3)}...`
-            : value;
-    return `${JSON.stringify(outcome, cut, 2)}\n`;
+    const cut = (long: string): string =>
+        long.length > LONGEST_TEXT ? `${long.slice(0, LONGEST_TEXT - 3)}...` : long;
+    return `${JSON.stringify(mapTexts(outcome, cut), null, 2)}\n`;
 }
 
 /**
