@@ -185,9 +185,11 @@ initialise() {
     write_identity "$1"
 }
 
-# Asks another redis server for all that decisions about it need; any failure is part of the answer.
+# Asks another redis server for all that decisions about it need; any failure is part of the answer. The password
+# is the first line of the client's input: see `redis-cli`.
 ask() {
-    timeout 2 redis-cli -h "$1" -p "$2" -n 15 2>&1 <<'ASK' || true
+    timeout 2 redis-cli --askpass -h "$1" -p "$2" -n 15 2>&1 <<ASK || true
+$(<"$run/admin")
 INFO persistence replication
 FCALL_RO identity 0
 EVAL_RO "return {'heartbeat:' .. (redis.call('GET', 'heartbeat') or ''), 'synced:' .. (redis.call('GET', 'heartbeat:synced') or '')}" 0

@@ -251,6 +251,48 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
         });
 
+        it("keep passwords out of the environment of the clients of probes, starting pods and commands", async () => {
+            // The wrapper is a script: only the engine's client has this name as its executable.
+            const look = [
+                '"$@" >/dev/null 2>&1 &',
+                "until grep -q /redis-cli$ <<<$(readlink /proc/[0-9]*/exe); do kill -0 $!; done",
+                "for exe in /proc/[0-9]*/exe; do",
+                '    [[ $(readlink $exe) != */redis-cli ]] || tr "\\0" "\\n" <${exe%exe}environ',
+                "done",
+                "wait $! || true",
+            ].join("\n");
+            for (const client of [
+                ["redis-cli", "-n", "1", "GET", "greeting"],
+                ["ready"],
+                ["bash", "-c", ". /opt/dabaweb/lib/lib.sh && ask 127.0.0.1 6379"],
+            ]) {
+                // So that it is not answered before it was looked at.
+                strictEqual(await redis(master, "CLIENT", "PAUSE", "3000", "ALL"), "OK");
+                const { code, stdout, stderr } = await exec(master, [
+                    "bash",
+                    "-euc",
+                    look,
+                    "look",
+                    ...client,
+                ]);
+                strictEqual(code, 0, stderr);
+                match(stdout, /^PATH=/m, client.join(" "));
+                for (const password of Object.values(passwords)) {
+                    ok(!stdout.includes(password), `${client.join(" ")}: ${stdout}`);
+                }
+                await untilReady(master);
+            }
+        });
+
+        it("let operators use the client in every way without a password", async () => {
+            const ask = (args: string[], input: string) =>
+                docker(["exec", "-i", master, "redis-cli", ...args], { input });
+            strictEqual(await ask(["-n", "1", "-x", "SET", "by-input"], "hello"), "OK");
+            strictEqual(await ask(["-n", "1", "GET", "by-input"], "not read"), "hello");
+            strictEqual(await ask(["-n", "1"], "GET by-input\nDEL by-input\n"), "hello\n1");
+            match(await ask(["-n", "1", "--pipe"], "SET piped 1\r\nDEL piped\r\n"), /errors: 0, replies: 2/);
+        });
+
         it("leave no dead processes behind when probes and operators come often", async () => {
             for (const pod of [master, ...slaves]) {
                 for (let round = 0; round < 5; round++) {
