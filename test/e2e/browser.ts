@@ -54,6 +54,9 @@ const LANGUAGES = {
     },
 };
 
+/** The administration's first page; the address of the sign-in begins as its own does. */
+const isAdministration = ({ pathname }: URL): boolean => pathname === "/admin/";
+
 /** Success criteria of WCAG 2.2, A and AA, as axe names them. */
 const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
@@ -154,7 +157,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await at.locator("#id_username").fill("admin");
         await at.locator("#id_password").fill(password());
         await at.locator("#login-form [type=submit]").click();
-        await at.waitForURL("**/admin/");
+        await at.waitForURL(isAdministration);
     }
 
     /** Waits for a page of this heading, which a click has asked for. */
@@ -231,6 +234,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         try {
             page = await stranger.newPage();
             await page.goto("/admin/");
+            await page.locator("#id_username:focus").waitFor();
             await page.keyboard.type("admin");
             await page.keyboard.press("Tab");
             await page.keyboard.type("wrong");
@@ -241,7 +245,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
             await page.keyboard.press("Tab");
             await page.keyboard.type(password());
             await page.keyboard.press("Enter");
-            await page.waitForURL("**/admin/");
+            await page.waitForURL(isAdministration);
             await isHeaded(words.administration);
             await isRight("administration");
             await page.locator("#logout-form button").click();

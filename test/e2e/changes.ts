@@ -146,9 +146,11 @@ export function describeChanges(system: System): void {
             }),
         );
         const jobs = ["-l", "app.kubernetes.io/name=dabacluster-migrate", "--tail=-1"];
-        assert.match(
-            await system.kubectl(["logs", ...jobs]),
-            /Applying form\.0006_broken[^]*Unknown column 'no_such_column'/,
+        // A pod of a last attempt may have no log yet when its time is up.
+        await waitFor("the words of the failed migration", RECOVERY_SECONDS, async () =>
+            /Applying form\.0006_broken[^]*Unknown column 'no_such_column'/.test(
+                await system.kubectl(["logs", ...jobs]),
+            ),
         );
         assert.deepStrictEqual(await uids("dabacluster"), old, "a web pod was replaced");
         await up();
@@ -195,8 +197,10 @@ export function describeChanges(system: System): void {
                         const rollout = ["rollout", "status", "statefulset/mysql-slave", "--timeout=60s"];
                         await system.kubectl(rollout, { timeoutSeconds: 70 });
                     }, /mysql-slave/);
-                    const { problems } = await look(stack);
-                    assert.match(problems.join("\n"), /mysql-slave-1 .*broken on purpose/);
+                    await waitFor("the cause in the probe's words", RECOVERY_SECONDS, async () => {
+                        const { problems } = await look(stack);
+                        return /mysql-slave-1 .*broken on purpose/.test(problems.join("\n"));
+                    });
                     const serving = (await system.get("mysql-slave")).filter((pod) => pod.ready);
                     assert.deepStrictEqual(
                         serving.map(({ name }) => name),

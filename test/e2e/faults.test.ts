@@ -2,12 +2,12 @@ import assert from "assert";
 import * as path from "path";
 
 import { readJson } from "../../local/environment";
-import { closeDoors, openDoors } from "../faults/doors";
-import { removeLedgers } from "../faults/check";
+import { openDoors } from "../faults/doors";
 import { runRow } from "../faults/matrix";
 import { Matrix, verdict } from "../faults/report";
 import { promisedIn, ROWS } from "../faults/rows";
 import { System } from "../support/system";
+import { clearSideBySide } from "./side-by-side";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
 
 const recorded = readJson<Matrix>(path.resolve(__dirname, "../../docs/failure-matrix.json"));
@@ -21,6 +21,8 @@ describe("a selection of the failure matrix", function () {
     const system = new System("e2e");
 
     before(async () => {
+        // A killed run of it may have left these nodePorts taken.
+        await clearSideBySide();
         await deploy("e2e");
         await configure("e2e", "mysql-master.onNoReplica", MODE);
         await pulumi("e2e", ["up", "--yes", "--skip-preview"]);
@@ -28,8 +30,6 @@ describe("a selection of the failure matrix", function () {
     });
 
     after("destroy, and leave nothing behind", async () => {
-        await removeLedgers(system);
-        await closeDoors(system);
         await destroy("e2e");
         assert.deepStrictEqual(await remnants(system), []);
     });

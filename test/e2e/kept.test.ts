@@ -54,13 +54,24 @@ async function opens(secret: string): Promise<boolean> {
     return (await system.tryKubectl(args, { input: `${secret}\n` })).code === 0;
 }
 
-/** Ends what this or a killed run made: stack, claims, volumes with their disk, namespace. */
+/** Changes whether volumes of the class may grow, which is not the default of the local cluster. */
+function allowExpansion(yes: boolean): Promise<string> {
+    const change = JSON.stringify({ allowVolumeExpansion: yes });
+    return system.kubectl(["patch", "storageclass", CLASS, "-p", change]);
+}
+
+/** Ends what this or a killed run made: the growing of its class, stack, claims, volumes with their disk, namespace. */
 async function giveUp(): Promise<void> {
-    if (new Stack("kept").exists) {
+    await allowExpansion(false);
+    const stack = new Stack("kept");
+    if (stack.exists) {
+        // Also removes the lock of a killed run.
+        await stack.select();
         await pulumi("kept", ["state", "unprotect", "--all", "--yes"]);
         await destroy("kept");
     }
-    for (const { volume } of await claims()) {
+    // A claim of a run that was killed early has no volume yet.
+    for (const { volume } of (await claims()).filter(({ phase }) => phase === "Bound")) {
         const policy = { spec: { persistentVolumeReclaimPolicy: "Delete" } };
         await system.kubectl(["patch", "persistentvolume", volume, "-p", JSON.stringify(policy)]);
     }
@@ -181,24 +192,16 @@ describe("a stack in the shape of production", function () {
 
     // local-path cannot expand: what is asserted is the request, which a class that can would carry out.
     it("asks for a larger volume in place, without touching a pod, where the class allows it", async () => {
-        const allow = (yes: boolean) =>
-            system.kubectl([
-                "patch",
-                "storageclass",
-                CLASS,
-                "-p",
-                JSON.stringify({ allowVolumeExpansion: yes }),
-            ]);
         const pods = await podUids();
         const before = await claims();
-        await allow(true);
+        await allowExpansion(true);
         try {
             await configure("kept", "redis-slave.storage", "2Gi");
             const output = await pulumi("kept", ["up", "--yes", "--skip-preview"]);
             assert.match(output, /PersistentVolumeClaim data-redis-slave-0 updated/);
             assert.doesNotMatch(output, /replaced/);
         } finally {
-            await allow(false);
+            await allowExpansion(false);
         }
         const expected = before.map((claim) =>
             claim.name === "data-redis-slave-0" ? { ...claim, asked: "2Gi" } : claim,

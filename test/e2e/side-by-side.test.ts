@@ -10,6 +10,7 @@ import { registryAddress } from "../../local/registry";
 import { copyProgram } from "../support/copy";
 import { command, docker, Result, waitFor } from "../support/docker";
 import { RECOVERY_SECONDS } from "../support/system";
+import { clearSideBySide, kubectl, NAMESPACES } from "./side-by-side";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -22,7 +23,6 @@ const NODES_OF_PROD = 3;
 const UP_SECONDS = 25 * 60;
 
 type Stack = "dev" | "prod";
-const NAMESPACES: Readonly<Record<Stack, string>> = { dev: "side-by-side-dev", prod: "side-by-side-prod" };
 const URLS: Readonly<Record<Stack, string>> = {
     dev: `http://localhost:${PORTS[0]}`,
     prod: `http://localhost:${PORTS[1]}`,
@@ -53,7 +53,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
     let nodes: readonly Node[];
 
     before(async () => {
-        await clear();
+        await clearSideBySide();
         nodes = await list<Node>(["nodes"]);
         folder = fs.mkdtempSync(path.join(os.tmpdir(), "side-by-side-"));
         copyProgram(folder);
@@ -73,7 +73,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
             await tryPulumi(["state", "unprotect", "--all", "--yes", "--stack", stack]);
             await tryPulumi(["destroy", "--yes", "--skip-preview", "--stack", stack]);
         }
-        await clear();
+        await clearSideBySide();
         const filter = ["--filter", `reference=${REGISTRY}/side-by-side/*/*/*`];
         const built = await docker(["images", ...filter, "--format", "{{.Repository}}:{{.Tag}}"]);
         if (built !== "") {
@@ -81,10 +81,6 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         }
         fs.rmSync(folder, { recursive: true, force: true });
     });
-
-    async function clear(): Promise<void> {
-        await kubectl(["delete", "namespace", ...Object.values(NAMESPACES), "--ignore-not-found"]);
-    }
 
     /** The committed stack file with another place; prod's sizes go where they do not fit. */
     function adapt(stack: Stack, context: string): void {
@@ -169,6 +165,13 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
             .sort();
     }
 
+    async function imagesOfDev(): Promise<Record<string, string>> {
+        const outputs = JSON.parse(await pulumi(["stack", "output", "--json", "--stack", "dev"])) as {
+            images: Record<string, string>;
+        };
+        return outputs.images;
+    }
+
     let lived: string[];
 
     it("dev is deployed, and shows the seed's rows", async () => {
@@ -194,9 +197,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         await pulumi(["up", "--yes", "--skip-preview", "--stack", "prod"], noDocker);
         await isWell("prod");
         await shows("prod", /sam.*10000/s);
-        const { images } = JSON.parse(await pulumi(["stack", "output", "--json", "--stack", "dev"])) as {
-            images: Record<string, string>;
-        };
+        const images = await imagesOfDev();
         const digests = (references: readonly string[]) => [
             ...new Set(references.map((each) => each.split("@")[1])),
         ];
@@ -227,15 +228,15 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
     });
 
     it("a destroyed dev leaves prod as it is, and its own images are gone", async () => {
+        const images = Object.values(await imagesOfDev());
+        const statuses = () =>
+            Promise.all(images.map(async (each) => (await fetch(manifestUrl(each))).status));
+        assert.deepStrictEqual(await statuses(), [200, 200, 200, 200, 200, 200]);
         await pulumi(["destroy", "--yes", "--skip-preview", "--stack", "dev"]);
         await isWell("prod");
         await shows("prod", /sam.*10000/s);
         assert.deepStrictEqual(await lives("prod"), lived);
-        const [host, ...rest] = `${REGISTRY}/side-by-side/dabaweb/dev/redis-master`.split("/");
-        const { tags } = (await (await fetch(`http://${host}/v2/${rest.join("/")}/tags/list`)).json()) as {
-            tags?: string[] | null;
-        };
-        assert.deepStrictEqual(tags ?? [], []);
+        assert.deepStrictEqual(await statuses(), [404, 404, 404, 404, 404, 404]);
     });
 
     it("a pod of prod that is moved to a node without its images starts there", async () => {
@@ -302,6 +303,12 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
     }
 });
 
+/** Where the registry has what `host/repository@digest` names. */
+function manifestUrl(image: string): string {
+    const [, host, repository, digest] = /^([^/]+)\/(.+)@(.+)$/.exec(image)!;
+    return `http://${host}/v2/${repository}/manifests/${digest}`;
+}
+
 /** What a node calls images with these digests. */
 async function references(node: string, digests: readonly string[]): Promise<string[]> {
     const all = await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "list"]);
@@ -316,13 +323,6 @@ async function dropImages(node: string, digests: readonly string[]): Promise<voi
     if (found.length > 0) {
         await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "remove", "--sync", ...found]);
     }
-}
-
-/** On the cluster of KUBECONFIG, as its administrator. */
-async function kubectl(args: readonly string[], input?: string): Promise<string> {
-    const result = await command("kubectl", args, { timeoutSeconds: 2 * RECOVERY_SECONDS, input });
-    assert.strictEqual(result.code, 0, `kubectl ${args.join(" ")}: ${result.stderr}`);
-    return result.stdout.trim();
 }
 
 async function list<T>(what: readonly string[]): Promise<T[]> {

@@ -228,10 +228,15 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
     async function succeeds(line: string): Promise<void> {
         const status = line.includes("operations/status.ts");
         const withKubectl = { PATH: `${path.join(folder, "bin")}:${path.dirname(onPath("kubectl"))}` };
-        const result = line.startsWith("kubectl ")
-            ? await run(line, { PATH: process.env.PATH! })
-            : await deploying(line, `${registry.login!.password}\n`, status ? withKubectl : {});
-        assert.strictEqual(result.code, 0, `${line}\n${result.stdout}\n${result.stderr}`);
+        const once = async () => {
+            const result = line.startsWith("kubectl ")
+                ? await run(line, { PATH: process.env.PATH! })
+                : await deploying(line, `${registry.login!.password}\n`, status ? withKubectl : {});
+            assert.strictEqual(result.code, 0, `${line}\n${result.stdout}\n${result.stderr}`);
+            return true;
+        };
+        // A pod that an `up` has replaced may still be ending.
+        await (status ? waitFor("all to be well", RECOVERY_SECONDS, once) : once());
     }
 
     async function pages(): Promise<void> {

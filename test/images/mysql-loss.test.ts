@@ -180,7 +180,9 @@ describe("loss of a mysql master", function () {
     /** An application's write that nothing acknowledges yet. */
     async function hangs(n: number): Promise<() => Promise<Result>> {
         const statement = `INSERT INTO form.t VALUES (${n})`;
-        const result = pods.login(master, "mysql-master", "dabaweb", pods.passwords.dabaweb, "-e", statement);
+        // It may hang while a slave is made, or its data taken.
+        const account = ["mysql-master", "dabaweb", pods.passwords.dabaweb] as const;
+        const result = pods.loginFor(240, master, ...account, "-e", statement);
         await waitFor("the write hangs", 60, async () => {
             const query =
                 "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_state LIKE 'Waiting for semi-sync ACK%'";
@@ -231,8 +233,12 @@ describe("loss of a mysql master", function () {
             const configuration =
                 "SELECT COUNT(*) FROM performance_schema.replication_connection_configuration";
             assert.equal(await pods.sql(master, configuration), "0");
-            const left = (await exec(pods.running(master), ["ls", "/data"])).stdout.trim().split("\n");
-            assert.deepEqual(left, ["identity", "lost+found", "mysql", "tmp"]);
+            // The companion releases the donor when the master is open already.
+            await waitFor("the donor to be released", 60, async () => {
+                const left = (await exec(pods.running(master), ["ls", "/data"])).stdout.trim().split("\n");
+                assert.deepEqual(left, ["identity", "lost+found", "mysql", "tmp"]);
+                return true;
+            });
             assert.equal((await insert(-1)).code, 0);
             await everySlaveFollows();
         });
@@ -450,9 +456,8 @@ describe("loss of a mysql master", function () {
             await docker(["start", pods.running(slave)]);
             await attached(1);
             await everySlaveFollows();
-            assert.match(
-                (await status(master)).replication ?? "",
-                /^semi-sync on, degrade, 1 slaves acknowledge/,
+            await waitFor("semi-sync to be on", 60, async () =>
+                /^semi-sync on, degrade, 1 slaves acknowledge/.test((await status(master)).replication ?? ""),
             );
         });
     });

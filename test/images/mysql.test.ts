@@ -545,11 +545,13 @@ describe("mysql images", function () {
                 [slave, "ready"],
                 [slave, "live"],
             ] as const) {
-                const script = `TIMEFORMAT=%R; time for i in {1..20}; do ${bin}/${which} >/dev/null || exit 1; done`;
+                // Processor time: how long it takes is decided by what else runs on the machine.
+                const script = `TIMEFORMAT='%U %S'; time for i in {1..20}; do ${bin}/${which} >/dev/null || exit 1; done`;
                 const { code, stderr } = await exec(pods.running(pod), ["bash", "-c", script]);
                 assert.equal(code, 0, stderr);
-                const each = (Number(stderr.trim()) / 20) * 1000;
-                console.log(`      ${which} on ${pod.name}: ${each.toFixed(0)} ms`);
+                const [user = NaN, system = NaN] = stderr.trim().split(" ").map(Number);
+                const each = ((user + system) / 20) * 1000;
+                console.log(`      ${which} on ${pod.name}: ${each.toFixed(0)} ms of a processor`);
                 assert.ok(each < 500, `${each} ms`);
             }
         });

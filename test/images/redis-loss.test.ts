@@ -254,8 +254,11 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
                 await redis(system.master, "SET", "k", "old");
                 await system.untilSame("k", "old");
                 await docker(["kill", first]);
-                await redis(system.master, "SET", "k", "new");
-                await untilValue(last, "k", "new");
+                // A slave's disk may be a second behind its memory.
+                const written = await exec(system.master, ["redis-cli"], {
+                    input: "SET k new\nWAITAOF 0 1 20000\n",
+                });
+                match(written.stdout, /^OK\n\d\n1\n$/);
                 await docker(["kill", last]);
                 await system.killMaster();
                 await system.lose(system.master, "master");
@@ -518,14 +521,14 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
 
     describe("a slave", () => {
         it("serves while the master is away, as long as its data may be old, also after a restart", async () => {
-            await system.up(2, { MAX_MASTER_AWAY_SECONDS: "8" });
+            await system.up(2, { MAX_MASTER_AWAY_SECONDS: "20" });
             const [staying, restarted] = system.slaves as [string, string];
             await system.stopMaster();
             strictEqual((await ready(staying)).code, 0);
             for (const slave of [staying, restarted]) {
                 await untilUnready(
                     slave,
-                    /^its data is [0-9.]+ s old, 8 s are allowed without the master \(MAX_MASTER_AWAY_SECONDS\): no link/,
+                    /^its data is [0-9.]+ s old, 20 s are allowed without the master \(MAX_MASTER_AWAY_SECONDS\): no link/,
                 );
             }
             await docker(["restart", "-t", "30", restarted], { timeoutSeconds: 45 });
@@ -574,7 +577,9 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             const of = await status(slave);
             deepStrictEqual(Object.keys(of), Object.keys(master));
             match(of["replication"] ?? "", /^link to redis-master:6379 up, last heard \d+ s ago$/);
-            match(of["stale"] ?? "", /^[01]\.\d$/);
+            await waitFor("the slave's data to be less than two seconds old", 20, async () =>
+                /^[01]\.\d$/.test((await status(slave))["stale"] ?? ""),
+            );
             await system.stopMaster();
             await waitFor("the slave says that the link is down", 20, async () =>
                 /^link to redis-master:6379 down for \d+ s$/.test((await status(slave))["replication"] ?? ""),
@@ -691,6 +696,10 @@ class Writer {
             } else if (stored && (plain ? line === "PONG" : Number(line) >= 1)) {
                 stored = false;
                 this.acknowledged.push(`w${id}:${this.next - 1}`);
+                more();
+            } else if (stored && line === "0") {
+                // No slave had it in time, which is no error: it is not counted, and the next may be.
+                stored = false;
                 more();
             } else {
                 this.client.stdin.end();

@@ -144,7 +144,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 ["INCRBY k 2", /^3/],
                 ["EXPIRE k 60", /^1/],
                 ["PEXPIRE k 60000", /^1/],
-                ["TTL k", /^60/],
+                ["TTL k", /^(60|5\d)\b/],
                 ["PTTL k", /^\d+/],
                 ["PERSIST k", /^1/],
                 ["EXISTS k", /^1/],
@@ -254,10 +254,12 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         it("keep passwords out of the environment of the clients of probes, starting pods and commands", async () => {
             // The wrapper is a script: only the engine's client has this name as its executable.
             const look = [
+                // So that the client is not answered before it was looked at.
+                "redis-cli CLIENT PAUSE 3000 ALL >/dev/null",
                 '"$@" >/dev/null 2>&1 &',
                 "until grep -q /redis-cli$ <<<$(readlink /proc/[0-9]*/exe); do kill -0 $!; done",
                 "for exe in /proc/[0-9]*/exe; do",
-                '    [[ $(readlink $exe) != */redis-cli ]] || tr "\\0" "\\n" <${exe%exe}environ',
+                '    [[ $(readlink $exe) != */redis-cli ]] || tr "\\0" "\\n" <${exe%exe}environ || true',
                 "done",
                 "wait $! || true",
             ].join("\n");
@@ -266,8 +268,6 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 ["ready"],
                 ["bash", "-c", ". /opt/dabaweb/lib/lib.sh && ask 127.0.0.1 6379"],
             ]) {
-                // So that it is not answered before it was looked at.
-                strictEqual(await redis(master, "CLIENT", "PAUSE", "3000", "ALL"), "OK");
                 const { code, stdout, stderr } = await exec(master, [
                     "bash",
                     "-euc",
@@ -301,7 +301,12 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 }
                 // `docker top` does not list the dead.
                 const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
-                strictEqual((await exec(pod, ["bash", "-c", dead])).stdout, "");
+                // What the companion starts is dead for the moment before it is reaped; what nobody reaps stays.
+                await waitFor(
+                    "there are none",
+                    20,
+                    async () => (await exec(pod, ["bash", "-c", dead])).stdout === "",
+                );
             }
         });
 
@@ -518,7 +523,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             await Promise.all(restarts);
             await untilReady(master, ...slaves);
             for (const slave of slaves) {
-                await waitFor("the slaves have every key", 20, async () => {
+                await waitFor("the slaves have every key", 60, async () => {
                     return (await redis(slave, "DBSIZE")) === (await redis(master, "DBSIZE"));
                 });
             }

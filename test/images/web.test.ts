@@ -94,7 +94,7 @@ describe("dabaweb and nginx images", function () {
     after("everything is removed", async () => {
         await scope.close();
         for (const name of names) {
-            await tryDocker(["image", "rm", image(name)]);
+            await tryDocker(["image", "rm", "--no-prune", image(name)]);
         }
     });
 
@@ -207,7 +207,7 @@ describe("dabaweb and nginx images", function () {
                 ON_NO_REPLICA: "degrade",
             },
         });
-        await waitFor("the migration is half-way", 60, async () =>
+        await waitFor("the migration is half-way", 110, async () =>
             (await logs(job)).includes("Applying auth.0001_initial"),
         );
         await docker(["kill", job]);
@@ -544,10 +544,11 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         const ask =
             'import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1], headers={"X-Forwarded-For": "9.9.9.9, 203.0.113.7"}))';
         const client = async (container: string, url: string): Promise<string> => {
-            await exec(app, ["python", "-c", ask, `${url}?seen`]);
-            const line = await waitFor(`a line of ${container}`, 10, async () =>
-                (await logs(container)).split("\n").find((text) => text.includes("?seen")),
-            );
+            // Again and again: a container runs before its nginx listens.
+            const line = await waitFor(`a line of ${container}`, 30, async () => {
+                await exec(app, ["python", "-c", ask, `${url}?seen`]);
+                return (await logs(container)).split("\n").find((text) => text.includes("?seen"));
+            });
             return (JSON.parse(line) as { client: string }).client;
         };
         strictEqual(await client(behind, "http://nginx-behind:8080/nginx-errors"), "203.0.113.7");

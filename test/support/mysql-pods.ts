@@ -98,7 +98,7 @@ export class MysqlPods {
     async tearDown(): Promise<void> {
         await this.scope.close();
         for (const tag of Object.values(this.images)) {
-            await tryDocker(["image", "rm", tag]);
+            await tryDocker(["image", "rm", "--no-prune", tag]);
         }
     }
 
@@ -300,9 +300,21 @@ export class MysqlPods {
 
     /** A statement over the network as an account, from within `from`; the password goes by standard input. */
     login(from: Pod, host: string, user: string, password: string, ...rest: string[]): Promise<Result> {
+        return this.loginFor(60, from, host, user, password, ...rest);
+    }
+
+    /** The same with a limit in seconds of its own, after which the client is ended. */
+    loginFor(
+        timeoutSeconds: number,
+        from: Pod,
+        host: string,
+        user: string,
+        password: string,
+        ...rest: string[]
+    ): Promise<Result> {
         const input = `[client]\nprotocol=tcp\nhost=${host}\nuser=${user}\npassword=${password}\n`;
         const args = ["mysql", "--defaults-file=/dev/stdin", "--batch", "--skip-column-names", ...rest];
-        return exec(this.running(from), args, { input });
+        return exec(this.running(from), args, { input, timeoutSeconds });
     }
 
     /** Waits until a slave has all that the master has executed; it must have nothing that the master has not: no errant transaction. */
