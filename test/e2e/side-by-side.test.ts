@@ -7,6 +7,7 @@ import * as path from "path";
 import { parseDocument } from "yaml";
 
 import { registryAddress } from "../../local/registry";
+import { MANIFEST_TYPES } from "../../operations/manifest-types";
 import { copyProgram } from "../support/copy";
 import { command, docker, Result, waitFor } from "../support/docker";
 import { RECOVERY_SECONDS } from "../support/system";
@@ -229,8 +230,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
 
     it("a destroyed dev leaves prod as it is, and its own images are gone", async () => {
         const images = Object.values(await imagesOfDev());
-        const statuses = () =>
-            Promise.all(images.map(async (each) => (await fetch(manifestUrl(each))).status));
+        const statuses = () => Promise.all(images.map(statusOf));
         assert.deepStrictEqual(await statuses(), [200, 200, 200, 200, 200, 200]);
         await pulumi(["destroy", "--yes", "--skip-preview", "--stack", "dev"]);
         await isWell("prod");
@@ -303,10 +303,11 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
     }
 });
 
-/** Where the registry has what `host/repository@digest` names. */
-function manifestUrl(image: string): string {
+/** 200 where the registry has what `host/repository@digest` names, else 404. */
+async function statusOf(image: string): Promise<number> {
     const [, host, repository, digest] = /^([^/]+)\/(.+)@(.+)$/.exec(image)!;
-    return `http://${host}/v2/${repository}/manifests/${digest}`;
+    const url = `http://${host}/v2/${repository}/manifests/${digest}`;
+    return (await fetch(url, { headers: { accept: MANIFEST_TYPES } })).status;
 }
 
 /** What a node calls images with these digests. */

@@ -1,4 +1,4 @@
-/** How the load gets in: NodePort Services with the same pods behind them as the stack's own, made and removed here. */
+/** How the load gets in: NodePort Services with the same pods behind them as the stack's own, made here, and gone with its namespace. */
 import { System } from "../support/system";
 import { Doors } from "./load";
 
@@ -10,7 +10,6 @@ const SERVICES = {
 } as const;
 type Workload = keyof typeof SERVICES;
 const WORKLOADS = Object.keys(SERVICES) as Workload[];
-const nameOf = (workload: Workload): string => `faults-${workload}`;
 
 /** @param nodePorts four of them, which this machine can open */
 export async function openDoors(system: System, nodePorts: readonly number[]): Promise<Doors> {
@@ -18,7 +17,7 @@ export async function openDoors(system: System, nodePorts: readonly number[]): P
     const items = WORKLOADS.map((workload) => ({
         apiVersion: "v1",
         kind: "Service",
-        metadata: { name: nameOf(workload) },
+        metadata: { name: `faults-${workload}` },
         spec: {
             type: "NodePort",
             selector: { "app.kubernetes.io/name": workload },
@@ -38,8 +37,4 @@ export async function openDoors(system: System, nodePorts: readonly number[]): P
         mysqlPassword: await password("mysql-credentials"),
         page: `${system.url}/User_data`,
     };
-}
-
-export async function closeDoors(system: System): Promise<void> {
-    await system.kubectl(["delete", "service", "--ignore-not-found", ...WORKLOADS.map(nameOf)]);
 }

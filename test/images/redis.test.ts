@@ -256,8 +256,11 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const look = [
                 // So that the client is not answered before it was looked at.
                 "redis-cli CLIENT PAUSE 3000 ALL >/dev/null",
+                "seen() { grep -q /redis-cli$ <<<$(readlink /proc/[0-9]*/exe); }",
+                // The companion's, which ask the slaves.
+                "while seen; do :; done",
                 '"$@" >/dev/null 2>&1 &',
-                "until grep -q /redis-cli$ <<<$(readlink /proc/[0-9]*/exe); do kill -0 $!; done",
+                "until seen; do kill -0 $!; done",
                 "for exe in /proc/[0-9]*/exe; do",
                 '    [[ $(readlink $exe) != */redis-cli ]] || tr "\\0" "\\n" <${exe%exe}environ || true',
                 "done",
@@ -290,7 +293,17 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             strictEqual(await ask(["-n", "1", "-x", "SET", "by-input"], "hello"), "OK");
             strictEqual(await ask(["-n", "1", "GET", "by-input"], "not read"), "hello");
             strictEqual(await ask(["-n", "1"], "GET by-input\nDEL by-input\n"), "hello\n1");
-            match(await ask(["-n", "1", "--pipe"], "SET piped 1\r\nDEL piped\r\n"), /errors: 0, replies: 2/);
+            const pipe = ["-n", "1", "--pipe-timeout", "5", "--pipe"];
+            match(await ask(pipe, "SET piped 1\r\nDEL piped\r\n"), /errors: 0, replies: 2/);
+            strictEqual(
+                await ask(["--eval", "/dev/stdin", "k", ",", "a"], "return KEYS[1] .. ARGV[1]"),
+                "ka",
+            );
+            strictEqual(await ask(["--show-pushes", "no", "ACL", "WHOAMI"], ""), "default");
+            // Whoever brings a login is not made another.
+            const other = ["--show-pushes", "no", "--user", "dabaweb", "--pass", passwords.dabaweb];
+            match(await ask([...other, "--no-auth-warning", "ACL", "WHOAMI"], ""), /^NOPERM User dabaweb /);
+            strictEqual(await ask(["ACL", "WHOAMI"], ""), "default");
         });
 
         it("leave no dead processes behind when probes and operators come often", async () => {
@@ -302,11 +315,10 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 // `docker top` does not list the dead.
                 const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
                 // What the companion starts is dead for the moment before it is reaped; what nobody reaps stays.
-                await waitFor(
-                    "there are none",
-                    20,
-                    async () => (await exec(pod, ["bash", "-c", dead])).stdout === "",
-                );
+                await waitFor("there are none", 20, async () => {
+                    const { code, stdout } = await exec(pod, ["bash", "-c", dead]);
+                    return code === 0 && stdout === "";
+                });
             }
         });
 

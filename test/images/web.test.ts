@@ -185,7 +185,8 @@ describe("dabaweb and nginx images", function () {
     const row = (...cells: (string | number)[]): RegExp =>
         new RegExp(`<tr>${cells.map((cell) => `<td[^>]*>(?:<bdi>)?${cell}(?:</bdi>)?</td>`).join("")}`);
 
-    it("says what the migration waits for", async () => {
+    it("says what the migration waits for", async function () {
+        this.timeout(180_000);
         const job = await dabaweb("migrate-killed", ["migrate"]);
         await waitFor("the migration says what it waits for", 30, async () =>
             (await logs(job)).includes("waiting for MySQL at mysql-master:3306"),
