@@ -2,6 +2,8 @@
  * Every version that the local environment takes, in one table. `release` is what is downloaded where it can be reached;
  * what is built instead is pinned in from-source/ and named by `built`.
  */
+import { dependencies } from "../package.json";
+import { goTools } from "./from-source/go-tools";
 
 /** A tool that comes as one file or archive with a published checksum. */
 export interface ReleasedTool {
@@ -55,11 +57,11 @@ export const tools = {
     },
 } as const satisfies Record<string, ReleasedTool>;
 
-/** Pulumi's providers: `version` as released, `built` as the plugin from from-source/ calls itself. */
+/** Pulumi's providers: `version` as its SDK in package.json, `built` as the plugin from from-source/ calls itself. */
 export const plugins = {
-    kubernetes: provider("kubernetes", "4.25.0"),
-    random: provider("random", "4.21.2"),
-    docker: provider("docker", "5.2.0"),
+    kubernetes: provider("kubernetes"),
+    random: provider("random"),
+    docker: provider("docker"),
 } as const;
 
 /** The oldest Docker Engine that all of this was tried with. */
@@ -107,11 +109,13 @@ export function thisPlatform(
         : undefined;
 }
 
-function provider(name: string, version: string): ReleasedTool & { readonly built: string } {
+function provider(name: "kubernetes" | "random" | "docker"): ReleasedTool & { readonly built: string } {
+    const version = dependencies[`@pulumi/${name}` as const];
     const release = `pulumi-${name}/releases/download/v${version}`;
     return {
         version,
-        built: `${version}+built`,
+        // Not made of `version`: where package.json is ahead, what is built must not pass for what it asks for.
+        built: goTools.find((tool) => tool.name === `pulumi-${name}`)!.version,
         // What is tested is what users get: no other version will do.
         atLeast: version,
         mirror: "DABAWEB_PLUGIN_RELEASES",

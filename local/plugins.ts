@@ -46,7 +46,9 @@ class PluginStep implements Step {
 
     async plan(): Promise<Plan> {
         const { version, built, atLeast, gigabytes } = plugins[this.plugin];
-        for (const each of [version, built]) {
+        // Where package.json is ahead of from-source/, only the release is what is asked for.
+        const canBuild = built === `${version}+built`;
+        for (const each of canBuild ? [version, built] : [version]) {
             if (this.isInstalled(each)) {
                 return { way: "stands", detail: each, minutes: 0, gigabytes: 0 };
             }
@@ -56,7 +58,9 @@ class PluginStep implements Step {
                 name: this.name,
                 atLeast,
                 release: () => reachable(releaseOf(plugins[this.plugin], platform()).checksums),
-                cannotBuild: cannotBuildGo(),
+                cannotBuild: canBuild
+                    ? cannotBuildGo()
+                    : `from-source/ builds ${built}, and package.json pins ${version}`,
             },
             isAtLeast,
         );

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as goTools from "../../local/from-source/go-tools";
+import { isAtLeast, plugins } from "../../local/pins";
 
 const fromSource = path.join(__dirname, "../../local/from-source");
 
@@ -40,10 +41,15 @@ describe("Go tools from source", () => {
     });
 
     it("name plugins as built, and for the SDKs that package.json pins", () => {
-        const pinned = require("../../package.json").dependencies as Record<string, string>;
-        for (const name of ["kubernetes", "random", "docker"]) {
-            const tool = goTools.goTools.find((each) => each.name === `pulumi-${name}`);
-            assert.equal(tool?.version, `${pinned[`@pulumi/${name}`]}+built`);
+        for (const [name, { version, built }] of Object.entries(plugins)) {
+            if (process.env.RELEASE_ONLY === name) {
+                console.log(
+                    `      RELEASE_ONLY=${name}: its release ${version} is tested, ${built} need not match`,
+                );
+                assert.ok(isAtLeast(version, built), `${version} is older than ${built}`);
+            } else {
+                assert.equal(built, `${version}+built`);
+            }
         }
     });
 

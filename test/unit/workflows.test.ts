@@ -153,6 +153,34 @@ describe("the workflows", () => {
         }
     });
 
+    it("test with the newest provider what package.json then pins, and say that nothing is built for it", () => {
+        const step = workflow("test").jobs.full?.steps.find((each) => each.if === "matrix.provider != ''");
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "workflow-"));
+        try {
+            for (const program of ["npm", "make", "git"]) {
+                fs.writeFileSync(path.join(folder, program), `#!/bin/sh\necho "${program} $*"\n`, {
+                    mode: 0o755,
+                });
+            }
+            const variables = path.join(folder, "variables");
+            const env = { PATH: `${folder}:${process.env.PATH}`, PROVIDER: "latest", GITHUB_ENV: variables };
+            const said = execFileSync("bash", ["--norc", "-e", "-c", step?.run ?? ""], {
+                cwd: folder,
+                env,
+                encoding: "utf8",
+            });
+            assert.deepStrictEqual(said.trimEnd().split("\n"), [
+                "npm install --no-audit --no-fund --save-exact @pulumi/kubernetes@latest",
+                "make golden",
+                "git --no-pager diff -- package.json test/golden",
+            ]);
+            // The one that test/unit/go-tools.test.ts reads.
+            assert.strictEqual(fs.readFileSync(variables, "utf8"), "RELEASE_ONLY=kubernetes\n");
+        } finally {
+            fs.rmSync(folder, { recursive: true });
+        }
+    });
+
     it("deploy any of them, each with an environment of its own", () => {
         const { on, jobs } = workflow("deploy");
         const { inputs } = on.workflow_dispatch as { inputs: { stack: { options: readonly string[] } } };
