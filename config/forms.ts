@@ -125,15 +125,22 @@ export const password = matching(/^[^\p{Cc}\p{Cs}]+$/u, "the password or token",
     secret: true,
 });
 
+/** For each quantity's form the amount in its range that is nearest to a text; undefined if that is no such quantity. */
+export const nearestAmounts = z.registry<{ readonly nearest: (text: string) => string | undefined }>();
+
 function quantity(units: RegExp, least: string, most: string, examples: string) {
-    return fitting((value) => {
+    const nearest = (text: string): string | undefined => {
         // Nobody means more digits than that, and Kubernetes would round them.
-        if (value.length > 20 || !QUANTITY_PATTERN.test(value) || !units.test(value)) {
-            return false;
+        if (text.length > 20 || !QUANTITY_PATTERN.test(text) || !units.test(text)) {
+            return undefined;
         }
-        const amount = quantityValue(value);
-        return amount >= quantityValue(least) && amount <= quantityValue(most);
-    }, `${least} to ${most}, for example ${examples}`);
+        const amount = quantityValue(text);
+        return amount < quantityValue(least) ? least : amount > quantityValue(most) ? most : text;
+    };
+    return fitting(
+        (value) => nearest(value) === value,
+        `${least} to ${most}, for example ${examples}`,
+    ).register(nearestAmounts, { nearest });
 }
 
 /** Processors. */

@@ -2,6 +2,8 @@
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 
+import { nearestAmounts } from "./forms";
+
 /** So many problems are listed; whoever has more has made one mistake in many places. */
 const LISTED = 10;
 /** Characters of a key's part or of a value that are shown. */
@@ -237,11 +239,27 @@ function nearest(text: string, known: readonly string[]): string | undefined {
     return best && best.edits <= Math.max(2, text.length / 3) ? best.key : undefined;
 }
 
-/** What the user probably meant: the first guess that would be accepted at that place. */
+/** What the user probably meant: the first guess that would be accepted at that place, or else what is nearest to one. */
 function meantBy(value: unknown, schemas: readonly z.core.$ZodType[]): unknown {
     const isSlip = ["number", "boolean"].includes(typeof value);
-    const guesses = typeof value === "string" ? guessesAt(value, schemas) : isSlip ? [String(value)] : [];
-    return guesses.find((guess) => schemas.some((schema) => z.safeParse(schema, guess).success));
+    const guesses =
+        typeof value === "string" ? guessesAt(value, schemas) : isSlip ? [value, String(value)] : [];
+    return (
+        guesses.find((guess) => schemas.some((schema) => z.safeParse(schema, guess).success)) ??
+        guesses
+            .flatMap((guess) => schemas.map((schema) => nearestInRange(guess, unwrapped(schema))))
+            .find((near) => near !== undefined)
+    );
+}
+
+/** The least or the most for a number or quantity beyond it, a whole number for a fraction. */
+function nearestInRange(guess: unknown, schema: z.core.$ZodType): unknown {
+    if (typeof guess === "string") {
+        return nearestAmounts.get(schema)?.nearest(guess);
+    }
+    return typeof guess === "number" && Number.isFinite(guess) && schema instanceof z.ZodNumber
+        ? Math.min(Math.max(Math.round(guess), schema.minValue ?? -Infinity), schema.maxValue ?? Infinity)
+        : undefined;
 }
 
 function guessesAt(text: string, schemas: readonly z.core.$ZodType[]): unknown[] {

@@ -111,7 +111,7 @@ function agrees(config: StackConfig): void {
 
 /**
  * Fails unless a refusal is what a user can work with: bounded, one sentence for each problem, each with the name of a
- * setting that is there or missing, and no secret, stack trace or error of the language itself.
+ * setting that is there or missing and with what to do about it, and no secret, stack trace or error of the language itself.
  */
 export function isClear(message: string, raw: Raw, touched?: string): void {
     const [first, ...lines] = message.split("\n");
@@ -123,6 +123,10 @@ export function isClear(message: string, raw: Raw, touched?: string): void {
     const names = [...new Set([...Object.keys(raw), ...Object.keys(schema.shape)])].map((key) =>
         shownKey([key]),
     );
+    // What zod says of a value that merely has the wrong form is no remedy.
+    const remedies = (schema.safeParse(raw).error?.issues ?? []).flatMap((issue) =>
+        issue.code === "custom" && issue.message !== "Invalid input" ? [issue.message] : [],
+    );
     for (const line of lines) {
         assert.ok(line.length < 600, `${line.length} characters`);
         assert.match(line, /^ {2}- (?:and \d+ more of the kind\.|dabaweb:.* (?:is|has) .*[.?])$/);
@@ -133,6 +137,11 @@ export function isClear(message: string, raw: Raw, touched?: string): void {
             line.startsWith("  - and ") ||
                 names.some((name) => key.startsWith(`${name}.`) || key.startsWith(`${name} `)),
             line,
+        );
+        assert.ok(
+            /^ {2}- and |; allowed is \S| is an unknown key; \S/.test(line) ||
+                remedies.some((remedy) => line.endsWith(`; ${remedy}.`)),
+            `${line} has no remedy`,
         );
     }
     assert.ok(!message.includes(PASSWORD), "a password is shown");

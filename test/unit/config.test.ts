@@ -65,7 +65,7 @@ describe("stack configuration", () => {
         [
             "a slave count of -1",
             { "redis-slave": { replicas: -1 } },
-            /dabaweb:redis-slave\.replicas is -1; allowed is a whole number from 0 to 20\./,
+            /dabaweb:redis-slave\.replicas is -1; allowed is a whole number from 0 to 20; did you mean 0\?/,
         ],
         [
             "a slave count of two",
@@ -80,12 +80,12 @@ describe("stack configuration", () => {
         [
             "a fraction of a slave",
             { "mysql-slave": { replicas: 1.5 } },
-            /dabaweb:mysql-slave\.replicas is 1\.5; allowed is a whole number from 0 to 20\./,
+            /dabaweb:mysql-slave\.replicas is 1\.5; allowed is a whole number from 0 to 20; did you mean 2\?/,
         ],
         [
             "a nodePort of 80",
             { service: { type: "NodePort", nodePort: 80 } },
-            /dabaweb:service\.nodePort is 80; allowed is a whole number from 30000 to 32767\./,
+            /dabaweb:service\.nodePort is 80; allowed is a whole number from 30000 to 32767; did you mean 30000\?/,
         ],
         [
             "an unknown key",
@@ -115,12 +115,12 @@ describe("stack configuration", () => {
         [
             "a volume that MySQL fills within days, without any data",
             { "mysql-master": { storage: "512Mi" } },
-            /dabaweb:mysql-master\.storage is "512Mi"; allowed is 1Gi to 64Ti, for example 20Gi/,
+            /dabaweb:mysql-master\.storage is "512Mi"; allowed is 1Gi to 64Ti, for example 20Gi; did you mean "1Gi"\?/,
         ],
         [
             "bytes without a unit",
             limits("2", "1073741824"),
-            /limits\.memory is "1073741824"; allowed is 192Mi to 4Ti/,
+            /limits\.memory is "1073741824"; allowed is 192Mi to 4Ti, for example 1Gi\./,
         ],
         [
             "thousandths of a byte",
@@ -134,9 +134,24 @@ describe("stack configuration", () => {
         ],
         ["a processor as a number", limits(2, "1Gi"), /limits\.cpu is 2; allowed .*; did you mean "2"\?/],
         [
+            "more processors than any node has, as a number",
+            limits(1000, "1Gi"),
+            /limits\.cpu is 1000; allowed .*; did you mean "256"\?/,
+        ],
+        [
+            "too many slaves, in quotes",
+            { "redis-slave": { replicas: "25" } },
+            /replicas is "25"; allowed is a whole number from 0 to 20; did you mean 20\?/,
+        ],
+        [
+            "a slave count without end",
+            { "redis-slave": { replicas: Infinity } },
+            /replicas is Infinity; allowed is a whole number from 0 to 20\./,
+        ],
+        [
             "less memory than an engine is tested with",
             { "mysql-slave": limits("1", "256Mi").dabacluster },
-            /mysql-slave\.resources\.limits\.memory is "256Mi"; allowed is 512Mi to 4Ti/,
+            /mysql-slave\.resources\.limits\.memory is "256Mi"; allowed is 512Mi to 4Ti, for example 1Gi; did you mean "512Mi"\?/,
         ],
         [
             "a storage class that is neither unset, empty nor a name",
