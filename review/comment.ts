@@ -72,7 +72,7 @@ function headLines(outcome: Outcome): readonly string[] {
         ...dangerLines(comparison?.changes ?? []),
         ...(errors.length === 0 ? [] : alert("CAUTION", "The preview failed.", first(errors))),
         ...(cluster === "answered"
-            ? []
+            ? [clusterLine(outcome), ""]
             : alert("WARNING", `Cluster ${cluster}, not validated.`, [clusterLine(outcome)])),
         mode === "keyless"
             ? "Made without credentials: the program is compared with itself before the change, not with what is deployed."

@@ -12,10 +12,12 @@ export function firstLine({ stack, mode, why }: Pick<Outcome, "stack" | "mode" |
 /** Whether the API server had a say in it, in one line. */
 export function clusterLine({ cluster }: Outcome): string {
     return {
+        // Whether the login may write, the provider does not tell: without that right it falls back on its own comparison.
         answered:
-            "The cluster answered: the provider tried every object whose inputs are known in a server-side dry run.",
+            "The cluster answered: in a server-side dry run the provider tried every planned object that the login may " +
+            "write, whose namespace is there and whose inputs are known.",
         unreachable: "The cluster was unreachable: nothing was validated by its API server.",
-        "not asked": "No cluster was asked: nothing was validated by an API server.",
+        "not asked": "No cluster was asked about any object: nothing was validated by an API server.",
     }[cluster];
 }
 

@@ -49,6 +49,7 @@ describe("make preview in a clean clone: no credentials, no cluster, no Docker, 
             PATH: "/usr/bin:/bin",
             XDG_CACHE_HOME: cache,
             XDG_STATE_HOME: nothing,
+            DOCKER_HOST: "unix:///nonexistent/docker.sock",
         };
         const variables = Object.entries(given).map(([name, value]) => `${name}=${value}`);
         fs.mkdirSync(nothing, { recursive: true });

@@ -81,7 +81,7 @@ describe("the comment on a stack", () => {
         assert.match(comment, /^!! update +kubernetes:core\/v1:ConfigMap volume-24$/m);
     });
 
-    it("says that the cluster was unreachable or not asked, and is silent where it answered", () => {
+    it("has a yellow box where the cluster was unreachable or not asked, else a line on what was tried", () => {
         const comment = (cluster: Outcome["cluster"]) => commentText(outcome([], { cluster }), origin);
         assert.match(
             comment("unreachable"),
@@ -89,6 +89,7 @@ describe("the comment on a stack", () => {
         );
         assert.match(comment("not asked"), /^> \[!WARNING\]\n> \*\*Cluster not asked, not validated\.\*\*$/m);
         assert.ok(!comment("answered").includes("WARNING"));
+        assert.match(comment("answered"), /^The cluster answered: .* that the login may write,/m);
     });
 
     it("says that the preview failed, and why", () => {

@@ -209,15 +209,14 @@ function fakePulumi(log: string, code = 0): { PATH: string; PULUMI_HOME: string;
     };
 }
 
+/** A line of an event log: the engine plans a new resource. */
+function created(type: string, name: string): string {
+    const metadata = { op: "create", urn: `urn:pulumi:prod::p::${type}::${name}`, type };
+    return JSON.stringify({ resourcePreEvent: { metadata } });
+}
+
 describe("a keyless preview", function () {
     this.timeout(120_000);
-
-    const created = (type: string, name: string) =>
-        JSON.stringify({
-            resourcePreEvent: {
-                metadata: { op: "create", urn: `urn:pulumi:prod::p::${type}::${name}`, type },
-            },
-        });
 
     it("names every resource, hands nothing of the user's on and leaves nothing behind", async () => {
         const { calls, ...tools } = fakePulumi(created("kubernetes:core/v1:Secret", "it"));
@@ -295,6 +294,7 @@ describe("a preview against state", () => {
     };
     const said = (severity: string, message: string) =>
         JSON.stringify({ diagnosticEvent: { severity, message } });
+    const object = created("kubernetes:core/v1:Secret", "it");
 
     it("says that the cluster was unreachable where the preflight or the provider does", async () => {
         for (const message of [
@@ -304,9 +304,20 @@ describe("a preview against state", () => {
             assert.strictEqual((await run(said("warning", message), 0)).cluster, "unreachable");
             fs.rmSync(path.join(folder, "bin"), { recursive: true });
         }
-        assert.strictEqual(
-            (await run(said("warning", "not checked: no right to read nodes."), 0)).cluster,
-            "answered",
+        const log = [said("warning", "not checked: no right to read nodes."), object].join("\n");
+        assert.strictEqual((await run(log, 0)).cluster, "answered");
+    });
+
+    it("says that no cluster was asked where it ended before the first Kubernetes object", async () => {
+        const log = [created("random:index/randomPassword:RandomPassword", "it"), said("error", "refused")];
+        const { cluster, errors } = await run(log.join("\n"), 1);
+        assert.deepStrictEqual({ cluster, errors }, { cluster: "not asked", errors: ["refused"] });
+    });
+
+    it("claims no dry run of what the login may not write", async () => {
+        assert.match(
+            terminalText(await run(object, 0)),
+            /dry run .* every planned object that the login may write,/,
         );
     });
 
