@@ -18,12 +18,15 @@ import {
     untilReplaced,
     volumeOf,
 } from "./pods";
+import { READER_AGE_SECONDS } from "./load";
 import { Fault, programOf, Scene } from "./scene";
 
 /** Seconds for Kubernetes to notice and act. */
 const REACTION_SECONDS = 120;
 /** Seconds for a readiness probe to fail as often as it has to and for the Service to follow, on a busy machine. */
 const PROBED_SECONDS = 60;
+/** Seconds in which a client that has asked has its answer, or gives up. */
+const ANSWERED_SECONDS = 6;
 
 /** All processes of the pods, at once, past Kubernetes. */
 export const kill9 = (...names: string[]): Fault => ({
@@ -274,6 +277,8 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
                 async () => (await serving()).length === 0,
                 POLL_MS,
             );
+            // Connections that were there before outlive the Service's change, until they are made anew.
+            const aged = Date.now() + (READER_AGE_SECONDS + ANSWERED_SECONDS) * 1000;
             const untilEnd = async (): Promise<string[] | undefined> => {
                 const back = await serving();
                 return back.length > 0 || Date.now() >= end ? back : undefined;
@@ -281,6 +286,9 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
             const early = await waitFor(`${seconds} s to pass`, seconds, untilEnd, POLL_MS);
             if (early.length > 0) {
                 throw new Error(`${early.join(", ")} served again before ${master} was back`);
+            }
+            if (!scene.load.silentSince(aged).includes(`reads of ${system}`)) {
+                throw new Error(`a slave answered reads although all had left the read Service of ${system}`);
             }
         } finally {
             await away(1);

@@ -39,6 +39,8 @@ const READ_EVERY_MS = 200;
 const CONNECT_MS = 2000;
 const ANSWER_MS = 5000;
 const WAIT_MS = 3000;
+/** A reader's connection is made anew after this time, as dabaweb does it: a Service decides per connection who answers. */
+export const READER_AGE_SECONDS = 30;
 
 /** One client's connection: made when it is needed, given up at the first error. */
 interface Client {
@@ -209,9 +211,14 @@ export class Load {
     }
 
     private read(name: ReaderName, client: Client): void {
+        let since = Date.now();
         this.repeat(client, READ_EVERY_MS, async () => {
             await client.act(0);
             this.reads[name].push(Date.now());
+            if (Date.now() - since > READER_AGE_SECONDS * 1000) {
+                client.close();
+                since = Date.now();
+            }
         });
     }
 

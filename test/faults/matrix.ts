@@ -1,5 +1,6 @@
 /** One run of one row: load, fault, recovery, check. */
 import { waitFor } from "../support/docker";
+import type { Engine } from "./bare";
 import { Checked, checkLedgers, difference, prepareLedgers } from "./check";
 import { Doors, LedgerName, LEDGERS, Load, ReaderName } from "./load";
 import { allPods, POLL_MS, restartsOfOthers } from "./pods";
@@ -11,6 +12,9 @@ const BEFORE = 100;
 const ENOUGH = 500;
 /** Seconds that the whole system may take to be whole again once the fault is over. */
 const HEAL_SECONDS = 300;
+
+/** Seconds of the engines' bare restart on the same data. */
+export type Bare = Readonly<Record<Engine, number>>;
 
 export interface Run {
     readonly row: string;
@@ -30,6 +34,8 @@ export interface Run {
     readonly failure?: string;
     /** What of the promise is broken, one sentence each. */
     readonly broken: readonly string[];
+    /** Of the invocation that made the run; absent from runs older than this field. */
+    readonly bare?: Bare;
 }
 
 let runs = 0;

@@ -107,6 +107,13 @@ describe("faults: the rows", () => {
         assert.deepStrictEqual(row.promised, { redisSet: "measured", redisWait: "kept", mysql: "kept" });
     });
 
+    it("are run in `wait`, and those of Redis and dabacluster in nothing else, as the page says", () => {
+        const others = ROWS.filter(({ name }) => /redis|dabacluster/.test(name));
+        assert.ok(others.length > 0);
+        others.forEach(({ name, modes }) => assert.deepStrictEqual(modes, ["wait"], name));
+        assert.ok(ROWS.every(({ modes }) => modes.includes("wait")));
+    });
+
     it("hold a control that must lose", () => {
         assert.ok(ROWS.some(({ promised }) => Object.values(promised).includes("loss")));
     });
@@ -208,9 +215,53 @@ describe("faults: the page", () => {
         assert.match(text, /at commit abc1234.*MySQL 9\.7\.4\./);
         assert.match(
             text,
-            /^\| mysql-master-0: kill -9 \| wait \| 1 \| 0 of 600 \(measured\) \| 0 of 600 \| 0 of 600 \| 0\.0 \/ 3\.0 \| 0\.0 \/ 0\.0 \/ 1\.5 \| 2\.0 \| 0 \| yes \| yes \|$/m,
+            /^\| mysql-master-0: kill -9 \| wait \| 1 \| 0 of 600 \(measured\) \| 0 of 600 \| 0 of 600 \| 0\.0 \/ 3\.0 \| 0\.0 \/ 0\.0 \/ 1\.5 \| 2\.0 \| 0 \| yes \| yes \| abc1234 \|$/m,
         );
         assert.match(text, /^1 of 1 rows hold/m);
+    });
+
+    describe("the ratio of a row", () => {
+        const after = (mysql: number | null, bare?: number): Run => ({
+            ...run({ write: { redisSet: 0, redisWait: 0, mysql } }),
+            broken: [],
+            ...(bare === undefined ? {} : { bare: { redis: 0.1, mysql: bare } }),
+        });
+        const cases: [string, Run[], string][] = [
+            ["is over the run's own bare restart", [after(3, 2)], "1.5"],
+            ["is over the page's for a run without one", [after(3)], "2.0"],
+            ["is the worst run's, not the slowest one's", [after(3, 0.5), after(4, 2), after(3)], "6.0"],
+            ["is none where nothing was interrupted", [after(0, 2)], "-"],
+            ["is none where a write never came back", [after(null, 2), after(3, 2)], "-"],
+        ];
+        for (const [what, runs, ratio] of cases) {
+            it(what, () => {
+                const cells = page(matrix(row({ runs })))
+                    .match(/^\| mysql.*$/m)![0]
+                    .split(" | ");
+                assert.strictEqual(cells[8], ratio);
+            });
+        }
+
+        it("takes the worse of Redis's two ledgers", () => {
+            const write = { redisSet: 2, redisWait: 2.5, mysql: 0 };
+            const runs = [{ ...run({ write, bare: { redis: 0.5, mysql: 1 } }), broken: [] }];
+            assert.match(page(matrix(row({ of: "both", runs }))), / \| 5\.0 \/ - \| /);
+        });
+
+        it("is called inexact as long as a run lacks its own", () => {
+            const text = page(matrix(row({ runs: [after(3, 2), after(3)] })));
+            assert.match(
+                text,
+                /^ {2}1 of 2 runs were recorded without it: [^]*Redis 0\.10 s, MySQL\s+1\.50 s/m,
+            );
+            assert.doesNotMatch(page(matrix(row({ runs: [after(3, 2)] }))), /recorded without/);
+        });
+    });
+
+    it("tells what each row's runs were made at", () => {
+        const rows = [["a"], ["b", "c with changes"]].map((commits) => row({ commits }));
+        const cells = [...page(matrix(...rows)).matchAll(/^\| mysql.* \| (.*) \|$/gm)].map(([, at]) => at);
+        assert.deepStrictEqual(cells, ["a", "b, c with changes"]);
     });
 
     it("tells how many runs hit writes on their way", () => {
@@ -223,7 +274,7 @@ describe("faults: the page", () => {
     it("does not hide what was not survived", () => {
         const failed = { ...run({ ledgers: undefined, failure: "x" }), broken: ["it did not heal: x"] };
         const text = page(matrix(row({ runs: [...row().runs, failed] })));
-        assert.match(text, /\| \*\*no\*\* \|$/m);
+        assert.match(text, /\| \*\*no\*\* \| abc1234 \|$/m);
         assert.match(
             text,
             /## What does not hold[^]*- mysql-master-0: kill -9 \(wait\), run 2: it did not heal: x\./,
