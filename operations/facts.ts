@@ -257,7 +257,10 @@ function whyNotReady(pod: PodObject, events: readonly EventObject[]): string {
         .at(-1);
     const words = telling?.message?.replace(/^Readiness probe (failed|errored)[^:]*: /, "");
     const unready = condition("Ready");
-    return oneLine(words ?? unready?.message ?? unready?.reason ?? status.phase ?? "unknown");
+    // A container that is being tried once more has not said anything yet; what it said last time is the cause.
+    const end = lastTermination(pod);
+    const said = end === undefined || end.words === "" ? undefined : `${end.container}: ended: ${end.words}`;
+    return oneLine(words ?? said ?? unready?.message ?? unready?.reason ?? status.phase ?? "unknown");
 }
 
 function lastTermination({ status }: PodObject): Termination | undefined {

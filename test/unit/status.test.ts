@@ -249,6 +249,17 @@ describe("status: what the cluster answers", () => {
             [],
             "containers with unready status",
         ],
+        [
+            "the last words of a container that is being tried once more",
+            {
+                ...UNREADY,
+                containerStatuses: [
+                    { name: "redis", restartCount: 3, state: { running: {} }, lastState: words },
+                ],
+            },
+            [],
+            "redis: ended: POD_IP is ''",
+        ],
         ["the condition where nothing else is known", UNREADY, [], "containers with unready status"],
         [
             "an evicted pod",
