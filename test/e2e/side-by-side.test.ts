@@ -121,8 +121,10 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
             ...env,
         };
         const set = Object.entries(all).map(([name, value]) => `${name}=${value}`);
-        const unset = "--unset=PULUMI_CONFIG_PASSPHRASE_FILE";
-        return command("env", ["-C", folder, unset, ...set, file, ...args], { timeoutSeconds: UP_SECONDS });
+        const unset = ["--unset=PULUMI_CONFIG_PASSPHRASE_FILE", "--unset=PULUMI_OPTION_CONFIG_FILE"];
+        return command("env", ["-C", folder, ...unset, ...set, file, ...args], {
+            timeoutSeconds: UP_SECONDS,
+        });
     }
 
     function tryPulumi(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Result> {
@@ -173,6 +175,26 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         return outputs.images;
     }
 
+    /** `make promote FROM=dev TO=prod`, without make. */
+    async function promote(): Promise<string> {
+        const script = ["-r", "ts-node/register/transpile-only", "operations/promote.ts", "dev", "prod"];
+        const { code, stdout, stderr } = await run(process.execPath, script);
+        assert.strictEqual(code, 0, stderr);
+        return stdout;
+    }
+
+    async function upProd(): Promise<void> {
+        const noDocker = { DOCKER_HOST: "unix:///nonexistent/docker.sock" };
+        await pulumi(["up", "--yes", "--skip-preview", "--stack", "prod"], noDocker);
+        await isWell("prod");
+    }
+
+    /** What prod's pods run, each image once. */
+    async function runningInProd(): Promise<string[]> {
+        const images = (await pods("prod")).flatMap(({ spec }) => spec.containers.map(({ image }) => image));
+        return [...new Set(images)].sort();
+    }
+
     let lived: string[];
 
     it("dev is deployed, and shows the seed's rows", async () => {
@@ -182,10 +204,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
     });
 
     it("what dev runs is promoted: six images by digest in prod's file", async () => {
-        const script = ["-r", "ts-node/register/transpile-only", "operations/promote.ts", "dev", "prod"];
-        const { code, stdout, stderr } = await run(process.execPath, script);
-        assert.strictEqual(code, 0, stderr);
-        console.log(stdout.trimEnd());
+        console.log((await promote()).trimEnd());
         const pinned = fs.readFileSync(path.join(folder, "Pulumi.prod.yaml"), "utf8");
         assert.strictEqual(
             pinned.match(/side-by-side\/dabaweb\/prod\/[a-z-]+@sha256:[0-9a-f]{64}$/gm)?.length,
@@ -194,15 +213,13 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
     });
 
     it("prod is deployed from them without Docker, each pod with the digest that dev has", async () => {
-        const noDocker = { DOCKER_HOST: "unix:///nonexistent/docker.sock" };
-        await pulumi(["up", "--yes", "--skip-preview", "--stack", "prod"], noDocker);
-        await isWell("prod");
+        await upProd();
         await shows("prod", /sam.*10000/s);
         const images = await imagesOfDev();
         const digests = (references: readonly string[]) => [
             ...new Set(references.map((each) => each.split("@")[1])),
         ];
-        const running = (await pods("prod")).flatMap(({ spec }) => spec.containers.map(({ image }) => image));
+        const running = await runningInProd();
         assert.deepStrictEqual(digests(running).sort(), digests(Object.values(images)).sort());
         console.log(running.join("\n"));
     });
@@ -226,6 +243,22 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         await isWell("dev");
         await isWell("prod");
         assert.deepStrictEqual(await lives("prod"), lived);
+    });
+
+    it("what dev changed is promoted, and reverting that diff brings the former images back", async () => {
+        const file = path.join(folder, "Pulumi.prod.yaml");
+        const [text, before] = [fs.readFileSync(file, "utf8"), await runningInProd()];
+        await promote();
+        await upProd();
+        const after = await runningInProd();
+        assert.deepStrictEqual(
+            after.filter((image) => !before.includes(image)).map((image) => image.replace(/@.*/, "")),
+            [`${REGISTRY}/side-by-side/dabaweb/prod/nginx`],
+        );
+        fs.writeFileSync(file, text);
+        await upProd();
+        assert.deepStrictEqual(await runningInProd(), before);
+        lived = await lives("prod");
     });
 
     it("a destroyed dev leaves prod as it is, and its own images are gone", async () => {

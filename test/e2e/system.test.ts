@@ -1,6 +1,6 @@
 import assert from "assert";
 import { randomInt, randomUUID } from "crypto";
-import { appendFileSync, mkdtempSync, rmSync } from "fs";
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 
@@ -163,6 +163,91 @@ describe("the whole system on a real cluster", function () {
 
         it("a preview finds nothing to do", async () => {
             await pulumi("e2e", ["preview", "--expect-no-changes"]);
+        });
+
+        it("`make preview` compares with the state, and says that the cluster answered", async () => {
+            const folder = mkdtempSync(join(tmpdir(), "state-preview-"));
+            try {
+                const file = join(folder, "outcome.json");
+                const args = ["-r", "ts-node/register/transpile-only", "local/preview.ts", "e2e"];
+                const all = [...args, "--state", "--json", file];
+                const { code, stdout, stderr } = await command(process.execPath, all, {
+                    timeoutSeconds: 300,
+                });
+                assert.strictEqual(code, 0, stdout + stderr);
+                assert.match(stdout, /^Preview of stack e2e, against state: /);
+                assert.match(
+                    stdout,
+                    /^e2e: 0 to create, 0 to update, 0 to replace, 0 to delete, \d+ unchanged$/m,
+                );
+                const { mode, cluster } = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+                assert.deepStrictEqual({ mode, cluster }, { mode: "against state", cluster: "answered" });
+            } finally {
+                rmSync(folder, { recursive: true });
+            }
+        });
+
+        it("a preview tells what the API server would refuse, and changes nothing", async () => {
+            const folder = mkdtempSync(join(tmpdir(), "refused-"));
+            try {
+                copyProgram(folder);
+                // The schema of the API allows such a name, the API server does not.
+                const file = join(folder, "components/dabaweb.ts");
+                const text = readFileSync(file, "utf8");
+                assert.ok(text.includes('name: "gunicorn", containerPort'));
+                const long = text.replace(
+                    'name: "gunicorn", containerPort',
+                    'name: "longer-than-fifteen", containerPort',
+                );
+                writeFileSync(file, long);
+                await assert.rejects(
+                    pulumi("e2e", ["preview"], {}, folder),
+                    /must be no more than 15 characters/,
+                );
+            } finally {
+                rmSync(folder, { recursive: true });
+            }
+            await pulumi("e2e", ["preview", "--expect-no-changes"]);
+        });
+
+        it("another program gets the stack's addresses by a StackReference, as docs/outputs.md has it", async () => {
+            const folder = mkdtempSync(join(tmpdir(), "consumer-"));
+            const consumer = join(folder, "examples/consumer");
+            const inConsumer = async (...args: string[]) => {
+                const all = [...args, "--stack", "e2e-consumer", "--non-interactive", "--cwd", consumer];
+                // It may name the stack file of whoever runs this.
+                const clean = ["--unset=PULUMI_OPTION_CONFIG_FILE", "pulumi", ...all];
+                const { code, stdout, stderr } = await command("env", clean, { timeoutSeconds: 300 });
+                assert.strictEqual(code, 0, `pulumi ${args.join(" ")}\n${stdout}\n${stderr}`);
+                return stdout;
+            };
+            try {
+                copyProgram(folder);
+                cpSync("examples/consumer", consumer, { recursive: true });
+                await inConsumer("stack", "init");
+                await inConsumer("config", "set", "dabaweb", "organization/dabaweb/e2e");
+                await inConsumer(
+                    "config",
+                    "set",
+                    "kubeContext",
+                    await system.kubectl(["config", "current-context"]),
+                );
+                await inConsumer("config", "set", "namespace", system.namespace);
+                const { steps } = JSON.parse(await inConsumer("preview", "--json")) as {
+                    steps: { newState?: { type: string; inputs: { data?: object } } }[];
+                };
+                const map = steps.find(({ newState }) => newState?.type === "kubernetes:core/v1:ConfigMap");
+                const host = (name: string, port: number) => `${name}.${system.namespace}.svc:${port}`;
+                assert.deepStrictEqual(map?.newState?.inputs.data, {
+                    REDIS_WRITER: host("redis-master", 6379),
+                    REDIS_READERS: host("redis-slave", 6379),
+                    MYSQL_WRITER: host("mysql-master", 3306),
+                    MYSQL_READERS: host("mysql-slave", 3306),
+                });
+            } finally {
+                await inConsumer("stack", "rm", "--yes", "--force");
+                rmSync(folder, { recursive: true });
+            }
         });
     });
 

@@ -365,6 +365,10 @@ describe("loss of a mysql master", function () {
             await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
             await pods.ready(master);
             assert.notEqual(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
+            await pods.sql(
+                master,
+                "CREATE TABLE IF NOT EXISTS form.t (n INT PRIMARY KEY); INSERT INTO form.t VALUES (2)",
+            );
             for (const pod of slaves) {
                 await refused(pod);
                 assert.deepEqual(await rows(pod), [1]);

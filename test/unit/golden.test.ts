@@ -97,15 +97,22 @@ describe("a change in one place", function () {
         return recordGraphs([file])[0]!;
     }
 
-    it("of the number of slaves changes only these slaves and the record of how many there are", () => {
-        const more = withConfig("dev", "redis-slave: { replicas: 1 }", "redis-slave: { replicas: 2 }");
-        assert.deepStrictEqual(effects(graphOf("dev"), more), [
-            "ConfigMap redis-initialised: update",
-            "PersistentVolumeClaim data-redis-slave-1: create",
-            "PodDisruptionBudget redis-slave: create",
-            "StatefulSet redis-slave: update",
-        ]);
-    });
+    // The record of how many there are is what a master without data goes by: it is the system's, not the slaves'.
+    for (const [stack, system, from, to, created] of [
+        ["dev", "redis", "redis-slave: { replicas: 1", "redis-slave: { replicas: 2", [1]],
+        ["prod", "mysql", "mysql-slave:\n    replicas: 2", "mysql-slave:\n    replicas: 4", [2, 3]],
+    ] as const) {
+        it(`of ${stack}'s number of ${system} slaves changes only these and the record of how many there are`, () => {
+            const changed = withConfig(stack, from, to);
+            assert.deepStrictEqual(effects(graphOf(stack), changed), [
+                `ConfigMap ${system}-initialised: update`,
+                ...created.map((pod) => `PersistentVolumeClaim data-${system}-slave-${pod}: create`),
+                // There is one where there is more than one slave.
+                ...(stack === "dev" ? [`PodDisruptionBudget ${system}-slave: create`] : []),
+                `StatefulSet ${system}-slave: update`,
+            ]);
+        });
+    }
 
     it("of prod's storage class replaces its volumes and nothing else, and is a danger", () => {
         const other = withConfig("prod", "storageClass: retained", "storageClass: standard");

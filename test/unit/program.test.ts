@@ -214,6 +214,20 @@ for (const stack of STACKS) {
 
 describe("the dev stack", function () {
     this.timeout(120_000);
+    it("hands a word in `bootstrap` to the master, and writes it down as used", () => {
+        const systems = ["redis", "mysql"];
+        const changed = recordedChange("dev", (file) => {
+            const lines = systems.map((system) => `  dabaweb:${system}-master: { bootstrap: newest }\n`);
+            return `${file.trimEnd()}\n${lines.join("")}`;
+        });
+        for (const system of systems) {
+            const marker = ofType(changed, "kubernetes:core/v1:ConfigMap").get(`${system}-initialised`);
+            assert.strictEqual(at(marker, "data.bootstrap"), "newest");
+            const master = ofType(changed, STATEFUL_SET).get(`${system}-master`);
+            assert.match(JSON.stringify(master?.inputs), /"name":"BOOTSTRAP","value":"newest"/);
+        }
+    });
+
     it("has memory limits of at most 2.5 GiB in total", () => {
         const total = [...workloads(recordedStack("dev")).values()]
             .flatMap((w) =>
