@@ -1,5 +1,7 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -554,6 +556,51 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         };
         strictEqual(await client(behind, "http://nginx-behind:8080/nginx-errors"), "203.0.113.7");
         strictEqual(await client(nginx, "http://localhost:8080/home"), "127.0.0.1");
+    });
+
+    it("finishes what is being answered when it is told to stop", async () => {
+        await manage("clear_page_cache");
+        const lock = spawn("docker", [
+            "exec",
+            "-i",
+            mysql,
+            "mysql",
+            "--batch",
+            "--skip-column-names",
+            "--unbuffered",
+        ]);
+        try {
+            const [said] = await Promise.all([
+                once(lock.stdout, "data", { signal: AbortSignal.timeout(30_000) }),
+                lock.stdin.write("LOCK TABLES form.form_user_data WRITE; SELECT 'locked';\n"),
+            ]);
+            strictEqual(String(said), "locked\n");
+            const answer = http("/User_data", {}, undefined, 60);
+            await waitFor("the page to wait for its rows", 30, async () => {
+                const waiting =
+                    "SELECT COUNT(*) FROM performance_schema.processlist WHERE state LIKE 'Waiting for table%'";
+                return (await sql(waiting)) !== "0";
+            });
+            const stops = [nginx, app].map((container) =>
+                docker(["stop", "-t", "60", container], { timeoutSeconds: 70 }),
+            );
+            await waitFor("nobody new to be let in", 30, () =>
+                http("/home").then(
+                    () => false,
+                    () => true,
+                ),
+            );
+            lock.stdin.end("UNLOCK TABLES;\n");
+            const { status, body } = await answer;
+            strictEqual(status, 200, body.toString());
+            match(body.toString(), /sam/);
+            await Promise.all(stops);
+            for (const container of [nginx, app]) {
+                strictEqual(await docker(["inspect", "-f", "{{.State.ExitCode}}", container]), "0");
+            }
+        } finally {
+            lock.kill();
+        }
     });
 
     it("names no password, and stops when told", async () => {
