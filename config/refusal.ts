@@ -64,7 +64,7 @@ function sentencesOf(
 }
 
 /** What zod says of a refinement that says nothing itself: the form of the value is not met. */
-const UNSAID = "Invalid input";
+export const UNSAID = "Invalid input";
 
 /** Problems as a list, of bounded length. */
 export function listed(problems: readonly string[]): string {

@@ -6,7 +6,7 @@ import { inspect } from "util";
 
 import { quantityValue } from "../../components/quantity";
 import { schema, StackConfig } from "../../config";
-import { shownKey } from "../../config/refusal";
+import { shownKey, UNSAID } from "../../config/refusal";
 import { PASSWORD, Raw } from "./valid-configs";
 
 /** Objects that have no rows of their own for what is in them. */
@@ -123,9 +123,8 @@ export function isClear(message: string, raw: Raw, touched?: string): void {
     const names = [...new Set([...Object.keys(raw), ...Object.keys(schema.shape)])].map((key) =>
         shownKey([key]),
     );
-    // What zod says of a value that merely has the wrong form is no remedy.
     const remedies = (schema.safeParse(raw).error?.issues ?? []).flatMap((issue) =>
-        issue.code === "custom" && issue.message !== "Invalid input" ? [issue.message] : [],
+        issue.code === "custom" && issue.message !== UNSAID ? [issue.message] : [],
     );
     for (const line of lines) {
         assert.ok(line.length < 600, `${line.length} characters`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
-import { build, docker, exec, logs, Result, Scope, tryDocker, waitFor } from "./docker";
+import { build, docker, exec, logs, QUICK_NAMES, Result, Scope, tryDocker, waitFor } from "./docker";
 
 const context = resolve(__dirname, "../../images");
 
@@ -193,9 +193,7 @@ export class MysqlPods {
                 ...env,
             },
             options: [
-                // A name of nobody is to cost a second, not ten: a cluster's name server answers at once, Docker asks the host's.
-                "--dns-opt=timeout:1",
-                "--dns-opt=attempts:1",
+                ...QUICK_NAMES,
                 ...["--network-alias", pod.role === "master" ? "mysql-master" : "mysql-slave-pods"],
                 ...(command === undefined ? [] : ["--entrypoint", `${bin}/${command}`]),
             ],

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { build, docker, exec, logs, mount, Result, Scope, waitFor } from "./docker";
+import { build, docker, exec, logs, mount, QUICK_NAMES, Result, Scope, waitFor } from "./docker";
 
 const images = join(__dirname, "../../images");
 
@@ -117,11 +117,7 @@ export class RedisPods {
             },
             tmpfs: ["/run/redis", "/tmp"],
             memory,
-            options: [
-                // A name of nobody is to cost a second, not ten: a cluster's name server answers at once, Docker asks the host's.
-                ...["--dns-opt=timeout:1", "--dns-opt=attempts:1"],
-                ...(pod.alias === undefined ? [] : ["--network-alias", pod.alias]),
-            ],
+            options: [...QUICK_NAMES, ...(pod.alias === undefined ? [] : ["--network-alias", pod.alias])],
         });
     }
 }

@@ -214,6 +214,7 @@ for (const stack of STACKS) {
 
 describe("the dev stack", function () {
     this.timeout(120_000);
+
     it("hands a word in `bootstrap` to the master, and writes it down as used", () => {
         const systems = ["redis", "mysql"];
         const changed = recordedChange("dev", (file) => {
