@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # What the programs of the slave's image share: how its own state is asked, and where data may be taken from. Sourced after lib.sh or probe.sh.
+# shellcheck disable=SC2154 # lib.sh sets asked_identity and its like.
 
 # shellcheck source=../mysql/decide-slave.sh
 source /opt/dabaweb/lib/decide-slave.sh

@@ -2,6 +2,11 @@ import assert from "node:assert/strict";
 import { docker, exec, logs, Result, waitFor } from "../support/docker";
 import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
 
+/** What a slave has executed or received. */
+const HELD =
+    "SELECT GTID_SUBTRACT(CONCAT(@@GLOBAL.gtid_executed, ',', received_transaction_set), '') " +
+    "FROM performance_schema.replication_connection_status";
+
 describe("loss of a mysql master", function () {
     // Bounds are for a machine that does other work at the same time.
     this.timeout(300_000);
@@ -441,8 +446,9 @@ describe("loss of a mysql master", function () {
             await startMaster({ slaves: 0 }, "restart");
             const write = await hangs(1);
             assert.equal((await exec(pods.running(master), [`${bin}/close`])).code, 0);
-            const { code } = await pods.stop(master);
+            const { code, log } = await pods.stop(master);
             assert.equal(code, 0);
+            assert.match(log, /closing: the slaves are not waited for.*Lock wait timeout/);
             assert.match((await write()).stderr, /ERROR 2013/);
         });
 
@@ -479,6 +485,24 @@ describe("loss of a mysql master", function () {
             }
             const { code } = await pods.stop(master);
             assert.equal(code, 0);
+        });
+
+        it("closed before it ends, it leaves every slave that is attached with the same transactions", async () => {
+            await system(2);
+            const late = pods.running(slaves[1] as Pod);
+            await pods.sql(master, "CREATE TABLE form.large (text LONGTEXT)");
+            await everySlaveFollows();
+            await docker(["pause", late]);
+            // More than what the kernel holds of a connection whose other end does not read.
+            const large = "INSERT INTO form.large VALUES (REPEAT('x', 2 << 20));";
+            assert.equal((await pods.mysql(master, large.repeat(16), 60)).code, 0);
+            const closing = exec(pods.running(master), [`${bin}/close`]);
+            await waitFor("writes to be refused", 60, async () => /read.only/.test((await insert(1)).stderr));
+            await docker(["unpause", late]);
+            assert.equal((await closing).code, 0);
+            assert.match(await pods.kill(master), /closing: of 2 slaves attached, 2 have all/);
+            const held = await Promise.all(slaves.map((slave) => pods.sql(slave, HELD)));
+            assert.equal(held[0], held[1]);
         });
 
         it("a lonely master makes no transactions", async () => {
