@@ -3,7 +3,7 @@ import { waitFor } from "../support/docker";
 import type { Engine } from "./bare";
 import { Checked, checkLedgers, difference, prepareLedgers } from "./check";
 import { Doors, LedgerName, LEDGERS, Load, ReaderName } from "./load";
-import { allPods, POLL_MS, restartsOfOthers } from "./pods";
+import { allPods, POLL_MS, restartsOfOthers, settle } from "./pods";
 import { Mode, Promised, promisedIn, Row } from "./rows";
 import { Fault, Scene, Stage } from "./scene";
 
@@ -81,7 +81,7 @@ async function play(
     const load = new Load(doors, run, folder);
     const scene = new Scene(stage, load);
     try {
-        await system.ready();
+        await settle(system);
         await prepareLedgers(system);
         const before = await allPods(system);
         load.start();

@@ -69,6 +69,35 @@ export async function allPods(system: System): Promise<Pod[]> {
     }));
 }
 
+/**
+ * Brings the stack to where every run begins, whatever the one before has left: no container that Kubernetes would let
+ * wait before it starts again (a back-off is as long as its pod lives), and every slave receives from its master, which
+ * readiness does not ask for while its data is young.
+ */
+export async function settle(system: System): Promise<void> {
+    await system.ready();
+    const restarted = (await allPods(system)).filter(
+        ({ ended, containers }) => !ended && containers.some(({ restarts }) => restarts > 0),
+    );
+    if (restarted.length > 0) {
+        await system.kubectl(["delete", "pod", ...restarted.map(({ name }) => name)]);
+        await system.ready();
+    }
+    const receiver =
+        "SELECT service_state FROM performance_schema.replication_connection_status WHERE channel_name = ''";
+    for (const pod of system.pods("mysql-slave")) {
+        await receives(pod, async () => (await system.sql(pod, receiver)) === "ON");
+    }
+    for (const pod of system.pods("redis-slave")) {
+        const up = /^master_link_status:up\s*$/m;
+        await receives(pod, async () => up.test(await system.redis(pod, "INFO", "replication")));
+    }
+}
+
+function receives(pod: string, answer: () => Promise<boolean>): Promise<unknown> {
+    return waitFor(`${pod} to receive from its master`, 60, answer, POLL_MS);
+}
+
 /** The pod of that name, or the first one of that workload. */
 export async function findPod(system: System, name: string): Promise<Pod> {
     const pods = (await allPods(system)).filter((pod) => !pod.leaving);
