@@ -17,24 +17,28 @@ export interface RowResult {
 
 export interface Matrix {
     readonly versions: Readonly<Record<string, string>>;
-    /** Of the last invocation; it stands in for runs that have none of their own. */
+    /** Stands in for runs that have none of their own. Later invocations leave it: what they did not run keeps its figures. */
     readonly bare: Bare;
     readonly rows: readonly RowResult[];
 }
 
 /**
- * The rows of an earlier matrix, those of a new one in their place, in the order of the table.
+ * An earlier matrix with a later one's rows in their place, in the order of the table.
  *
  * @param order of rows and modes; what is not in it is dropped
  */
 export function merged(
-    earlier: readonly RowResult[],
-    later: readonly RowResult[],
+    earlier: Matrix | undefined,
+    later: Matrix,
     order: readonly Pick<RowResult, "row" | "mode">[],
-): RowResult[] {
-    const find = (rows: readonly RowResult[], { row, mode }: Pick<RowResult, "row" | "mode">) =>
-        rows.find((each) => each.row === row && each.mode === mode);
-    return order.flatMap((key) => find(later, key) ?? find(earlier, key) ?? []);
+): Matrix {
+    const find = (matrix: Matrix | undefined, { row, mode }: Pick<RowResult, "row" | "mode">) =>
+        matrix?.rows.find((each) => each.row === row && each.mode === mode);
+    return {
+        versions: later.versions,
+        bare: earlier?.bare ?? later.bare,
+        rows: order.flatMap((key) => find(later, key) ?? find(earlier, key) ?? []),
+    };
 }
 
 /** The runs of an earlier result with those of a later one behind them. */
@@ -137,7 +141,7 @@ function borrowed(runs: readonly Run[], bare: Bare): string[] {
     return without === 0
         ? []
         : [
-              `  ${without} of ${runs.length} runs were recorded without it: they are over that of the last invocation (Redis ${bare.redis.toFixed(2)} s, MySQL`,
+              `  ${without} of ${runs.length} runs were recorded without it: they are over that of the last invocation among theirs (Redis ${bare.redis.toFixed(2)} s, MySQL`,
               // From `git log -p -- docs/failure-matrix.json`: runs of later versions have their own.
               `  ${bare.mysql.toFixed(2)} s), though not all were made there, and the versions of this page up to d6ee308 have 0.05 to 0.41 s for`,
               "  Redis and 0.87 to 1.94 s for MySQL.",

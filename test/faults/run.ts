@@ -244,9 +244,9 @@ async function bareRestarts(system: System): Promise<Bare> {
 /** Rows that this run has not got to are kept from the one before. */
 function write(matrix: Matrix): void {
     const order = MODES.flatMap((mode) => ROWS.map(({ name }) => ({ row: name, mode })));
-    const rows = merged(readJson<Matrix>(JSON_FILE)?.rows ?? [], matrix.rows, order);
-    writeWhole(JSON_FILE, `${JSON.stringify({ ...matrix, rows }, undefined, 1)}\n`);
-    writeWhole(path.join(DOCS, "failure-matrix.md"), page({ ...matrix, rows }));
+    const whole = merged(readJson<Matrix>(JSON_FILE), matrix, order);
+    writeWhole(JSON_FILE, `${JSON.stringify(whole, undefined, 1)}\n`);
+    writeWhole(path.join(DOCS, "failure-matrix.md"), page(whole));
 }
 
 async function main(): Promise<void> {

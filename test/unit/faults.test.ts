@@ -290,9 +290,18 @@ describe("faults: the page", () => {
         const order = ["c", "b", "a"].flatMap((name) =>
             (["wait", "degrade"] as const).map((mode) => ({ row: name, mode })),
         );
-        const rows = merged([a!, b!, c!, gone!], [later], order);
-        assert.deepStrictEqual(rows, [c, later, a]);
-        assert.match(page(matrix(...rows)), /at commit earlier, later,/);
+        const whole = merged(matrix(a!, b!, c!, gone!), matrix(later), order);
+        assert.deepStrictEqual(whole.rows, [c, later, a]);
+        assert.match(page(whole), /at commit earlier, later,/);
+    });
+
+    it("leaves the ratios of rows alone that it did not run", () => {
+        const order = ["a", "b"].map((name) => ({ row: name, mode: "wait" as const }));
+        const earlier = matrix(row({ row: "a" }));
+        const later = { ...matrix(row({ row: "b" })), bare: { redis: 9, mysql: 9 } };
+        const [line] = page(earlier).match(/^\| a .*$/m)!;
+        assert.ok(page(merged(earlier, later, order)).includes(line));
+        assert.deepStrictEqual(merged(undefined, later, order).bare, later.bare);
     });
 
     it("adds the runs of a later run to those that a row has", () => {
