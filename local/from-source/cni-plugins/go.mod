@@ -1,6 +1,6 @@
 module dabaweb.local/cni-plugins
 
-go 1.24.0
+go 1.26.0
 
 tool (
 	github.com/containernetworking/plugins/plugins/ipam/host-local
@@ -17,8 +17,8 @@ require (
 	github.com/mattn/go-shellwords v1.0.12 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/safchain/ethtool v0.5.10 // indirect
-	github.com/vishvananda/netlink v1.3.1-0.20250303224720-0e7078ed04c8 // indirect
+	github.com/vishvananda/netlink v1.3.1 // indirect
 	github.com/vishvananda/netns v0.0.5 // indirect
-	golang.org/x/sys v0.32.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
 	sigs.k8s.io/knftables v0.0.18 // indirect
 )
