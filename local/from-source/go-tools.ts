@@ -54,67 +54,13 @@ interface Build {
 }
 
 const recipes: readonly Recipe[] = [
-    {
-        name: "pulumi",
-        version: "3.259.0",
-        binaries: ["pulumi"],
-        minutes: 4,
-        gigabytes: 3,
-        usedBy: "host",
-        variables: pulumiVariables,
-    },
-    {
-        name: "pulumi-language-nodejs",
-        version: "3.68.0",
-        binaries: ["pulumi-language-nodejs"],
-        minutes: 1,
-        gigabytes: 1,
-        usedBy: "host",
-        variables: pulumiVariables,
-    },
-    {
-        name: "pulumi-kubernetes",
-        version: "4.25.0+built",
-        binaries: ["pulumi-resource-kubernetes"],
-        minutes: 10,
-        gigabytes: 6,
-        usedBy: "host",
-        variables: pluginVariables,
-        prepare: embedKubernetesSchema,
-    },
-    {
-        name: "pulumi-random",
-        version: "4.21.2+built",
-        binaries: ["pulumi-resource-random"],
-        minutes: 3,
-        gigabytes: 2,
-        usedBy: "host",
-        variables: pluginVariables,
-    },
-    {
-        name: "pulumi-docker",
-        version: "5.2.0+built",
-        binaries: ["pulumi-resource-docker"],
-        minutes: 4,
-        gigabytes: 3,
-        usedBy: "host",
-        variables: pluginVariables,
-    },
-    { name: "kind", version: "0.30.0", binaries: ["kind"], minutes: 1, gigabytes: 1, usedBy: "host" },
-    { name: "registry", version: "3.1.2", binaries: ["registry"], minutes: 2, gigabytes: 2, usedBy: "node" },
+    { name: "kind", version: "0.30.0", binaries: ["kind"], minutes: 0.5, gigabytes: 1, usedBy: "host" },
     {
         name: "kubernetes",
         version: "1.34.2",
-        binaries: [
-            "kube-apiserver",
-            "kube-controller-manager",
-            "kube-proxy",
-            "kube-scheduler",
-            "kubeadm",
-            "kubectl",
-            "kubelet",
-        ],
-        minutes: 6,
+        // One program that looks at the name that it is called by.
+        binaries: ["kubernetes"],
+        minutes: 5,
         gigabytes: 4,
         usedBy: "node",
         variables: kubernetesVariables,
@@ -123,20 +69,19 @@ const recipes: readonly Recipe[] = [
         name: "pause",
         version: "3.10.1",
         binaries: ["pause"],
-        minutes: 1,
-        gigabytes: 1,
+        minutes: 0.1,
+        gigabytes: 0.1,
         usedBy: "node",
         folder: "kubernetes",
         compile: compilePause,
     },
-    { name: "etcd", version: "3.6.5", binaries: ["etcd"], minutes: 1, gigabytes: 1, usedBy: "node" },
-    // The version that kubeadm asks for, as with etcd and pause.
-    { name: "coredns", version: "1.12.1", binaries: ["coredns"], minutes: 2, gigabytes: 2, usedBy: "node" },
+    { name: "etcd", version: "3.6.5", binaries: ["etcd"], minutes: 0.5, gigabytes: 1, usedBy: "node" },
+    { name: "coredns", version: "1.13.2", binaries: ["coredns"], minutes: 0.5, gigabytes: 1, usedBy: "node" },
     {
         name: "local-path-provisioner",
         version: "0.0.30",
         binaries: ["local-path-provisioner"],
-        minutes: 1,
+        minutes: 0.2,
         gigabytes: 1,
         usedBy: "node",
     },
@@ -144,13 +89,67 @@ const recipes: readonly Recipe[] = [
         name: "cni-plugins",
         version: "1.7.1",
         binaries: ["host-local", "loopback", "portmap", "ptp"],
-        minutes: 1,
+        minutes: 0.2,
         gigabytes: 1,
         usedBy: "node",
     },
+    {
+        name: "registry",
+        version: "3.1.2",
+        binaries: ["registry"],
+        minutes: 0.5,
+        gigabytes: 1,
+        usedBy: "node",
+    },
+    {
+        name: "pulumi",
+        version: "3.259.0",
+        binaries: ["pulumi"],
+        minutes: 2,
+        gigabytes: 3,
+        usedBy: "host",
+        variables: pulumiVariables,
+    },
+    {
+        name: "pulumi-language-nodejs",
+        version: "3.68.0",
+        binaries: ["pulumi-language-nodejs"],
+        minutes: 0.5,
+        gigabytes: 1,
+        usedBy: "host",
+        variables: pulumiVariables,
+    },
+    {
+        name: "pulumi-kubernetes",
+        version: "4.25.0+built",
+        binaries: ["pulumi-resource-kubernetes"],
+        minutes: 2,
+        gigabytes: 2,
+        usedBy: "host",
+        variables: pluginVariables,
+        prepare: embedKubernetesSchema,
+    },
+    {
+        name: "pulumi-random",
+        version: "4.21.2+built",
+        binaries: ["pulumi-resource-random"],
+        minutes: 1,
+        gigabytes: 1,
+        usedBy: "host",
+        variables: pluginVariables,
+    },
+    {
+        name: "pulumi-docker",
+        version: "5.2.0+built",
+        binaries: ["pulumi-resource-docker"],
+        minutes: 1,
+        gigabytes: 1,
+        usedBy: "host",
+        variables: pluginVariables,
+    },
 ];
 
-/** Every tool, in the order in which a cluster needs them. */
+/** Every tool, in the order in which `make up` builds them: first what a cluster is made of, since that takes time of its own. */
 export const goTools: readonly GoTool[] = recipes;
 
 /**
@@ -162,8 +161,11 @@ export function cacheKey(tool: GoTool): string {
     const hash = createHash("sha256");
     hash.update(JSON.stringify([goPlatform, recipe.version, recipe.binaries, buildArguments(recipe)]));
     // The go line of go.mod is the Go version that counts: any newer compiler gives a binary that behaves the same.
-    for (const file of fs.readdirSync(folderOf(recipe)).sort()) {
-        hash.update(JSON.stringify([file, fs.readFileSync(path.join(folderOf(recipe), file), "utf8")]));
+    const folder = folderOf(recipe);
+    for (const file of fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).sort()) {
+        if (fs.statSync(path.join(folder, file)).isFile()) {
+            hash.update(JSON.stringify([file, fs.readFileSync(path.join(folder, file), "utf8")]));
+        }
     }
     return hash.digest("hex").slice(0, 12);
 }
@@ -176,7 +178,7 @@ export function cacheKey(tool: GoTool): string {
  */
 export async function buildGoTool(name: string, options: BuildOptions): Promise<Record<string, string>> {
     const tool = recipeOf(name);
-    const result = path.join(options.cacheDir, "go", `${name}-${cacheKey(tool)}`);
+    const result = resultOf(tool, options);
     if (!fs.existsSync(result)) {
         const go = await ensureGo({ ...options, atLeast: goVersionNeeded(tool) });
         options.onProgress(
@@ -202,7 +204,16 @@ export async function buildGoTool(name: string, options: BuildOptions): Promise<
  *
  * @returns the path of the go command
  */
-export async function ensureGo(options: BuildOptions & { readonly atLeast?: string }): Promise<string> {
+export function ensureGo(options: BuildOptions & { readonly atLeast?: string }): Promise<string> {
+    // One at a time: two would install and unpack the same.
+    const found = lookingForGo.then(() => findGo(options));
+    lookingForGo = found.catch(() => undefined);
+    return found;
+}
+
+let lookingForGo: Promise<unknown> = Promise.resolve();
+
+async function findGo(options: BuildOptions & { readonly atLeast?: string }): Promise<string> {
     const atLeast = options.atLeast ?? recipes.map(goVersionNeeded).sort(compareVersions).at(-1)!;
     const fetched = path.join(options.cacheDir, "build", "go", "bin", "go");
     for (const go of ["go", fetched]) {
@@ -234,13 +245,28 @@ export async function ensureGo(options: BuildOptions & { readonly atLeast?: stri
     return fetched;
 }
 
+/**
+ * Fetches the modules that builds take, one build after the other, so that the compiler finds them there: the network and
+ * the unpacking are slow enough to be done beside it. What cannot be fetched the build reports.
+ */
+export async function fetchModules(names: readonly string[], options: BuildOptions): Promise<void> {
+    const wanted = names.map(recipeOf).filter((tool) => !fs.existsSync(resultOf(tool, options)));
+    for (const tool of wanted) {
+        const go = await ensureGo({ ...options, atLeast: goVersionNeeded(tool) });
+        // Names every package of the program, and with that unpacks their modules and no others. -e: some embed files that
+        // only the build makes.
+        const list = ["list", "-e", "-deps", packagesOf(folderOf(tool))];
+        await run(go, list, folderOf(tool), goEnvironment(options)).catch(() => undefined);
+    }
+}
+
 /** Removes sources, compiler caches and a fetched Go (up to 22 GB): nothing reads them once all binaries stand. */
-export function removeBuildCaches(cacheDir: string): void {
+export async function removeBuildCaches(cacheDir: string): Promise<void> {
     const caches = path.join(cacheDir, "build");
     if (fs.existsSync(caches)) {
         // Go makes its module cache read-only, directories too.
-        spawnSync("chmod", ["-R", "u+w", caches]);
-        fs.rmSync(caches, { recursive: true });
+        await run("chmod", ["-R", "u+w", caches], os.tmpdir(), process.env);
+        await run("rm", ["-r", caches], os.tmpdir(), process.env);
     }
 }
 
@@ -262,11 +288,24 @@ function folderOf(recipe: Recipe): string {
     return path.join(__dirname, recipe.folder ?? recipe.name);
 }
 
+function resultOf(tool: Recipe, { cacheDir }: BuildOptions): string {
+    return path.join(cacheDir, "go", `${tool.name}-${cacheKey(tool)}`);
+}
+
+function packagesOf(folder: string): string {
+    return fs.existsSync(path.join(folder, "main.go")) ? "." : "tool";
+}
+
 function buildArguments(recipe: Recipe): string[] {
     const variables = Object.entries(recipe.variables?.(recipe.version) ?? {}).map(
         ([name, value]) => `-X ${name}=${value}`,
     );
-    return ["-trimpath", "-buildvcs=false", "-ldflags", ["-s", "-w", ...variables].join(" ")];
+    return [
+        ...["-trimpath", "-buildvcs=false"],
+        // -w leaves out of the binary what a debugger wants to know; this way it is not even compiled.
+        "-gcflags=all=-dwarf=false",
+        ...["-ldflags", ["-s", "-w", ...variables].join(" ")],
+    ];
 }
 
 async function buildInto(result: string, recipe: Recipe, go: string, options: BuildOptions): Promise<void> {
@@ -303,8 +342,7 @@ async function buildInto(result: string, recipe: Recipe, go: string, options: Bu
 
 async function compileGo({ folder, output, go, run }: Build, recipe: Recipe): Promise<void> {
     const target = recipe.binaries.length === 1 ? path.join(output, recipe.binaries[0]!) : `${output}/`;
-    const packages = fs.existsSync(path.join(folder, "main.go")) ? "." : "tool";
-    await run(go, ["build", ...buildArguments(recipe), "-o", target, packages]);
+    await run(go, ["build", ...buildArguments(recipe), "-o", target, packagesOf(folder)]);
 }
 
 /** The provider embeds two files that its repository leaves out: its schema with the version in it, and a mapping. */
@@ -368,7 +406,20 @@ function goEnvironment({ cacheDir }: BuildOptions): NodeJS.ProcessEnv {
         GOFLAGS: "-mod=readonly",
         GOTOOLCHAIN: "local",
         GOWORK: "off",
+        ...compilerMemory(),
     };
+}
+
+/**
+ * Compilers live for a second or two: where there is room, the time in which they would collect garbage is saved. `go build`
+ * runs one per processor; together they get half of what is free, and collect as usual where that is little.
+ */
+export function compilerMemory(
+    free = process.availableMemory(),
+    processors = os.availableParallelism(),
+): NodeJS.ProcessEnv {
+    const mebibytes = Math.floor(free / 2 / processors / 2 ** 20);
+    return mebibytes < 1024 ? {} : { GOGC: "off", GOMEMLIMIT: `${mebibytes}MiB` };
 }
 
 function goVersionNeeded(recipe: Recipe): string {
@@ -397,14 +448,28 @@ async function installDebianGo(atLeast: string, options: BuildOptions): Promise<
     }
     options.onProgress("Go: installing Debian's golang-go");
     const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    const install = ["install", "--yes", "--no-install-recommends", "golang-go"];
+    // Another step may install something at the same time.
+    const install = [
+        "-o",
+        "DPkg::Lock::Timeout=300",
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "golang-go",
+    ];
     await run("apt-get", install, os.tmpdir(), environment);
 }
 
-/** Runs a command to its end and gives its standard output; the end of what it complained about goes into the error. */
+/**
+ * Runs a command to its end and gives its standard output; the end of what it complained about goes into the error. It gives
+ * way to everything else: compilers keep all processors busy for minutes, and a cluster may start beside them.
+ */
 function run(command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
     return new Promise((resolve, reject) => {
         const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+        if (child.pid !== undefined) {
+            os.setPriority(child.pid, os.constants.priority.PRIORITY_BELOW_NORMAL);
+        }
         let output = "";
         let complaints = "";
         child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));

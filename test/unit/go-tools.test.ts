@@ -40,6 +40,27 @@ describe("Go tools from source", () => {
         }
     });
 
+    it("take the same version of every module, so that a package is compiled once", () => {
+        // What a tool cannot do without, and what the one program that takes it cannot do with.
+        const apart = [
+            "github.com/olekukonko/tablewriter",
+            "github.com/pulumi/pulumi/pkg/v3",
+            "github.com/pulumi/pulumi/sdk/v3",
+        ];
+        const versions = new Map<string, Set<string>>();
+        for (const { name } of goTools.goTools.filter((tool) => tool.name !== "pause")) {
+            const goMod = fs.readFileSync(path.join(fromSource, name, "go.mod"), "utf8");
+            for (const [, module, version] of goMod.matchAll(
+                /^(?:require |\t)(\S+) (v\S+)(?: \/\/ indirect)?$/gm,
+            )) {
+                versions.set(module!, (versions.get(module!) ?? new Set()).add(version!));
+            }
+        }
+        assert.ok(versions.size > 300);
+        const several = [...versions].filter(([, each]) => each.size > 1).map(([module]) => module);
+        assert.deepEqual(several.sort(), apart);
+    });
+
     it("name plugins as built, and for the SDKs that package.json pins", () => {
         for (const [name, { version, built }] of Object.entries(plugins)) {
             if (process.env.RELEASE_ONLY === name) {
@@ -63,7 +84,11 @@ describe("Go tools from source", () => {
         assert.match(before, /^[0-9a-f]{12}$/);
         assert.equal(cacheKey(kind), before);
         fs.appendFileSync(path.join(copy, "kind", "go.sum"), "\n");
-        assert.notEqual(cacheKey(kind), before);
+        const changed = cacheKey(kind);
+        assert.notEqual(changed, before);
+        fs.mkdirSync(path.join(copy, "kind", "own"));
+        fs.writeFileSync(path.join(copy, "kind", "own", "own.go"), "package own\n");
+        assert.notEqual(cacheKey(kind), changed);
     });
 
     it("are built once, and appear under their key", async () => {
@@ -84,10 +109,34 @@ describe("Go tools from source", () => {
         const calls = fs.readFileSync(path.join(directory, "calls"), "utf8").trimEnd().split("\n");
         assert.equal(calls.length, 1);
         assert.match(calls[0]!, /^\S+\/cache\/build\/go-mod build -trimpath .*-s -w.* tool$/);
-        assert.match(lines[0]!, /^cni-plugins 1\.7\.1: building from source, about 1 min/);
-        goTools.removeBuildCaches(options.cacheDir);
+        assert.match(lines[0]!, /^cni-plugins 1\.7\.1: building from source, about 0.2 min/);
+        await goTools.removeBuildCaches(options.cacheDir);
         assert.deepEqual(fs.readdirSync(options.cacheDir), ["go"]);
-        goTools.removeBuildCaches(options.cacheDir);
+        await goTools.removeBuildCaches(options.cacheDir);
+    });
+
+    it("have their modules fetched by the names of their packages, except those that stand", async () => {
+        standIn("1.99.0", "false");
+        fs.appendFileSync(
+            path.join(directory, "go"),
+            `[ "$1" = list ] && echo "$PWD $*" >> ${directory}/calls\n`,
+        );
+        const kind = goTools.goTools.find(({ name }) => name === "kind")!;
+        fs.mkdirSync(path.join(options.cacheDir, "go", `kind-${goTools.cacheKey(kind)}`), {
+            recursive: true,
+        });
+        await goTools.fetchModules(["kind", "kubernetes", "etcd"], options);
+        const calls = fs.readFileSync(path.join(directory, "calls"), "utf8").trimEnd().split("\n");
+        assert.deepEqual(calls, [
+            `${path.join(fromSource, "kubernetes")} list -e -deps .`,
+            `${path.join(fromSource, "etcd")} list -e -deps tool`,
+        ]);
+    });
+
+    it("are compiled without collecting garbage where memory suffices for every processor", () => {
+        assert.deepEqual(goTools.compilerMemory(16 * 2 ** 30, 2), { GOGC: "off", GOMEMLIMIT: "4096MiB" });
+        assert.deepEqual(goTools.compilerMemory(3.9 * 2 ** 30, 2), {});
+        assert.deepEqual(goTools.compilerMemory(16 * 2 ** 30, 16), {});
     });
 
     it("leave nothing that looks like a result when a build fails, and say why", async () => {
