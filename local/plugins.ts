@@ -39,6 +39,8 @@ export async function policyPack(): Promise<string> {
 
 class PluginStep implements Step {
     readonly name: string;
+    readonly lane = "compiler";
+    readonly needs = ["pulumi"];
 
     constructor(private readonly plugin: PluginName) {
         this.name = `pulumi-resource-${plugin}`;

@@ -13,12 +13,23 @@ export interface Plan {
     readonly gigabytes: number;
     /** Debian packages that are installed, as root. */
     readonly packages?: readonly string[];
+    /** Builds of from-source/ that it takes. */
+    readonly builds?: readonly string[];
     /** What else is done as root. */
     readonly asRoot?: readonly string[];
 }
 
+/** Go's compiler keeps every processor busy by itself; images are built and filled by the engine, mostly from the network. */
+export type Lane = "compiler" | "engine";
+
 export interface Step {
     readonly name: string;
+    /** Steps that have to be done before, where they are part of the run; they come earlier in its list. */
+    readonly needs?: readonly string[];
+    /** What it occupies: steps of one lane run one after the other, in the order of the list. */
+    readonly lane?: Lane;
+    /** What it plans is known for certain when the Docker Engine runs: it waits for that, and is asked again then. */
+    readonly asksEngine?: boolean;
     /** Looks, and changes nothing. */
     plan(): Promise<Plan>;
     /** Does it: complete or not at all, so that a run that was interrupted goes on where it stopped. */

