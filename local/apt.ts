@@ -32,8 +32,16 @@ export async function missing(packages: readonly string[]): Promise<string[]> {
     return packages.filter((each) => !installed.has(each));
 }
 
-/** Installs what is missing of these packages. */
-export async function install(packages: readonly string[]): Promise<void> {
+/** Installs what is missing of these packages, and what others ask for at the same time after that: apt-get locks itself. */
+export function install(packages: readonly string[]): Promise<void> {
+    const installed = installing.then(() => installNow(packages));
+    installing = installed.catch(() => undefined);
+    return installed;
+}
+
+let installing: Promise<void> = Promise.resolve();
+
+async function installNow(packages: readonly string[]): Promise<void> {
     const wanted = await missing(packages);
     if (wanted.length === 0) {
         return;
@@ -45,7 +53,7 @@ export async function install(packages: readonly string[]): Promise<void> {
         );
     }
     const env = { DEBIAN_FRONTEND: "noninteractive" };
-    const args = ["install", "--yes", "--no-install-recommends", ...wanted];
+    const args = ["-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends", ...wanted];
     say(`apt-get install ${wanted.join(" ")}`);
     // The lists are refreshed only where they do not do: that takes longer than most packages.
     if ((await attempt("apt-get", args, { env })).code !== 0) {

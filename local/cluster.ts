@@ -133,6 +133,8 @@ const allPorts = [ports.api, ...ports.node];
 
 export class ClusterStep implements Step {
     readonly name = "cluster";
+    readonly needs = ["kind", "kubectl", "node image", "registry"];
+    readonly asksEngine = true;
 
     async plan(): Promise<Plan> {
         const nodes = await clusterNodes().catch(() => undefined);

@@ -4,7 +4,8 @@ const started = Date.now();
 const quiet = 30_000;
 
 let lastSaid = started;
-let current: { readonly name: string; readonly since: number } | undefined;
+/** What is being done, with the time when it began: several things beside each other. */
+const current = new Map<string, number>();
 
 /** Says one line with the time since the start of the run. */
 export function say(line: string): void {
@@ -13,18 +14,21 @@ export function say(line: string): void {
     console.log(`${`${seconds} s`.padStart(7)}  ${line}`);
 }
 
-/** Does a piece of work under a name: as long as it is silent, a line twice a minute says that it lives. */
+/** Does a piece of work under a name: as long as all are silent, a line twice a minute says that they live. */
 export async function during<T>(name: string, work: () => Promise<T>): Promise<T> {
-    current = { name, since: Date.now() };
+    current.set(name, Date.now());
     const timer = setInterval(() => {
-        if (current !== undefined && Date.now() - lastSaid >= quiet) {
-            say(`${current.name}: still at it, for ${Math.round((Date.now() - current.since) / 1000)} s`);
+        if (Date.now() - lastSaid >= quiet) {
+            const all = [...current].map(
+                ([each, since]) => `${each} for ${Math.round((Date.now() - since) / 1000)} s`,
+            );
+            say(`still at it: ${all.join(", ")}`);
         }
     }, 1000);
     try {
         return await work();
     } finally {
         clearInterval(timer);
-        current = undefined;
+        current.delete(name);
     }
 }

@@ -13,6 +13,8 @@ export const registryAddress = `localhost:${ports.registry}`;
 
 export class RegistryStep implements Step {
     readonly name = "registry";
+    readonly needs = ["registry image"];
+    readonly asksEngine = true;
 
     async plan(): Promise<Plan> {
         if ((await containerState(names.registry)) !== "running") {

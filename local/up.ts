@@ -1,12 +1,14 @@
 /** `local up`: says what it will do, checks that it can, does what is missing, and tells what took how long. */
+import * as os from "node:os";
+
 import { table } from "../operations/table";
 import { isRoot } from "./apt";
 import { checkDisk } from "./checks";
 import { ClusterStep } from "./cluster";
 import { DockerStep } from "./docker-daemon/step";
 import { names, places, readJson, writeWhole } from "./environment";
-import { removeBuildCaches } from "./from-source/go-tools";
-import { baseImageSteps, imageSteps } from "./images";
+import { fetchModules, goTools, removeBuildCaches } from "./from-source/go-tools";
+import { baseImageSteps, imageSteps, programsStep } from "./images";
 import { takeLock } from "./lock";
 import { type PluginName, pluginSteps } from "./plugins";
 import { during, say } from "./progress";
@@ -18,10 +20,15 @@ import { toolSteps } from "./tools";
 /** How long each step took when it last had to do something: docs/benchmarks.md is written from it. */
 export type Seconds = Readonly<Record<string, number>>;
 
-/** In the order in which they need one another: the engine first, since the others ask it. */
+/**
+ * The engine first, since the others ask it; then what a cluster is made of, so that it starts while the rest is compiled.
+ * Every step comes after those that it needs.
+ */
 export const allSteps = (): Step[] => [
     new DockerStep(),
-    ...toolSteps(),
+    ...toolSteps(["kind", "kubectl"]),
+    programsStep(),
+    ...toolSteps(["pulumi"]),
     ...pluginSteps(),
     ...imageSteps(),
     new RegistryStep(),
@@ -54,7 +61,11 @@ export function announcement(planned: readonly Planned[], root = isRoot()): stri
         plan.gigabytes,
         plan.detail,
     ]);
-    const sum = (numbers: number[]): string => String(Math.ceil(numbers.reduce((a, b) => a + b, 0)));
+    const sum = (numbers: number[]): number => Math.ceil(numbers.reduce((a, b) => a + b, 0));
+    const minutesOf = (steps: readonly Planned[]): number => sum(steps.map(({ plan }) => plan.minutes));
+    const compiled = open.filter(({ step }) => step.lane === "compiler");
+    // What is compiled keeps the processors busy; the rest is done beside it.
+    const minutes = Math.max(minutesOf(compiled), minutesOf(open.filter((each) => !compiled.includes(each))));
     const packages = [...new Set(open.flatMap(({ plan }) => plan.packages ?? []))];
     const privileged = [
         ...(packages.length > 0 ? [`apt-get install ${packages.join(" ")}`] : []),
@@ -62,7 +73,7 @@ export function announcement(planned: readonly Planned[], root = isRoot()): stri
     ];
     return [
         table(["part", "way", "min", "GB", "what"], rows),
-        `About ${sum(open.map(({ plan }) => plan.minutes))} minutes on two cores and ` +
+        `About ${minutes} minutes on two cores and ` +
             `${sum(open.map(({ plan }) => plan.gigabytes))} GB at the peak; Go's build caches are removed at the end.`,
         privileged.length === 0
             ? "Nothing is installed or started as root."
@@ -83,7 +94,7 @@ export async function dockerUp(): Promise<void> {
 
 /** Brings everything that another cluster than the local one is made of. */
 export async function partsUp(): Promise<void> {
-    await bring([new DockerStep(), ...toolSteps(), ...pluginSteps(), ...imageSteps()]);
+    await bring([new DockerStep(), ...toolSteps(), programsStep(), ...pluginSteps(), ...imageSteps()]);
 }
 
 /** Brings only what runs on this machine without a cluster: enough to preview a stack. */
@@ -119,29 +130,108 @@ async function bringLocked(steps: Step[]): Promise<void> {
     if (open.length > 0) {
         console.log(announcement(planned));
     }
-    const took: [string, number][] = [];
-    for (const { step } of open) {
-        // Asked again: an earlier step may have brought it, or the engine that knows about it.
-        const plan = await step.plan();
-        if (plan.way === "stands") {
-            continue;
-        }
-        const started = Date.now();
-        await during(step.name, () => step.run(plan));
-        const seconds = Math.round((Date.now() - started) / 1000);
-        took.push([step.name, seconds]);
-        say(`${step.name}: done in ${seconds} s`);
-    }
+    const started = { milliseconds: Date.now(), processors: processorSeconds() };
+    const modules = modulesStep(open);
+    const took = await runAll(modules === undefined ? open : [modules, ...open]);
     // Whoever works on from-source/ keeps them.
     if (open.some(({ plan }) => plan.way === "build") && !process.env.DABAWEB_KEEP_BUILD_CACHES) {
-        removeBuildCaches(places().cache);
+        const since = Date.now();
+        await during("removing build caches", () => removeBuildCaches(places().cache));
+        took.push(["removing build caches", secondsSince(since)]);
     }
     if (took.length > 0) {
-        console.log(table(["step", "seconds"], took));
-        const { steps } = places();
-        writeWhole(
-            steps,
-            `${JSON.stringify({ ...readJson<Seconds>(steps), ...Object.fromEntries(took) })}\n`,
-        );
+        const whole = secondsSince(started.milliseconds);
+        const busy = processorSeconds() - started.processors;
+        console.log(table(["step", "seconds"], [...took, ["all, some beside others", whole]]));
+        if (busy > 0) {
+            console.log(`This machine's processors were busy for ${(busy / 60).toFixed(1)} minutes.`);
+        }
+        const { steps: file } = places();
+        // The whole is of interest where something was made, not where a stopped cluster was started.
+        const all = modules === undefined ? {} : { [wholeName]: whole, [busyName]: Math.round(busy) };
+        const seconds = { ...readJson<Seconds>(file), ...Object.fromEntries(took), ...all };
+        writeWhole(file, `${JSON.stringify(seconds)}\n`);
     }
+}
+
+const wholeName = "all of the last run that built, some beside others";
+const busyName = "the processors' seconds in that";
+
+/**
+ * Runs steps beside each other, each as soon as what it needs is done and its lane is free. After a failure nothing more
+ * begins; what runs comes to its end, so that nothing is left behind that works on.
+ *
+ * @returns each step that had something to do, with its seconds
+ */
+export async function runAll(open: readonly Planned[]): Promise<[string, number][]> {
+    const took: [string, number][] = [];
+    const ends = new Map<string, Promise<void>>();
+    const failures: unknown[] = [];
+    const engine = new DockerStep().name;
+    const work = async (
+        { step, plan }: Planned,
+        before: readonly (Promise<void> | undefined)[],
+    ): Promise<void> => {
+        await Promise.all(before);
+        try {
+            const now = step.asksEngine && failures.length === 0 ? await step.plan() : plan;
+            if (now.way === "stands" || failures.length > 0) {
+                return;
+            }
+            const started = Date.now();
+            await during(step.name, () => step.run(now));
+            took.push([step.name, secondsSince(started)]);
+            say(`${step.name}: done in ${secondsSince(started)} s`);
+        } catch (error) {
+            failures.push(error);
+            say(`${step.name}: failed; what runs beside it comes to its end`);
+        }
+    };
+    for (const each of open) {
+        const { name, needs = [], lane, asksEngine } = each.step;
+        const before = [
+            ...needs,
+            ...(asksEngine ? [engine] : []),
+            ...(lane === undefined ? [] : [`lane ${lane}`]),
+        ];
+        const end = work(
+            each,
+            before.map((what) => ends.get(what)),
+        );
+        ends.set(name, end);
+        if (lane !== undefined) {
+            ends.set(`lane ${lane}`, end);
+        }
+    }
+    await Promise.all(ends.values());
+    if (failures.length > 0) {
+        throw failures[0];
+    }
+    return took;
+}
+
+/** Fetches what will be compiled, from the first moment on; nothing waits for it, since a build fetches what it misses. */
+function modulesStep(open: readonly Planned[]): Planned | undefined {
+    const builds = new Set(open.flatMap(({ plan }) => plan.builds ?? []));
+    const names = goTools.map(({ name }) => name).filter((name) => builds.has(name));
+    if (names.length === 0) {
+        return undefined;
+    }
+    return {
+        step: {
+            name: "Go modules",
+            plan: () => Promise.reject(new Error("is made when the others are planned")),
+            run: () => fetchModules(names, { cacheDir: places().cache, onProgress: say }),
+        },
+        plan: { way: "download", detail: names.join(", "), minutes: 0, gigabytes: 0 },
+    };
+}
+
+const secondsSince = (milliseconds: number): number => Math.round((Date.now() - milliseconds) / 1000);
+
+/** What the processors of this machine have worked since it started, for whomever; 0 where it does not say. */
+function processorSeconds(): number {
+    return (
+        os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) / 1000
+    );
 }

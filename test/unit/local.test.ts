@@ -17,10 +17,11 @@ import { setAside } from "../../local/lost-stacks";
 import { birthOf, takeLock } from "../../local/lock";
 import { isAtLeast, thisPlatform } from "../../local/pins";
 import { policyPack } from "../../local/plugins";
+import { unzip } from "../../local/npm-kubectl";
 import { attempt, until } from "../../local/shell";
 import { Stack } from "../../local/stack";
-import { choose } from "../../local/step";
-import { announcement, type Planned } from "../../local/up";
+import { choose, type Plan, type Step } from "../../local/step";
+import { allSteps, announcement, runAll, type Planned } from "../../local/up";
 
 const made: string[] = [];
 
@@ -374,6 +375,105 @@ describe("local: the announcement", () => {
 
     it("says so where there is nothing to do", () => {
         assert.strictEqual(announcement([planned[2]!]), "Everything stands.");
+    });
+});
+
+describe("local: what runs beside what", () => {
+    let said: string[];
+    let log: typeof console.log;
+    beforeEach(() => {
+        log = console.log;
+        console.log = () => undefined;
+        said = [];
+    });
+    afterEach(() => (console.log = log));
+
+    /** A step that notes its begin and its end, and takes some milliseconds. */
+    function step(
+        name: string,
+        how: Partial<Step> & { milliseconds?: number; fails?: boolean } = {},
+    ): Planned {
+        const { milliseconds = 5, fails, ...rest } = how;
+        const plan: Plan = { way: "start", detail: "", minutes: 0, gigabytes: 0 };
+        const run = async (): Promise<void> => {
+            said.push(`${name} begins`);
+            await new Promise((resolve) => setTimeout(resolve, milliseconds));
+            said.push(`${name} ends`);
+            if (fails) {
+                throw new Error(`${name} failed`);
+            }
+        };
+        return { step: { name, plan: async () => plan, run, ...rest }, plan };
+    }
+
+    const order = (): string => said.join(", ");
+
+    it("is what another lane does; one lane does one thing after the other", async () => {
+        const took = await runAll([
+            step("a", { lane: "compiler", milliseconds: 40 }),
+            step("b", { lane: "compiler" }),
+            step("c", { lane: "engine" }),
+        ]);
+        assert.strictEqual(order(), "a begins, c begins, c ends, a ends, b begins, b ends");
+        assert.deepStrictEqual(
+            took.map(([name]) => name),
+            ["c", "a", "b"],
+        );
+    });
+
+    it("waits for what it needs, where that is part of the run, and for the engine that it asks", async () => {
+        await runAll([
+            step("Docker Engine", { milliseconds: 20 }),
+            step("a", { needs: ["not here"] }),
+            step("b", { needs: ["a"] }),
+            step("c", { asksEngine: true }),
+        ]);
+        assert.strictEqual(
+            order(),
+            "Docker Engine begins, a begins, a ends, b begins, b ends, Docker Engine ends, c begins, c ends",
+        );
+    });
+
+    it("leaves out what an engine that runs turns out to have", async () => {
+        const stands: Plan = { way: "stands", detail: "", minutes: 0, gigabytes: 0 };
+        assert.deepStrictEqual(await runAll([step("a", { asksEngine: true, plan: async () => stands })]), []);
+        assert.strictEqual(order(), "");
+    });
+
+    it("ends with the first failure, after what is at work then", async () => {
+        const failed = runAll([
+            step("a", { fails: true }),
+            step("b", { milliseconds: 30 }),
+            step("c", { needs: ["a"] }),
+            step("d", { needs: ["b"] }),
+        ]);
+        await assert.rejects(failed, { message: "a failed" });
+        assert.strictEqual(order(), "a begins, b begins, a ends, b ends");
+    });
+
+    it("needs nothing that comes after it", () => {
+        const names = allSteps().map(({ name }) => name);
+        for (const [index, { name, needs = [] }] of allSteps().entries()) {
+            for (const each of needs) {
+                const place = names.indexOf(each);
+                assert.ok(place >= 0 && place < index, `${name} needs ${each}`);
+            }
+        }
+        assert.strictEqual(names[0], "Docker Engine");
+    });
+});
+
+describe("local: a file in a zip archive", () => {
+    it("is found by its name, deflated or not", () => {
+        // As Python's zipfile writes it: a folder, a stored and a deflated file.
+        const archive = Buffer.from(
+            "UEsDBBQAAAAAAAAAIQAAAAAAAAAAAAAAAAACAAAAZi9QSwMEFAAAAAAAAAAhAAZqKPsEAAAABAAAAAgAAABmL3N0b3JlZGtlcHRQSwMEFAAAAAgAAAAhAGR6cK8GAAAAZAAAAAoAAABmL2RlZmxhdGVkS0ykPQAAUEsBAhQDFAAAAAAAAAAhAAAAAAAAAAAAAAAAAAIAAAAAAAAAAAAAAIABAAAAAGYvUEsBAhQDFAAAAAAAAAAhAAZqKPsEAAAABAAAAAgAAAAAAAAAAAAAAIABIAAAAGYvc3RvcmVkUEsBAhQDFAAAAAgAAAAhAGR6cK8GAAAAZAAAAAoAAAAAAAAAAAAAAIABSgAAAGYvZGVmbGF0ZWRQSwUGAAAAAAMAAwCeAAAAeAAAAAAA",
+            "base64",
+        );
+        assert.strictEqual(unzip(archive, "f/stored")?.toString(), "kept");
+        assert.strictEqual(unzip(archive, "f/deflated")?.toString(), "a".repeat(100));
+        assert.strictEqual(unzip(archive, "f/none"), undefined);
+        assert.strictEqual(unzip(Buffer.from("no archive"), "f/stored"), undefined);
     });
 });
 
