@@ -58,6 +58,17 @@ export class RegistryStep implements Step {
     }
 }
 
+/** Whether it has an image of this tag; no where it does not answer. */
+export async function isPushed(repository: string, tag: string): Promise<boolean> {
+    try {
+        const url = `http://${registryAddress}/v2/${repository}/manifests/${tag}`;
+        const headers = { accept: "application/vnd.docker.distribution.manifest.v2+json" };
+        return (await fetch(url, { method: "HEAD", headers, signal: AbortSignal.timeout(2000) })).ok;
+    } catch {
+        return false;
+    }
+}
+
 /** Lets the nodes reach a registry by its name. */
 export async function joinNetwork(network: string, registry: string = names.registry): Promise<void> {
     const format = `{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}`;

@@ -8,7 +8,7 @@ import { ClusterStep } from "./cluster";
 import { DockerStep } from "./docker-daemon/step";
 import { names, places, readJson, writeWhole } from "./environment";
 import { fetchModules, goTools, removeBuildCaches } from "./from-source/go-tools";
-import { baseImageSteps, imageSteps, programsStep } from "./images";
+import { baseImageSteps, imageSteps, programsStep, PushedBasesStep } from "./images";
 import { takeLock } from "./lock";
 import { type PluginName, pluginSteps } from "./plugins";
 import { during, say } from "./progress";
@@ -32,6 +32,7 @@ export const allSteps = (): Step[] => [
     ...pluginSteps(),
     ...imageSteps(),
     new RegistryStep(),
+    new PushedBasesStep(),
     new BackendStep(),
     new ClusterStep(),
 ];
