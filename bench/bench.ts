@@ -13,6 +13,7 @@ import { stringify } from "yaml";
 
 import { places, readJson, stackFile } from "../local/environment";
 import type { Seconds } from "../local/up";
+import type { TestTimes } from "../test/run";
 import { copyProgram } from "../test/support/copy";
 import {
     benchProgram,
@@ -238,7 +239,25 @@ function page(up: { up: number; apply: number }, timed: readonly Timed[]): strin
         "| --- | --- |",
         ...steps.map(([name, duration]) => `| ${name} | ${duration} |`),
         "",
+        ...testTimes(readJson<TestTimes>(places().testTimes)),
     ].join("\n");
+}
+
+/** The last whole `make test` on this machine, where there was one. */
+function testTimes(told: TestTimes | undefined): string[] {
+    if (told === undefined) {
+        return [];
+    }
+    const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
+    return [
+        `The last whole \`make test\`: ${told.seconds} s, ${told.cpuMinutes} CPU minutes, ${told.idlePercent} % of the cores idle.`,
+        "What the columns are is told in [tests.md](tests.md).",
+        "",
+        row(told.head),
+        row(told.head.map(() => "---")),
+        ...told.rows.map(row),
+        "",
+    ];
 }
 
 function main(): void {

@@ -51,6 +51,7 @@ export function places({ cache, state }: Directories = directories()) {
         cluster: path.join(state, "cluster.json"),
         origins: path.join(state, "origins.json"),
         steps: path.join(state, "steps.json"),
+        testTimes: path.join(state, "test-times.json"),
         locks: path.join(state, "locks"),
         stacks: path.join(state, "stacks"),
     };

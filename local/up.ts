@@ -103,16 +103,17 @@ export async function toolsUp(): Promise<void> {
     await bring([...toolSteps(), ...pluginSteps(), new BackendStep()]);
 }
 
-/** Brings Pulumi and some of its plugins. Where they stand nothing is locked, so that previews run side by side. */
+/** Brings Pulumi and some of its plugins. */
 export async function pulumiUp(plugins: readonly PluginName[]): Promise<void> {
-    const steps = [...toolSteps(["pulumi"]), ...pluginSteps(plugins)];
-    const planned = await planAll(steps);
-    if (planned.some(({ plan }) => plan.way !== "stands")) {
-        await bring(steps);
-    }
+    await bring([...toolSteps(["pulumi"]), ...pluginSteps(plugins)]);
 }
 
 async function bring(steps: Step[]): Promise<void> {
+    const planned = await planAll(steps);
+    // Where everything stands nothing is locked, so that runs on several stacks go side by side.
+    if (planned.every(({ plan }) => plan.way === "stands")) {
+        return;
+    }
     const release = takeLock("environment", "make local-up");
     try {
         await bringLocked(steps);

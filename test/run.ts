@@ -1,48 +1,33 @@
 /**
- * Runs the test suites one after the other and closes with what failed and `N passed, N failed`: `run.ts [suite...]`,
- * default all. A suite that cannot run says why and counts as failed.
+ * Runs the tests, several files at a time, and closes with what each spent its time on, what failed, and `N passed, N failed`:
+ * `run.ts [suite...] [--only PART_OR_PATH]`, default all. What cannot run says why and counts as failed.
+ *
+ * Most of a file's time is waiting, for a pod or a container to do something: others compute meanwhile. TEST_JOBS says how
+ * many run at a time (default: twice as many as there are cores).
  */
-import { spawnSync } from "child_process";
+import { spawn } from "child_process";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
+import { parseArgs } from "util";
 
 import { writeTestedWith } from "../docs/tested-with-page";
-import { dockerChoice, exported } from "../local/environment";
+import { dockerChoice, exported, places, writeWhole } from "../local/environment";
+import { table } from "../operations/table";
+import { chosen, ENVIRONMENT, type Job } from "./jobs";
+import { KINDS, type Spent } from "./support/spent";
 
-interface Suite {
-    readonly name: string;
-    /** What it needs, for the one who reads the output. */
-    readonly needs: string;
-    readonly command: readonly [string, ...string[]];
-}
+const CORES = os.cpus().length;
 
-const MOCHA = ["npx", "--no-install", "mocha", "--reporter", "test/support/reporter.js"] as const;
+/** How many files run at a time. */
+const AT_A_TIME = Number(process.env.TEST_JOBS ?? 2 * CORES);
 
-const TYPESCRIPT = ["-r", "ts-node/register/transpile-only"] as const;
+/** What the largest stack of a test asks of the memory that the cluster's node has, and what everything else takes. */
+const [STACK_GIB, REST_GIB] = [5, 6];
+const STACKS_AT_A_TIME = Math.max(1, Math.floor((os.totalmem() / 2 ** 30 - REST_GIB) / STACK_GIB));
 
-const SUITES: readonly Suite[] = [
-    { name: "lint", needs: "Node alone", command: ["npm", "run", "--silent", "lint"] },
-    { name: "types", needs: "Node alone", command: ["npm", "run", "--silent", "types"] },
-    { name: "unit", needs: "Node alone", command: [...MOCHA, "--spec", "test/unit/**/*.test.ts"] },
-    {
-        name: "graphs",
-        needs: "Node alone",
-        command: [process.execPath, ...TYPESCRIPT, "test/graphs.ts", process.env.GRAPHS ?? "300"],
-    },
-    {
-        name: "environment",
-        needs: "what local-up needs",
-        command: [process.execPath, ...TYPESCRIPT, "local/main.ts", "up"],
-    },
-    {
-        name: "images",
-        needs: "Docker alone",
-        // The files share nothing, and most of their time is waiting.
-        command: [...MOCHA, "--parallel", "--jobs", "2", "--spec", "test/images/**/*.test.ts"],
-    },
-    { name: "e2e", needs: "the local cluster", command: [...MOCHA, "--spec", "test/e2e/**/*.test.ts"] },
-];
+/** A sign of life while nothing ends. */
+const SIGN_SECONDS = 60;
 
 interface Counts {
     readonly passed: number;
@@ -50,6 +35,8 @@ interface Counts {
     readonly skipped: number;
     /** Title and message of what failed; repeated at the end, where the reader of a long output looks. */
     readonly failures: readonly string[];
+    /** By what; a check that is no file of tests tells nothing. */
+    readonly spent?: Spent;
 }
 
 /** What test/support/reporter.js writes. */
@@ -58,92 +45,201 @@ interface MochaCounts {
     readonly failures: number;
     readonly pending: number;
     readonly failed: readonly string[];
+    readonly spent: Spent;
 }
 
-function run(suite: Suite): Counts {
+interface Done {
+    readonly job: Job;
+    readonly seconds: number;
+    readonly counts: Counts;
+}
+
+/** How a whole run went; docs/benchmarks.md is written from it. */
+export interface TestTimes {
+    readonly seconds: number;
+    readonly cpuMinutes: number;
+    /** Of what the cores could have done. */
+    readonly idlePercent: number;
+    readonly head: readonly string[];
+    readonly rows: readonly (readonly (string | number)[])[];
+}
+
+/** Runs a job to its end. What it says is kept until then, because others speak meanwhile. */
+async function run(job: Job): Promise<Counts> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "test-"));
+    const counts = path.join(folder, "counts.json");
     try {
-        return runInto(suite, path.join(folder, "counts.json"));
+        const { code, said } = await execute(job, counts);
+        process.stdout.write(`\n== ${job.name}: needs ${job.needs}\n${said}`);
+        return typeof code === "number" ? read(job, code, counts) : failedAsAWhole(job, code);
     } finally {
         fs.rmSync(folder, { recursive: true });
     }
 }
 
-/** @param counts file that mocha leaves its counts in. */
-function runInto(suite: Suite, counts: string): Counts {
-    const [file, ...args] = suite.command;
-    const { status, error } = spawnSync(file, args, {
-        cwd: path.resolve(__dirname, ".."),
-        stdio: ["ignore", "inherit", "inherit"],
-        // Read anew for each suite: local-up is one of them.
-        env: { ...process.env, ...exported(dockerChoice()?.host), MOCHA_COUNTS: counts },
+/** @returns the exit code, or why there is none. */
+function execute(job: Job, counts: string): Promise<{ code: number | string; said: string }> {
+    const [file, ...args] = job.command;
+    return new Promise((resolve) => {
+        const child = spawn(file, args, {
+            cwd: path.resolve(__dirname, ".."),
+            stdio: ["ignore", "pipe", "pipe"],
+            // Read anew for each job: local-up is one of them.
+            env: { ...process.env, ...exported(dockerChoice()?.host), MOCHA_COUNTS: counts },
+        });
+        let said = "";
+        for (const stream of [child.stdout, child.stderr]) {
+            stream.setEncoding("utf8").on("data", (text: string) => (said += text));
+        }
+        child.on("error", (error) => resolve({ code: `cannot run: ${error.message}`, said }));
+        child.on("close", (code, signal) => resolve({ code: code ?? `was ended by ${signal}`, said }));
     });
-    if (error !== undefined) {
-        return failedAsAWhole(suite, `cannot run: ${error.message}`);
-    }
-    if (!fs.existsSync(counts)) {
-        // lint, types, graphs and environment are one check each; a mocha that wrote nothing did not come to its tests.
-        const ok = status === 0 && !suite.command.includes("mocha");
-        return ok
-            ? { passed: 1, failed: 0, skipped: 0, failures: [] }
-            : failedAsAWhole(suite, `failed with exit code ${status}`);
-    }
-    const counted = JSON.parse(fs.readFileSync(counts, "utf8")) as MochaCounts;
-    if (status !== 0 && counted.failures === 0) {
-        const crashed = failedAsAWhole(suite, `failed with exit code ${status} though no test did`);
-        return { ...crashed, passed: counted.passes, skipped: counted.pending };
-    }
-    return {
-        passed: counted.passes,
-        failed: counted.failures,
-        skipped: counted.pending,
-        failures: counted.failed,
-    };
 }
 
-function failedAsAWhole({ name, needs }: Suite, why: string): Counts {
-    const failure = `suite ${name} (needs ${needs}) ${why}`;
+function read(job: Job, status: number, file: string): Counts {
+    if (!fs.existsSync(file)) {
+        // lint, types, graphs and environment are one check each; a mocha that wrote nothing did not come to its tests.
+        const ok = status === 0 && !job.command.includes("mocha");
+        return ok
+            ? { passed: 1, failed: 0, skipped: 0, failures: [] }
+            : failedAsAWhole(job, `failed with exit code ${status}`);
+    }
+    const counted = JSON.parse(fs.readFileSync(file, "utf8")) as MochaCounts;
+    const { passes: passed, pending: skipped, spent } = counted;
+    if (status !== 0 && counted.failures === 0) {
+        const crashed = failedAsAWhole(job, `failed with exit code ${status} though no test did`);
+        return { ...crashed, passed, skipped, spent };
+    }
+    return { passed, failed: counted.failures, skipped, failures: counted.failed, spent };
+}
+
+function failedAsAWhole({ name, needs }: Job, why: string): Counts {
+    const failure = `${name} (needs ${needs}) ${why}`;
     process.stdout.write(`${failure}\n`);
     return { passed: 0, failed: 1, skipped: 0, failures: [failure] };
 }
 
-/** All suites by default; whoever asks for images or e2e gets the environment that they need. */
-function isWanted({ name }: Suite, wanted: readonly string[]): boolean {
-    const needsEnvironment = wanted.includes("images") || wanted.includes("e2e");
-    return wanted.length === 0 || wanted.includes(name) || (name === "environment" && needsEnvironment);
+/** Runs jobs in their order, so many at a time; what needs more than Node begins when the environment stands. */
+async function runAll(jobs: readonly Job[]): Promise<Done[]> {
+    const begun = Date.now();
+    const seconds = () => Math.round((Date.now() - begun) / 1000);
+    const waiting = [...jobs];
+    const running = new Map<string, Promise<void>>();
+    const done: Done[] = [];
+    const mayBegin = ({ needs, holds }: Job) => {
+        const others = [...running.keys()].map((name) => jobs.find((job) => job.name === name)!);
+        const stands = done.some(({ job }) => job.name === ENVIRONMENT);
+        return (
+            (stands || needs === "Node alone" || needs === "what local-up needs") &&
+            (holds === undefined || others.every((other) => other.holds !== holds)) &&
+            (needs !== "the local cluster" ||
+                others.filter((other) => other.needs === needs).length < STACKS_AT_A_TIME)
+        );
+    };
+    const sign = setInterval(
+        () => process.stdout.write(`${seconds()} s: at ${[...running.keys()].join(", ")}\n`),
+        SIGN_SECONDS * 1000,
+    );
+    try {
+        while (waiting.length + running.size > 0) {
+            const next = running.size < AT_A_TIME ? waiting.find(mayBegin) : undefined;
+            if (next === undefined) {
+                await Promise.race(running.values());
+                continue;
+            }
+            waiting.splice(waiting.indexOf(next), 1);
+            const at = Date.now();
+            const work = run(next).then((counts) => {
+                done.push({ job: next, seconds: Math.round((Date.now() - at) / 1000), counts });
+                running.delete(next.name);
+                const { passed, failed } = counts;
+                process.stdout.write(
+                    `${seconds()} s: ${next.name}: ${passed} passed, ${failed} failed in ${done.at(-1)!.seconds} s\n`,
+                );
+            });
+            running.set(next.name, work);
+        }
+    } finally {
+        clearInterval(sign);
+    }
+    return done;
 }
 
-function main(wanted: readonly string[]): void {
-    const unknown = wanted.filter((name) => !SUITES.some((suite) => suite.name === name));
-    if (unknown.length > 0) {
-        throw new Error(
-            `unknown suite ${unknown.join(", ")}; known are ${SUITES.map((s) => s.name).join(", ")}`,
-        );
-    }
-    const total = { passed: 0, failed: 0, skipped: 0 };
-    const failures: string[] = [];
-    const lines: string[] = [];
-    for (const suite of SUITES.filter((s) => isWanted(s, wanted))) {
-        process.stdout.write(`\n== ${suite.name}: needs ${suite.needs}\n`);
-        const start = Date.now();
-        const counts = run(suite);
-        const seconds = Math.round((Date.now() - start) / 1000);
-        lines.push(`${suite.name}: ${counts.passed} passed, ${counts.failed} failed in ${seconds} s`);
-        total.passed += counts.passed;
-        total.failed += counts.failed;
-        total.skipped += counts.skipped;
-        failures.push(...counts.failures);
-    }
-    const failed = failures.map((failure) => `failed: ${failure}\n`).join("");
-    const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+/** Seconds of all cores since the machine started. */
+function cpuSeconds(): { busy: number; idle: number } {
+    const times = os.cpus().map((cpu) => cpu.times);
+    const idle = times.reduce((sum, each) => sum + each.idle, 0) / 1000;
+    const busy = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, 0) / 1000;
+    return { busy, idle };
+}
+
+/** What a run took, file by file. What is not one of the kinds is the tests' own doing. */
+function times(done: readonly Done[], seconds: number, before: ReturnType<typeof cpuSeconds>): TestTimes {
+    const after = cpuSeconds();
+    const [busy, idle] = [after.busy - before.busy, after.idle - before.idle];
+    const rows = [...done]
+        .sort((one, other) => other.seconds - one.seconds)
+        .map(({ job, seconds: all, counts: { passed, failed, spent } }) => {
+            const parts = KINDS.map((kind) => spent?.[kind] ?? 0);
+            return [
+                job.name,
+                passed + failed,
+                all,
+                ...parts,
+                all - parts.reduce((sum, each) => sum + each, 0),
+            ];
+        });
+    return {
+        seconds,
+        cpuMinutes: Math.round(busy / 6) / 10,
+        idlePercent: Math.round((100 * idle) / (busy + idle)),
+        head: ["file", "tests", "seconds", ...KINDS, "rest"],
+        rows,
+    };
+}
+
+async function main(args: readonly string[]): Promise<void> {
+    const { values, positionals } = parseArgs({
+        args: [...args],
+        options: { only: { type: "string" } },
+        allowPositionals: true,
+    });
+    const jobs = chosen({ suites: positionals, only: values.only });
+    const [begun, before] = [Date.now(), cpuSeconds()];
+    const done = await runAll(jobs);
+    const seconds = Math.round((Date.now() - begun) / 1000);
+    const told = times(done, seconds, before);
+
+    const sum = (count: (counts: Counts) => number) =>
+        done.reduce((total, { counts }) => total + count(counts), 0);
+    const [passed, failed, skipped] = [
+        sum((counts) => counts.passed),
+        sum((counts) => counts.failed),
+        sum((counts) => counts.skipped),
+    ];
+    const failures = done.flatMap(({ counts }) => counts.failures);
     process.stdout.write(
-        `\n${lines.join("\n")}\n\n${failed}${total.passed} passed, ${total.failed} failed${skipped}\n`,
+        [
+            "",
+            table(told.head, told.rows),
+            `${seconds} s, ${told.cpuMinutes} CPU minutes, ${told.idlePercent} % of ${CORES} cores idle, ${AT_A_TIME} files at a time`,
+            "",
+            ...failures.map((failure) => `failed: ${failure}`),
+            `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
+            "",
+        ].join("\n"),
     );
-    if (wanted.length === 0 && total.failed === 0) {
+    if (jobs.length === chosen({ suites: [] }).length && failed === 0) {
         Object.assign(process.env, exported(dockerChoice()?.host));
         writeTestedWith();
+        writeWhole(places().testTimes, `${JSON.stringify(told)}\n`);
     }
-    process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+    process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }
 
-main(process.argv.slice(2));
+if (require.main === module) {
+    main(process.argv.slice(2)).catch((error: Error) => {
+        process.stderr.write(`${error.message}\n`);
+        process.exitCode = 1;
+    });
+}

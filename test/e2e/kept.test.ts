@@ -50,8 +50,8 @@ async function password(secret: string, key: string): Promise<string> {
 async function opens(secret: string): Promise<boolean> {
     const login =
         "read -r MYSQL_PWD; export MYSQL_PWD; exec mysql --no-defaults -h mysql-master -u dabaweb -e 'SELECT 1'";
-    const args = ["exec", "-i", "mysql-master-0", "-c", "mysql", "--", "bash", "-c", login];
-    return (await system.tryKubectl(args, { input: `${secret}\n` })).code === 0;
+    const input = `${secret}\n`;
+    return (await system.tryExec("mysql-master-0", "mysql", ["bash", "-c", login], { input })).code === 0;
 }
 
 /** Changes whether volumes of the class may grow, which is not the default of the local cluster. */

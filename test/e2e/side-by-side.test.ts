@@ -17,7 +17,7 @@ const ROOT = path.resolve(__dirname, "../..");
 
 /** The local cluster, or the one that test/faults/lend.ts makes. */
 const REGISTRY = process.env.TEST_REGISTRY ?? registryAddress;
-const PORTS = (process.env.TEST_NODE_PORTS ?? "32006,32007").split(",").map(Number);
+const PORTS = (process.env.TEST_NODE_PORTS ?? "32003,32009").split(",").map(Number);
 /** Fewer cannot give prod what it asks for. */
 const NODES_OF_PROD = 3;
 
@@ -83,7 +83,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         fs.rmSync(folder, { recursive: true, force: true });
     });
 
-    /** The committed stack file with another place; prod's sizes go where they do not fit. */
+    /** The committed stack file with another place; where prod's sizes do not fit, it has small ones, as others run beside it. */
     function adapt(stack: Stack, context: string): void {
         const document = parseDocument(fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8"));
         const set = (key: string, value: unknown) =>
@@ -98,13 +98,16 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         document.deleteIn(["config", "dabaweb:images"]);
         if (nodes.length < NODES_OF_PROD) {
             for (const workload of ["redis-master", "redis-slave", "mysql-master", "mysql-slave"]) {
-                for (const size of ["resources", "storage"]) {
-                    const key = ["config", `dabaweb:${workload}`, size];
-                    // A key that is not there cannot be asked to be removed from.
-                    if (document.hasIn(key)) {
-                        document.deleteIn(key);
-                    }
+                const storage = ["config", `dabaweb:${workload}`, "storage"];
+                // A key that is not there cannot be asked to be removed from.
+                if (document.hasIn(storage)) {
+                    document.deleteIn(storage);
                 }
+                const memory = workload.startsWith("redis") ? "192Mi" : "640Mi";
+                set(`${workload}.resources`, {
+                    requests: { cpu: "10m", memory },
+                    limits: { cpu: "1", memory },
+                });
             }
         }
         fs.writeFileSync(path.join(folder, `Pulumi.${stack}.yaml`), document.toString());

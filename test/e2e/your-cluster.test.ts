@@ -21,11 +21,13 @@ const LINES = parseRunbook(fs.readFileSync(path.resolve(__dirname, "../../README
 /** As README.md calls it. */
 const NAMESPACE = "dabaweb-mine";
 const CONTEXT = "far-away/team";
-const NODE_PORT = 32008;
+const NODE_PORT = 32003;
 /** Of the volumes that somebody made, and the mark of whatever this test makes outside the namespace. */
 const CLASS = "your-cluster-test";
 const DISKS = `/var/lib/${CLASS}`;
 const VOLUMES = ["one", "two", "three", "four"];
+
+const SMALL = { requests: { cpu: "10m", memory: "384Mi" }, limits: { cpu: "1", memory: "384Mi" } };
 
 const WALK_SECONDS = 25 * 60;
 
@@ -188,7 +190,8 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             "redis-slave": undefined,
             "mysql-master": { onNoReplica: "wait" },
             "mysql-slave": undefined,
-            dabacluster: { replicas: 2, publicPages: true },
+            // Others run beside it.
+            dabacluster: { replicas: 2, publicPages: true, resources: SMALL },
         });
     }
 

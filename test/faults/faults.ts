@@ -40,7 +40,7 @@ export const kill9 = (...names: string[]): Fault => ({
                 const now = (await allPods(scene.system)).find(({ name }) => name === pod.name);
                 return now === undefined || now.uid !== pod.uid || restarts(now) > restarts(pod);
             };
-            await waitFor(`${pod.name} to be started again`, REACTION_SECONDS, again, POLL_MS);
+            await waitFor(`${pod.name} to be started again`, REACTION_SECONDS, again, { pauseMs: POLL_MS });
         }
     },
 });
@@ -275,7 +275,7 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
                 `the slaves of ${master} to leave their read Service`,
                 servedSeconds + PROBED_SECONDS,
                 async () => (await serving()).length === 0,
-                POLL_MS,
+                { pauseMs: POLL_MS },
             );
             // Connections that were there before outlive the Service's change, until they are made anew.
             const aged = Date.now() + (READER_AGE_SECONDS + ANSWERED_SECONDS) * 1000;
@@ -283,7 +283,7 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
                 const back = await serving();
                 return back.length > 0 || Date.now() >= end ? back : undefined;
             };
-            const early = await waitFor(`${seconds} s to pass`, seconds, untilEnd, POLL_MS);
+            const early = await waitFor(`${seconds} s to pass`, seconds, untilEnd, { pauseMs: POLL_MS });
             if (early.length > 0) {
                 throw new Error(`${early.join(", ")} served again before ${master} was back`);
             }

@@ -124,12 +124,9 @@ async function heal({ system, load }: Scene, ended: number): Promise<void> {
         }
         return true;
     };
-    await waitFor(
-        "every pod to be ready and every client to be answered again",
-        HEAL_SECONDS,
-        whole,
-        POLL_MS,
-    );
+    await waitFor("every pod to be ready and every client to be answered again", HEAL_SECONDS, whole, {
+        pauseMs: POLL_MS,
+    });
     await waitFor(`${ENOUGH} acknowledged writes of every ledger`, 120, () =>
         Promise.resolve(load.fewest >= ENOUGH),
     );

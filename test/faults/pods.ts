@@ -95,7 +95,7 @@ export async function settle(system: System): Promise<void> {
 }
 
 function receives(pod: string, answer: () => Promise<boolean>): Promise<unknown> {
-    return waitFor(`${pod} to receive from its master`, 60, answer, POLL_MS);
+    return waitFor(`${pod} to receive from its master`, 60, answer, { pauseMs: POLL_MS });
 }
 
 /** The pod of that name, or the first one of that workload. */
@@ -156,7 +156,7 @@ export async function untilReplaced(system: System, { name, uid }: Pod, seconds:
         `pod ${name} to be replaced`,
         seconds,
         async () => (await allPods(system)).every((pod) => pod.uid !== uid),
-        POLL_MS,
+        { pauseMs: POLL_MS },
     );
 }
 

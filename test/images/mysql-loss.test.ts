@@ -45,21 +45,42 @@ describe("loss of a mysql master", function () {
         await pods.tearDown();
     });
 
-    /** A new system: a master with a table, and slaves that replicate. */
-    async function system(count: number): Promise<void> {
-        made += 1;
-        master = await pods.newPod(`mysql-master-${made}`, "master");
+    /** A system that has never been used but for a table: a master, and slaves that replicate. None of them runs. */
+    const fresh: Pod[] = [];
+
+    before("a system is made, of which every test gets a copy", async function () {
+        this.timeout(600_000);
+        master = await pods.newPod("mysql-master", "master");
         await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
         await pods.ready(master);
         await pods.sql(master, "CREATE TABLE form.t (n INT PRIMARY KEY)");
         identity = await pods.sql(master, "SELECT id FROM replication.identity");
-        slaves = [];
-        for (let n = 0; n < count; n += 1) {
-            slaves.push(await addSlave(n));
+        slaves = await Promise.all([0, 1].map(addSlave));
+        await startMaster({}, "restart");
+        await attached(2);
+        for (const pod of [master, ...slaves]) {
+            await pods.stop(pod);
+            fresh.push(pod);
         }
+    });
+
+    /** A system of its own for a test: a copy of that, with so many slaves, which are attached. */
+    async function system(count: number): Promise<void> {
+        made += 1;
+        const copy = (pod: Pod, name: string) => pods.copyOf(pod, name);
+        const [first, ...others] = fresh as [Pod, ...Pod[]];
+        [master, ...slaves] = (await Promise.all([
+            copy(first, `mysql-master-${made}`),
+            ...others.slice(0, count).map((pod, n) => copy(pod, `mysql-slave-${made}-${n}`)),
+        ])) as [Pod, ...Pod[]];
+        await Promise.all(slaves.map((pod) => pods.start(pod)));
         if (count > 0) {
-            await startMaster({ env: {} }, "restart");
+            await startMaster();
+            await pods.ready(master);
             await attached(count);
+        } else {
+            await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
+            await pods.ready(master);
         }
     }
 

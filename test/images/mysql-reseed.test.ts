@@ -293,23 +293,8 @@ describe("mysql slaves that lose their way", function () {
     });
 
     it("an older copy of the master's volume drops nothing, and the right one goes on", async () => {
-        const older = await pods.newPod("mysql-master-1", "master");
-        const image = pods.images.master;
         await pods.stop(master);
-        const both = ["-v", `${master.volume}:/from`, "-v", `${older.volume}:/to`];
-        await docker([
-            "run",
-            "--rm",
-            "--user",
-            "0:0",
-            ...both,
-            "--entrypoint",
-            "cp",
-            image,
-            "-a",
-            "/from/.",
-            "/to",
-        ]);
+        const older = await pods.copyOf(master, "mysql-master-1");
         await pods.start(master, used);
         await pods.ready(master);
         await write();

@@ -276,7 +276,7 @@ describe("mysql images", function () {
                         (await exec(pods.running(pod), ["test", "-e", "/data/mysql.new/ibdata1"])).code === 0
                     );
                 },
-                20,
+                { pauseMs: 20 },
             );
             await docker(["kill", pods.running(pod)]);
             assert.equal(
@@ -356,7 +356,7 @@ describe("mysql images", function () {
                     isReady = (await pods.probe(slave, "ready")).code === 0;
                     return undefined;
                 },
-                20,
+                { pauseMs: 20 },
             );
             assert.match(refusals, /ERROR 1290 .*super-read-only/);
             await replicates(slave);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { docker, exec, logs, waitFor } from "../support/docker";
+import { docker, exec, logs, untilLogged, waitFor } from "../support/docker";
 import {
     dump,
     heartbeat,
@@ -11,7 +11,6 @@ import {
     redis,
     RedisPods,
     stop,
-    untilLogged,
     untilReady,
     untilUnready,
     untilValue,
@@ -434,11 +433,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.untilSame("k", "old");
             await system.stopMaster();
             const current = await system.volume("master");
-            const copy = await scope.filledVolume(`copy-${Date.now()}`, pods.masterImage);
-            await docker([
-                ...["run", "--rm", "--user", "0:0", "-v", `${current}:/from:ro`, "-v", `${copy}:/to`],
-                ...["--entrypoint", "cp", pods.masterImage, "-a", "/from/.", "/to/"],
-            ]);
+            const copy = await scope.copiedVolume("copy", pods.masterImage, current);
             await system.continueMaster();
             await system.untilWhole();
             await redis(system.master, "SET", "k", "new");

@@ -403,7 +403,9 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 }
             });
             more();
-            await waitFor("500 writes are acknowledged", 60, async () => acknowledged >= 500, 5);
+            await waitFor("500 writes are acknowledged", 60, async () => acknowledged >= 500, {
+                pauseMs: 5,
+            });
             await docker(["kill", "-s", "KILL", master]);
             killed = true;
             client.stdin.end();

@@ -2,6 +2,9 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 
+import { Shells } from "./shells";
+import { spending, spentOn } from "./spent";
+
 /** What a command left behind. */
 export interface Result {
     readonly code: number;
@@ -23,6 +26,10 @@ export function command(
     args: readonly string[],
     options: CommandOptions = {},
 ): Promise<Result> {
+    return spending(spentOn(file, args), () => runProgram(file, args, options));
+}
+
+function runProgram(file: string, args: readonly string[], options: CommandOptions): Promise<Result> {
     const seconds = options.timeoutSeconds ?? 60;
     return new Promise((resolve, reject) => {
         const child = spawn(file, args, { stdio: "pipe", timeout: seconds * 1000, killSignal: "SIGKILL" });
@@ -42,8 +49,16 @@ export function command(
 
 /** Runs the docker CLI against whatever daemon the environment or the active context names. */
 export function tryDocker(args: readonly string[], options: CommandOptions = {}): Promise<Result> {
+    if (LIVES.includes(args[0] ?? "")) {
+        args.slice(1).forEach((container) => shells.forget(container));
+    }
     return command("docker", args, options);
 }
+
+/** What begins or ends a container, and with it what runs there. */
+const LIVES = ["start", "stop", "restart", "kill", "rm"];
+
+const shells = new Shells((container) => ["docker", "exec", "-i", container, "bash"]);
 
 /** The same, but a failure throws; returns standard output without surrounding white space. */
 export async function docker(args: readonly string[], options: CommandOptions = {}): Promise<string> {
@@ -77,14 +92,13 @@ export async function build(options: {
     return options.tag;
 }
 
-/** Runs a command in a running container; returns its result, whatever the exit code. */
+/** Runs a command in a running container, by way of a bash that stays open there; returns its result, whatever the exit code. */
 export function exec(
     container: string,
     args: readonly string[],
     options: CommandOptions = {},
 ): Promise<Result> {
-    const stdin = options.input === undefined ? [] : ["-i"];
-    return tryDocker(["exec", ...stdin, container, ...args], options);
+    return shells.run(container, args, options);
 }
 
 /** Standard output and standard error of a container so far. */
@@ -93,33 +107,66 @@ export async function logs(container: string): Promise<string> {
     return result.stdout + result.stderr;
 }
 
+/** Waits for a line in the log of a container, of this or of an earlier start. It is read as it is written. */
+export async function untilLogged(container: string, line: RegExp, deadlineSeconds = 60): Promise<void> {
+    await waitFor(`${line.source} in the log of ${container}`, deadlineSeconds, async () => {
+        const said = await readLog(container, line, deadlineSeconds);
+        if (line.test(said)) {
+            return true;
+        }
+        // It has ended, or time is up.
+        throw new Error(said.slice(-2000));
+    });
+}
+
+/** Follows a log until a line is there, the container has ended, or the seconds are over; gives all that it says. */
+function readLog(container: string, line: RegExp, seconds: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+        const child = spawn("docker", ["logs", "--follow", container], { timeout: seconds * 1000 });
+        let said = "";
+        for (const stream of [child.stdout, child.stderr]) {
+            stream.setEncoding("utf8").on("data", (text: string) => {
+                said += text;
+                if (line.test(said)) {
+                    child.kill();
+                }
+            });
+        }
+        child.on("error", reject).on("close", () => resolve(said));
+    });
+}
+
 /**
- * Asks `probe` until it gives something other than undefined or false; throws when the deadline has passed,
- * with the description and the last failure.
+ * Asks `probe` until it gives something other than undefined or false; throws when the deadline has passed, with the
+ * description, the last failure, and what `explain` finds out then. Unless `pauseMs` says how long it pauses in between,
+ * it asks the rarer the longer it has taken.
  */
-export async function waitFor<T>(
+export function waitFor<T>(
     description: string,
     deadlineSeconds: number,
     probe: () => Promise<T | undefined | false>,
-    pauseMilliseconds = 200,
+    { pauseMs, explain }: { pauseMs?: number; explain?: () => Promise<string> } = {},
 ): Promise<T> {
-    const end = Date.now() + deadlineSeconds * 1000;
-    let last: string;
-    for (;;) {
-        try {
-            const value = await probe();
-            if (value !== undefined && value !== false) {
-                return value;
+    return spending("wait", async () => {
+        const begun = Date.now();
+        for (;;) {
+            let failure = "";
+            try {
+                const value = await probe();
+                if (value !== undefined && value !== false) {
+                    return value;
+                }
+            } catch (error) {
+                failure = `: ${error instanceof Error ? error.message : String(error)}`;
             }
-            last = "";
-        } catch (error) {
-            last = `: ${error instanceof Error ? error.message : String(error)}`;
+            const waited = Date.now() - begun;
+            if (waited > deadlineSeconds * 1000) {
+                const why = explain === undefined ? "" : `\n${await explain()}`;
+                throw new Error(`not within ${deadlineSeconds} s: ${description}${failure}${why}`);
+            }
+            await pause(pauseMs ?? Math.min(Math.max(waited / 10, 50), 1000));
         }
-        if (Date.now() > end) {
-            throw new Error(`not within ${deadlineSeconds} s: ${description}${last}`);
-        }
-        await pause(pauseMilliseconds);
-    }
+    });
 }
 
 /** Options of a container in which a name of nobody costs a second, not ten: a cluster's name server answers at once, Docker asks the host's. */
@@ -134,6 +181,22 @@ export function mount(source: string, target: string): string {
         return `${source}:${target}`;
     }
     return target.endsWith(":ro") ? `${source}:${target},nocopy` : `${source}:${target}:nocopy`;
+}
+
+/**
+ * Runs a script as root in a container that has volumes, by their mount points, and nothing else; returns what it says.
+ * `image` needs bash and coreutils.
+ */
+export function inVolumes(
+    mounts: Readonly<Record<string, string>>,
+    image: string,
+    script: string,
+    input = "",
+): Promise<string> {
+    const volumes = Object.entries(mounts).flatMap(([source, target]) => ["-v", mount(source, target)]);
+    // A network of its own would cost as much as everything else.
+    const options = ["--rm", "-i", "--network", "none", "--user", "0:0", "--entrypoint", "bash", ...volumes];
+    return docker(["run", ...options, image, "-euc", script], { input });
 }
 
 /** How a container is started. */
@@ -205,16 +268,29 @@ export class Scope {
         return real;
     }
 
+    /** Makes a volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
+    async disk(name: string, image: string): Promise<string> {
+        const real = await this.volume(name);
+        await inVolumes({ [real]: "/data" }, image, "chown 10001:10001 /data; mkdir /data/lost+found");
+        return real;
+    }
+
+    /** Makes a volume with what another one holds, which nothing may have open. */
+    async copiedVolume(name: string, image: string, from: string): Promise<string> {
+        const real = await this.volume(name);
+        await inVolumes({ [from]: "/from:ro", [real]: "/to" }, image, "cp -a /from/. /to/");
+        return real;
+    }
+
     /** Writes further files of one line into a volume, as `filledVolume` does. */
     async fillVolume(volume: string, image: string, files: Readonly<Record<string, string>>): Promise<void> {
         const script =
-            'chown 10001:10001 . && while read -r file text; do printf %s "$text" >"$file" && ' +
-            'chown 0:10001 "$file" && chmod 0440 "$file" || exit 1; done';
+            'cd /volume; chown 10001:10001 .; while read -r file text; do printf %s "$text" >"$file"; ' +
+            'chown 0:10001 "$file"; chmod 0440 "$file"; done';
         const input = Object.entries(files)
             .map(([file, text]) => `${file} ${text}\n`)
             .join("");
-        const options = ["-v", mount(volume, "/volume"), "-w", "/volume", "--entrypoint", "bash"];
-        await docker(["run", "--rm", "-i", "--user", "0:0", ...options, image, "-c", script], { input });
+        await inVolumes({ [volume]: "/volume" }, image, script, input);
     }
 
     /** Removes volumes of this scope. */

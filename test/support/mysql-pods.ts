@@ -1,7 +1,20 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
-import { build, docker, exec, logs, QUICK_NAMES, Result, Scope, tryDocker, waitFor } from "./docker";
+import {
+    build,
+    docker,
+    exec,
+    inVolumes,
+    logs,
+    QUICK_NAMES,
+    Result,
+    Scope,
+    tryDocker,
+    untilLogged,
+    waitFor,
+} from "./docker";
+import { spending } from "./spent";
 
 const context = resolve(__dirname, "../../images");
 
@@ -117,9 +130,16 @@ export class MysqlPods {
 
     /** A pod with an empty volume, which looks like the root of a real disk. */
     async newPod(name: string, role: Pod["role"]): Promise<Pod> {
-        const volume = await this.scope.filledVolume(`data-${name}`, this.images.master);
-        await this.inVolume(volume, "mkdir /data/lost+found");
-        return { name, role, volume };
+        return { name, role, volume: await this.scope.disk(`data-${name}`, this.images.master) };
+    }
+
+    /** A pod whose volume holds what that of another one does, which must not run. */
+    async copyOf({ role, volume }: Pod, name: string): Promise<Pod> {
+        return {
+            name,
+            role,
+            volume: await this.scope.copiedVolume(`data-${name}`, this.images.master, volume),
+        };
     }
 
     /** Makes a pod's volume as empty as a new one; the pod must not run. */
@@ -129,8 +149,7 @@ export class MysqlPods {
 
     /** Runs a shell command as root over a volume that no container uses. */
     inVolume(volume: string, script: string): Promise<string> {
-        const mount = ["-v", `${volume}:/data`, "--entrypoint", "bash"];
-        return docker(["run", "--rm", "--user", "0:0", ...mount, this.images.master, "-c", script]);
+        return inVolumes({ [volume]: "/data" }, this.images.master, script);
     }
 
     /** The volume for /run/initialised with this content; pods with the same marker share it. */
@@ -248,15 +267,21 @@ export class MysqlPods {
     }
 
     async ready(pod: Pod): Promise<void> {
-        await waitFor(`${pod.name} is ready`, 120, async () => {
-            const { code, stdout, stderr } = await this.probe(pod, "ready");
-            if (code === 0) {
+        await waitFor(
+            `${pod.name} is ready`,
+            120,
+            async () => {
+                const { code, stdout, stderr } = await this.probe(pod, "ready");
+                assert.equal(code, 0, stdout + stderr);
                 return true;
-            }
-            const state = await docker(["inspect", "-f", "{{.State.Status}}", this.running(pod)]);
-            const log = (await logs(this.running(pod))).slice(-4000);
-            throw new Error(`${state}, ${stdout}${stderr}${log}`);
-        });
+            },
+            {
+                explain: async () => {
+                    const state = await docker(["inspect", "-f", "{{.State.Status}}", this.running(pod)]);
+                    return `${state}\n${(await logs(this.running(pod))).slice(-4000)}`;
+                },
+            },
+        );
     }
 
     /** Waits until a pod says it is not ready, for a reason that matches; it must be alive all the while. */
@@ -274,14 +299,8 @@ export class MysqlPods {
     }
 
     /** Waits for a line in the log of a container. */
-    async logged(container: string, line: RegExp): Promise<void> {
-        await waitFor(`${line.source} in the log`, 60, async () => {
-            const log = await logs(container);
-            if (line.test(log)) {
-                return true;
-            }
-            throw new Error(log.slice(-2000));
-        });
+    logged(container: string, line: RegExp): Promise<void> {
+        return untilLogged(container, line);
     }
 
     /** One statement as the operator types it: no user, no password. */
@@ -327,13 +346,9 @@ export class MysqlPods {
 
     /** Waits until a container has ended by itself. Returns its log; the exit code must be 0. */
     async ended(container: string): Promise<string> {
-        const code = await waitFor(`${container} ends`, 120, async () => {
-            const state = await docker(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", container]);
-            const [status, exitCode] = state.split(" ");
-            if (status === "exited") {
-                return exitCode;
-            }
-            throw new Error((await logs(container)).slice(-2000));
+        const wait = docker(["wait", container], { timeoutSeconds: 120 });
+        const code = await spending("wait", () => wait).catch(async (error: Error) => {
+            throw new Error(`${error.message}\n${(await logs(container)).slice(-2000)}`);
         });
         const log = await this.remove(container);
         assert.equal(code, "0", log);

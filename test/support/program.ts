@@ -16,7 +16,7 @@ export const STACKS = ["dev", "prod", "e2e", "kept"] as const;
 export type Stack = (typeof STACKS)[number];
 
 /** Stacks that only the tests deploy. */
-const TEST_STACKS = ["e2e", "kept", "faults"];
+const TEST_STACKS = ["e2e", "changes", "kept", "faults"];
 
 /** Every stack that has a file in the project. */
 export function allStacks(): readonly string[] {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { build, docker, exec, logs, mount, QUICK_NAMES, Result, Scope, waitFor } from "./docker";
+import { build, docker, exec, inVolumes, logs, QUICK_NAMES, Result, Scope, waitFor } from "./docker";
 
 const images = join(__dirname, "../../images");
 
@@ -71,15 +71,12 @@ export class RedisPods {
 
     /** A volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
     async dataVolume(name: string): Promise<string> {
-        const volume = await this.scope.filledVolume(name, this.masterImage);
-        await this.inVolume(volume, "mkdir lost+found");
-        return volume;
+        return this.scope.disk(name, this.masterImage);
     }
 
     /** Runs a script as root in a volume that no pod has open. */
     inVolume(volume: string, script: string): Promise<string> {
-        const options = ["-v", mount(volume, "/data"), "-w", "/data", "--entrypoint", "bash"];
-        return docker(["run", "--rm", "--user", "0:0", ...options, this.masterImage, "-euc", script]);
+        return inVolumes({ [volume]: "/data" }, this.masterImage, `cd /data; ${script}`);
     }
 
     startMaster(name: string, pod: Pod): Promise<string> {
@@ -133,13 +130,16 @@ export const live = (pod: string): Promise<Result> => exec(pod, ["live"]);
 
 export async function untilReady(...pods: string[]): Promise<void> {
     for (const pod of pods) {
-        await waitFor(`${pod} is ready`, 60, async () => {
-            const result = await ready(pod);
-            if (result.code !== 0) {
-                throw new Error(`${result.stdout}${result.stderr}\n${await logs(pod)}`);
-            }
-            return true;
-        });
+        await waitFor(
+            `${pod} is ready`,
+            60,
+            async () => {
+                const { code, stdout, stderr } = await ready(pod);
+                strictEqual(code, 0, stdout + stderr);
+                return true;
+            },
+            { explain: () => logs(pod) },
+        );
     }
 }
 
@@ -164,11 +164,6 @@ export async function untilWaits(pod: string, reason: RegExp): Promise<void> {
     match(await logs(pod), reason);
 }
 
-/** Waits for a line in the log of a pod. */
-export async function untilLogged(pod: string, line: RegExp): Promise<void> {
-    await waitFor(`${line} in the log of ${pod}`, 30, async () => line.test(await logs(pod)), 20);
-}
-
 /** Stops a pod as the kubelet does and returns the seconds and the exit code. */
 export async function stop(pod: string): Promise<{ seconds: number; code: number }> {
     const begin = Date.now();
@@ -188,12 +183,7 @@ export const heartbeat = async (pod: string): Promise<number> =>
     Number(await redis(pod, "-n", "15", "GET", "heartbeat"));
 
 export async function untilValue(pod: string, key: string, value: string): Promise<void> {
-    await waitFor(
-        `${key} is ${value} on ${pod}`,
-        60,
-        async () => (await redis(pod, "GET", key)) === value,
-        50,
-    );
+    await waitFor(`${key} is ${value} on ${pod}`, 60, async () => (await redis(pod, "GET", key)) === value);
 }
 
 /** Log lines of the engine and of `start` are the only report of a failed wait: show them. */

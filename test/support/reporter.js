@@ -1,8 +1,10 @@
-// mocha's spec reporter, which also leaves its counts and what failed in the file that MOCHA_COUNTS names, for
-// test/run.ts.
+// mocha's spec reporter, which also leaves its counts, what failed and what time was spent on in the file that
+// MOCHA_COUNTS names, for test/run.ts.
 const fs = require("fs");
 
 const { Spec } = require("mocha").reporters;
+
+const { spent } = require("./spent");
 
 module.exports = class CountingSpec extends Spec {
     constructor(runner, options) {
@@ -13,7 +15,7 @@ module.exports = class CountingSpec extends Spec {
                 const failed = this.failures.map((test) => `${test.fullTitle()}: ${test.err.message}`);
                 fs.writeFileSync(
                     process.env.MOCHA_COUNTS,
-                    JSON.stringify({ passes, failures, pending, failed }),
+                    JSON.stringify({ passes, failures, pending, failed, spent: spent() }),
                 );
             }
         });

@@ -1,5 +1,6 @@
 import { DeployedStack, readStackFile } from "../../operations/stack-file";
-import { command, CommandOptions, waitFor } from "./docker";
+import { command, CommandOptions, Result, waitFor } from "./docker";
+import { Shells } from "./shells";
 
 /** Seconds that a pod, a slave or the page may take to come back after whatever a test did to it. */
 export const RECOVERY_SECONDS = 180;
@@ -27,6 +28,11 @@ export class System {
     readonly url: string;
     /** Pods by workload that the stack file asks for. */
     readonly counts: Readonly<Record<string, number>>;
+    private readonly shells = new Shells((place) => [
+        "kubectl",
+        ...["--context", this.context, "--namespace", this.namespace],
+        ...["exec", "-i", ...place.split(" "), "--", "bash"],
+    ]);
 
     /** @param deployed where it is; by default what its committed stack file says. */
     constructor(
@@ -61,23 +67,49 @@ export class System {
         );
     }
 
+    /** Runs a program in a container of a pod, by way of a bash that stays open there; whatever the exit code. */
+    tryExec(
+        pod: string,
+        container: string,
+        args: readonly string[],
+        options: CommandOptions = {},
+    ): Promise<Result> {
+        return this.shells.run(`${pod} -c ${container}`, args, options);
+    }
+
+    /** The same, but a failure throws with its message. */
+    async exec(
+        pod: string,
+        container: string,
+        args: readonly string[],
+        options: CommandOptions = {},
+    ): Promise<string> {
+        const { code, stdout, stderr } = await this.tryExec(pod, container, args, options);
+        if (code !== 0) {
+            throw new Error(
+                `${args.join(" ")} in ${pod}: exit code ${code}: ${stderr.trim() || stdout.trim()}`,
+            );
+        }
+        return stdout.trim();
+    }
+
     /** Runs SQL in a pod as root, the way an operator would; rows by line, columns by tab. */
     sql(pod: string, statement: string): Promise<string> {
-        return this.kubectl(mysql(pod, "--batch", "--skip-column-names", "-e", statement));
+        return this.exec(pod, "mysql", ["mysql", "--batch", "--skip-column-names", "-e", statement]);
     }
 
     /** The same with MySQL's own layout, for statements that end in \G. */
     sqlByColumn(pod: string, statement: string): Promise<string> {
-        return this.kubectl(mysql(pod, "-e", statement));
+        return this.exec(pod, "mysql", ["mysql", "-e", statement]);
     }
 
-    trySql(pod: string, statement: string) {
-        return this.tryKubectl(mysql(pod, "-e", statement));
+    trySql(pod: string, statement: string): Promise<Result> {
+        return this.tryExec(pod, "mysql", ["mysql", "-e", statement]);
     }
 
     /** Runs a Redis command in a pod as the operator. */
     redis(pod: string, ...args: string[]): Promise<string> {
-        return this.kubectl(["exec", pod, "-c", "redis", "--", "redis-cli", ...args]);
+        return this.exec(pod, "redis", ["redis-cli", ...args]);
     }
 
     /** The pods of a workload that are not being deleted. */
@@ -93,6 +125,12 @@ export class System {
                 ready: status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
                 restarts: (status.containerStatuses ?? []).reduce((sum, c) => sum + c.restartCount, 0),
             }));
+    }
+
+    /** How often the containers of these workloads' pods were restarted, by pod and its uid. */
+    async restarts(workloads: readonly string[]): Promise<Record<string, number>> {
+        const pods = (await Promise.all(workloads.map((workload) => this.get(workload)))).flat();
+        return Object.fromEntries(pods.map((pod) => [`${pod.name} ${pod.uid}`, pod.restarts]));
     }
 
     /**
@@ -147,9 +185,4 @@ export class System {
             )
             .filter((cells) => cells.length > 0);
     }
-}
-
-/** kubectl's arguments that run the mysql client in a pod; it finds its login there. */
-function mysql(pod: string, ...args: string[]): string[] {
-    return ["exec", pod, "-c", "mysql", "--", "mysql", ...args];
 }

@@ -18,7 +18,7 @@ describe("the documentation", () => {
     });
 
     it("names only tests that exist in the map of the source", () => {
-        const titles = files("test", /\.test\.ts$/)
+        const titles = files("test", /\.ts$/)
             .map((file) => fs.readFileSync(file, "utf8"))
             .concat(files("images", /tests?.*\.py$/).map((file) => fs.readFileSync(file, "utf8")))
             .join("\n");

@@ -1,0 +1,51 @@
+import assert from "assert";
+import * as path from "path";
+
+import { readJson } from "../../local/environment";
+import { openDoors } from "../faults/doors";
+import { runRow } from "../faults/matrix";
+import { Matrix, verdict } from "../faults/report";
+import { promisedIn, ROWS } from "../faults/rows";
+import { System } from "../support/system";
+import { configure, pulumi } from "./stack";
+
+const recorded = readJson<Matrix>(path.resolve(__dirname, "../../docs/failure-matrix.json"));
+const MODE = "wait";
+/** Of those that the local cluster opens. */
+const NODE_PORTS = [32004, 32005, 32006, 32007];
+
+/**
+ * A selection of `make faults`, without a cluster of its own: does the page still tell what happens? To be called where a
+ * stack is deployed, which is in mode `wait` afterwards.
+ */
+export function describeFaultRows(system: System): void {
+    describe("a selection of the failure matrix", () => {
+        before(async () => {
+            await configure(system.stack, "mysql-master.onNoReplica", MODE);
+            await pulumi(system.stack, ["up", "--yes", "--skip-preview"]);
+            await system.ready();
+        });
+
+        for (const row of ROWS.filter(({ quick }) => quick)) {
+            it(`${row.name}: agrees with docs/failure-matrix.json`, async () => {
+                const known = recorded?.rows.find(
+                    ({ row: name, mode }) => name === row.name && mode === MODE,
+                );
+                assert.ok(
+                    known,
+                    `docs/failure-matrix.json has no row "${row.name}"; \`make faults\` writes it`,
+                );
+                const stage = { system, program: undefined };
+                const run = await runRow(row, MODE, stage, await openDoors(system, NODE_PORTS));
+                const promised = promisedIn(row, MODE);
+                // What is only measured may differ from run to run.
+                const certain = ({ survived, lost }: ReturnType<typeof verdict>) => ({
+                    survived,
+                    lost: lost.filter((name) => promised[name] === "kept"),
+                });
+                const [now, then] = [certain(verdict({ runs: [run] })), certain(verdict(known))];
+                assert.deepStrictEqual(now, then, run.broken.join("; "));
+            });
+        }
+    });
+}

@@ -1,0 +1,173 @@
+/** Everything that `make test` runs, in the order in which it is begun: what takes longest comes first. */
+import * as fs from "fs";
+import * as path from "path";
+
+const ROOT = path.resolve(__dirname, "..");
+
+/** Parts of the project, by the paths that belong to each. A change under one of them is tried by its jobs. */
+export const PARTS = {
+    redis: ["images/redis", "components/redis", "components/dataset"],
+    mysql: ["images/mysql", "components/mysql", "components/dataset"],
+    web: ["images/dabaweb", "images/nginx", "components/dabaweb"],
+    program: ["index", "config", "outputs", "preflight", "components", "Pulumi"],
+    preview: ["review", "policy", "local/preview", "test/golden"],
+    promote: ["operations/promote", "operations/image", "operations/registry"],
+    operations: ["operations", "docs/runbook"],
+    local: ["local"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Part = keyof typeof PARTS;
+
+/** What a job needs before it can begin. */
+type Needs =
+    "Node alone" | "what local-up needs" | "Docker alone" | "Pulumi and Docker" | "the local cluster";
+
+/** One thing to run: a check, or a file of tests in a process of its own. */
+export interface Job {
+    readonly name: string;
+    readonly suite: string;
+    readonly needs: Needs;
+    readonly command: readonly [string, ...string[]];
+    /** What nobody else may use meanwhile. */
+    readonly holds?: string;
+    /** The parts whose changes it can tell from one another; none where it is about all of them. */
+    readonly parts?: readonly Part[];
+}
+
+const MOCHA = [
+    ...["npx", "--no-install", "mocha"],
+    ...["--reporter", "test/support/reporter.js", "--spec"],
+] as unknown as [string, ...string[]];
+
+const script = (...args: string[]): [string, ...string[]] => [
+    process.execPath,
+    ...["-r", "ts-node/register/transpile-only", ...args],
+];
+
+/** The files of the two suites that need more than Node, with what each can tell. */
+const FILES: Readonly<Record<string, readonly Part[]>> = {
+    "e2e/system": ["redis", "mysql", "web", "program", "operations"],
+    "e2e/changes": ["redis", "mysql", "web", "program", "operations"],
+    "images/mysql-loss": ["mysql"],
+    "images/redis-loss": ["redis"],
+    "e2e/your-cluster": ["program", "operations"],
+    "e2e/side-by-side": ["promote", "program"],
+    "images/mysql-reseed": ["mysql"],
+    "e2e/kept": ["redis", "mysql", "program"],
+    "images/mysql": ["mysql"],
+    "images/redis": ["redis"],
+    "images/web": ["web"],
+    "e2e/promote": ["promote"],
+    "images/promotion": ["promote"],
+    "e2e/preview": ["preview"],
+    "e2e/policy": ["preview", "program"],
+    "images/leftovers": ["local"],
+    "e2e/plugins": ["local"],
+};
+
+const WITHOUT_A_STACK = ["e2e/promote", "e2e/preview", "e2e/policy", "e2e/plugins"];
+
+/** The local cluster opens ten nodePorts, which are fewer than all stacks would take at once. */
+const HOLDS: Readonly<Record<string, string>> = {
+    "e2e/your-cluster": "nodePort 32003",
+    "e2e/kept": "nodePort 32003",
+    "e2e/side-by-side": "nodePort 32003",
+};
+
+const fileJobs: readonly Job[] = Object.entries(FILES).map(([name, parts]) => ({
+    name,
+    suite: path.dirname(name),
+    needs: name.startsWith("images/")
+        ? "Docker alone"
+        : WITHOUT_A_STACK.includes(name)
+          ? "Pulumi and Docker"
+          : "the local cluster",
+    command: [...MOCHA, `test/${name}.test.ts`],
+    holds: HOLDS[name],
+    parts,
+}));
+
+export const ENVIRONMENT = "environment";
+
+export const JOBS: readonly Job[] = [
+    {
+        name: ENVIRONMENT,
+        suite: ENVIRONMENT,
+        needs: "what local-up needs",
+        command: script("local/main.ts", "up"),
+    },
+    ...["lint", "types"].map((name): Job => ({
+        name,
+        suite: name,
+        needs: "Node alone",
+        command: ["npm", "run", "--silent", name],
+    })),
+    ...fileJobs,
+    { name: "unit", suite: "unit", needs: "Node alone", command: [...MOCHA, "test/unit/**/*.test.ts"] },
+    {
+        name: "graphs",
+        suite: "graphs",
+        needs: "Node alone",
+        command: script("test/graphs.ts", process.env.GRAPHS ?? "300"),
+        parts: ["program"],
+    },
+];
+
+/** What runs of it: all of it by default. */
+export interface Wanted {
+    readonly suites: readonly string[];
+    /** A part, or a path inside the project. */
+    readonly only?: string;
+}
+
+/** Chooses jobs; throws where a name is unknown. Whatever needs the environment brings it. */
+export function chosen({ suites, only }: Wanted): readonly Job[] {
+    const names = [...new Set(JOBS.map(({ suite }) => suite))];
+    const unknown = suites.filter((suite) => !names.includes(suite));
+    if (unknown.length > 0) {
+        throw new Error(`There is no suite ${unknown.join(", ")}; there are ${names.join(", ")}.`);
+    }
+    const parts = only === undefined ? undefined : partsOf(only);
+    const wanted = JOBS.filter(
+        (job) =>
+            (suites.length === 0 || suites.includes(job.suite)) &&
+            (parts === undefined ||
+                job.parts === undefined ||
+                job.parts.some((part) => parts.includes(part))),
+    ).filter(({ name }) => name !== ENVIRONMENT);
+    const needsMore = wanted.some(({ needs }) => needs !== "Node alone");
+    return JOBS.filter((job) => wanted.includes(job) || (needsMore && job.name === ENVIRONMENT));
+}
+
+/** The parts that a word or a path means. */
+export function partsOf(only: string): readonly Part[] {
+    const all = Object.keys(PARTS) as Part[];
+    if (all.includes(only as Part)) {
+        return [only as Part];
+    }
+    const asked = path.relative(ROOT, path.resolve(ROOT, only));
+    const found = all.filter((part) =>
+        PARTS[part].some((each) => asked.startsWith(each) || each.startsWith(`${asked}/`)),
+    );
+    if (found.length === 0) {
+        throw new Error(
+            `ONLY is ${only}; allowed is a part (${all.join(", ")}) or a path that belongs to one, such as images/mysql.`,
+        );
+    }
+    return found;
+}
+
+/** Files of tests that no job runs, and jobs without their file. */
+export function mismatches(): string[] {
+    const there = ["images", "e2e"].flatMap((suite) =>
+        fs
+            .readdirSync(path.join(__dirname, suite))
+            .filter((file) => file.endsWith(".test.ts"))
+            .map((file) => `${suite}/${path.basename(file, ".test.ts")}`),
+    );
+    const known = Object.keys(FILES);
+    return [
+        ...there.filter((name) => !known.includes(name)),
+        ...known.filter((name) => !there.includes(name)),
+    ];
+}
