@@ -288,7 +288,11 @@ export class PushedBasesStep implements Step {
 
     async plan(): Promise<Plan> {
         const missing = await this.missing();
-        return missing.length === 0
+        // A base that is absent may be about to be built.
+        const absent = await Promise.all(
+            pushedBases.map(async ({ image }) => (await inspect(image)) === undefined),
+        );
+        return missing.length === 0 && !absent.includes(true)
             ? { way: "stands", detail: registryAddress, minutes: 0, gigabytes: 0 }
             : { way: "start", detail: "layers to share", minutes: 1, gigabytes: 0.3 };
     }
