@@ -118,12 +118,14 @@ async function text(url: string, milliseconds: number): Promise<string> {
 /** Writes a file and gives its checksum. Ended by silence, not by size: a slow network is no failure. */
 async function save(url: string, file: string, limits: { answer: number; silence: number }): Promise<string> {
     const abort = new AbortController();
-    let timer = setTimeout(() => abort.abort(), limits.answer);
+    const abortAfter = (milliseconds: number): NodeJS.Timeout =>
+        setTimeout(() => abort.abort(new Error(`nothing came for ${milliseconds / 1000} s`)), milliseconds);
+    let timer = abortAfter(limits.answer);
     const hash = createHash("sha256");
     const check = async function* (body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
         for await (const chunk of body) {
             clearTimeout(timer);
-            timer = setTimeout(() => abort.abort(), limits.silence);
+            timer = abortAfter(limits.silence);
             hash.update(chunk);
             yield chunk;
         }
@@ -135,7 +137,9 @@ async function save(url: string, file: string, limits: { answer: number; silence
     } catch (error) {
         throw error instanceof Refusal
             ? error
-            : new Refusal(`Downloading ${url} broke off: ${reasonOf(error)}. Run the same command again.`);
+            : new Refusal(
+                  `Downloading ${url} broke off: ${reasonOf(abort.signal.reason ?? error)}. Run the same command again.`,
+              );
     } finally {
         clearTimeout(timer);
     }

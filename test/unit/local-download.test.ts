@@ -13,7 +13,8 @@ const hashOf = (data: string | Buffer): string => createHash("sha256").update(da
 const content = "a release";
 const right = hashOf(content);
 const large = Buffer.alloc(30_000_000, "x");
-const limits = { answer: 500, silence: 500 };
+/** Longer than a machine that does much else may keep this process waiting. */
+const limits = { answer: 8000, silence: 8000 };
 
 describe("local: releases, from a server of the test's own", () => {
     let server: http.Server;
@@ -108,10 +109,16 @@ describe("local: releases, from a server of the test's own", () => {
         nothingStays();
     });
 
-    for (const file of ["broken", "stalls"]) {
+    for (const [file, why] of [
+        ["broken", /broke off: [^.]+\. Run the same command again\./],
+        ["stalls", /broke off: nothing came for 0\.5 s\. Run the same command again\./],
+    ] as const) {
         it(`leaves nothing of a download that ${file}`, async () => {
-            const refused = download(`${base}/${file}`, `${base}/any-sums`, target, limits);
-            await assert.rejects(refused, /broke off: .*\. Run the same command again\./);
+            const refused = download(`${base}/${file}`, `${base}/any-sums`, target, {
+                ...limits,
+                silence: 500,
+            });
+            await assert.rejects(refused, why);
             nothingStays();
         });
     }
@@ -122,12 +129,11 @@ describe("local: releases, from a server of the test's own", () => {
     });
 
     it("counts a server as reached only if it gives the file within the time", async () => {
-        assert.strictEqual(await reachable(`${base}/sums`, 500), true);
-        assert.strictEqual(await reachable(`${base}/nothing`, 500), false);
-        assert.strictEqual(await reachable("http://127.0.0.1:9/sums", 500), false);
-        const started = Date.now();
+        assert.strictEqual(await reachable(`${base}/sums`, limits.answer), true);
+        assert.strictEqual(await reachable(`${base}/nothing`, limits.answer), false);
+        assert.strictEqual(await reachable("http://127.0.0.1:9/sums", limits.answer), false);
+        // Without its limit it would take for ever.
         assert.strictEqual(await reachable(`${base}/silent`, 300), false);
-        assert.ok(Date.now() - started < 2000);
     });
 
     it("asks a mirror instead of the official server", () => {
