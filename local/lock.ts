@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { spawnSync } from "node:child_process";
 
 import { places, readJson } from "./environment";
-import { Refusal } from "./shell";
+import { Refusal, until } from "./shell";
 
 interface Holder {
     readonly pid: number;
@@ -12,6 +12,53 @@ interface Holder {
     readonly born: string;
     readonly what: string;
     readonly since: string;
+}
+
+/** Another run holds the lock. */
+class Held extends Refusal {
+    constructor(
+        readonly holder: Holder,
+        what: string,
+    ) {
+        super(
+            `\`${holder.what}\` (process ${holder.pid}, since ${holder.since}) is at work, and \`${what}\` would ` +
+                `come between; wait until it has ended, or end it with \`kill ${holder.pid}\`.`,
+        );
+    }
+}
+
+/** Longer than a build from nothing takes on a slow machine. */
+const TURN_SECONDS = 90 * 60;
+
+/**
+ * Takes a lock after the run of the same command that holds it, since both bring the same; refuses where another command
+ * holds it. Arguments as of {@link takeLock}.
+ */
+export async function takeLockInTurn(
+    name: string,
+    what: string,
+    directory = places().locks,
+    say = console.log,
+): Promise<() => void> {
+    let release: (() => void) | undefined;
+    let told: number | undefined;
+    const taken = async (): Promise<boolean> => {
+        try {
+            release = takeLock(name, what, directory, say);
+        } catch (error) {
+            if (!(error instanceof Held) || error.holder.what !== what) {
+                throw error;
+            }
+            const { pid, since } = error.holder;
+            if (told !== pid) {
+                say(`Waiting for \`${what}\` (process ${pid}, since ${since}), which is at work.`);
+            }
+            told = pid;
+        }
+        return release !== undefined;
+    };
+    await until(`another \`${what}\` to end`, TURN_SECONDS, taken);
+    return release!;
 }
 
 /**
@@ -53,10 +100,7 @@ export function takeLock(
         }
         const holder = readJson<Holder>(file);
         if (holder !== undefined && birthOf(holder.pid) === holder.born) {
-            throw new Refusal(
-                `\`${holder.what}\` (process ${holder.pid}, since ${holder.since}) is at work, and \`${what}\` would ` +
-                    `come between; wait until it has ended, or end it with \`kill ${holder.pid}\`.`,
-            );
+            throw new Held(holder, what);
         }
         if (holder !== undefined) {
             say(`\`${holder.what}\` (process ${holder.pid}) died at its work: its lock is removed.`);

@@ -5,7 +5,7 @@ import { checkPorts } from "./checks";
 import { names, places, ports } from "./environment";
 import { images } from "./pins";
 import { say } from "./progress";
-import { attempt, run, until } from "./shell";
+import { attempt, run, STUCK_MS, until } from "./shell";
 import type { Plan, Step } from "./step";
 
 /** Where it is reached from this machine and, by the nodes' configuration, from the cluster. */
@@ -63,7 +63,7 @@ export async function isPushed(repository: string, tag: string): Promise<boolean
     try {
         const url = `http://${registryAddress}/v2/${repository}/manifests/${tag}`;
         const headers = { accept: "application/vnd.docker.distribution.manifest.v2+json" };
-        return (await fetch(url, { method: "HEAD", headers, signal: AbortSignal.timeout(2000) })).ok;
+        return (await fetch(url, { method: "HEAD", headers, signal: AbortSignal.timeout(STUCK_MS) })).ok;
     } catch {
         return false;
     }
@@ -88,8 +88,9 @@ export async function containerState(name: string): Promise<string | undefined> 
 
 async function answers(): Promise<boolean> {
     try {
-        return (await fetch(`http://127.0.0.1:${ports.registry}/v2/`, { signal: AbortSignal.timeout(2000) }))
-            .ok;
+        return (
+            await fetch(`http://127.0.0.1:${ports.registry}/v2/`, { signal: AbortSignal.timeout(STUCK_MS) })
+        ).ok;
     } catch {
         return false;
     }

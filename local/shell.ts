@@ -4,6 +4,12 @@ import { spawn } from "node:child_process";
 /** A failure that a user can do something about: its message is all he needs to see. */
 export class Refusal extends Error {}
 
+/**
+ * After so many milliseconds, what answers on this machine at once is taken for stuck. Whatever does not run refuses at once;
+ * one that is only busy must not be taken for it, as then a part that stands would be brought again.
+ */
+export const STUCK_MS = 60_000;
+
 export interface RunOptions {
     readonly env?: Record<string, string | undefined>;
     readonly cwd?: string;

@@ -12,7 +12,7 @@ import { cannotFetchKubectl, kubectlFromNpm, kubectlOfNpm } from "./npm-kubectl"
 import { remember } from "./origins";
 import { isAtLeast, npmKubectl, thisPlatform, tools, type Platform, type ReleasedTool } from "./pins";
 import { say } from "./progress";
-import { attempt, Refusal, run } from "./shell";
+import { attempt, Refusal, run, STUCK_MS } from "./shell";
 import { choose, type Lane, type Plan, type Step } from "./step";
 
 interface Recipe {
@@ -191,7 +191,7 @@ class ToolStep implements Step {
         }
         const [program] = this.recipe.programs;
         const env = { PATH: PATH.join(path.delimiter), PULUMI_SKIP_UPDATE_CHECK: "true" };
-        const answer = await attempt(program!, this.recipe.versionArguments, { env, timeout: 10_000 });
+        const answer = await attempt(program!, this.recipe.versionArguments, { env, timeout: STUCK_MS });
         return answer.code === 0 ? /v?(\d+\.\d+\.\d+)/.exec(answer.output)?.[1] : undefined;
     }
 

