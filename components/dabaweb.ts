@@ -82,6 +82,9 @@ export interface DabawebArgs extends Placement {
 
 const GUNICORN_PORT = 8000;
 const NGINX_PORT = 8080;
+/** Seconds for which nginx of a stopping pod still answers. With 5, a node with 25 runnable processes per core refused some. */
+const SERVE_SECONDS = 10;
+
 /**
  * Seconds between the end of a pod and SIGKILL: an import that has begun is finished. Above what nginx.conf and
  * gunicorn.conf.py wait for, each after its own {@link serveFor}.
@@ -191,7 +194,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                                     readinessProbe: httpProbe("/readyz", GUNICORN_PORT, 5, 2),
                                     livenessProbe: httpProbe("/livez", GUNICORN_PORT, 10, 6),
                                     // Longer than nginx, which passes its last requests on.
-                                    lifecycle: serveFor(8),
+                                    lifecycle: serveFor(SERVE_SECONDS + 3),
                                 },
                                 nginxContainer(args, proxies !== undefined),
                             ],
@@ -340,7 +343,7 @@ function nginxContainer(args: DabawebArgs, behindIngress: boolean): k8s.types.in
         startupProbe: httpProbe("/nginx-health", NGINX_PORT, 2, 30),
         readinessProbe: httpProbe("/nginx-health", NGINX_PORT, 5, 2),
         livenessProbe: httpProbe("/nginx-health", NGINX_PORT, 10, 6),
-        lifecycle: serveFor(5),
+        lifecycle: serveFor(SERVE_SECONDS),
         volumeMounts: [
             { name: "nginx", mountPath: "/run/nginx" },
             ...(behindIngress

@@ -257,7 +257,8 @@ function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSp
                 ports: [{ name: args.system, containerPort: args.port }],
                 // 10 minutes: crash recovery of a large volume must not be interrupted, or it begins again.
                 startupProbe: execProbe("live", { periodSeconds: 2, failureThreshold: 300 }),
-                readinessProbe: execProbe("ready", { periodSeconds: 3, failureThreshold: 3 }),
+                // A process in the container and several of its runtime around it, each time: 45 ms of a processor.
+                readinessProbe: execProbe("ready", { periodSeconds: 5, failureThreshold: 3 }),
                 livenessProbe: execProbe("live", { periodSeconds: 10, failureThreshold: 6 }),
                 ...(args.closeCommand === undefined
                     ? {}
