@@ -84,8 +84,8 @@ export function describeAddresses(system: System): void {
             });
             assert.strictEqual(await loggedClient(mark), client);
         } finally {
+            // The update of the next test takes it back.
             await unset("service.externalTrafficPolicy");
-            await up();
         }
     });
 

@@ -14,7 +14,7 @@ export interface Pod {
 }
 
 interface PodObject {
-    metadata: { name: string; uid: string; deletionTimestamp?: string };
+    metadata: { name: string; uid: string; deletionTimestamp?: string; labels?: Record<string, string> };
     status: {
         conditions?: { type: string; status: string }[];
         containerStatuses?: { restartCount: number }[];
@@ -112,25 +112,35 @@ export class System {
         return this.exec(pod, "redis", ["redis-cli", ...args]);
     }
 
-    /** The pods of a workload that are not being deleted. */
-    async get(workload: string): Promise<Pod[]> {
-        const { items } = JSON.parse(
-            await this.kubectl(["get", "pods", "-l", `app.kubernetes.io/name=${workload}`, "-o", "json"]),
-        ) as { items: PodObject[] };
-        return items
-            .filter((pod) => pod.metadata.deletionTimestamp === undefined)
-            .map(({ metadata, status }) => ({
+    /** The pods that are not being deleted, by workload. */
+    async everyPod(): Promise<Map<string, Pod[]>> {
+        const { items } = JSON.parse(await this.kubectl(["get", "pods", "-o", "json"])) as {
+            items: PodObject[];
+        };
+        const pods = new Map<string, Pod[]>();
+        for (const { metadata, status } of items.filter((pod) => !pod.metadata.deletionTimestamp)) {
+            const workload = metadata.labels?.["app.kubernetes.io/name"] ?? "";
+            const pod = {
                 name: metadata.name,
                 uid: metadata.uid,
                 ready: status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
                 restarts: (status.containerStatuses ?? []).reduce((sum, c) => sum + c.restartCount, 0),
-            }));
+            };
+            pods.set(workload, [...(pods.get(workload) ?? []), pod]);
+        }
+        return pods;
+    }
+
+    /** The pods of a workload that are not being deleted. */
+    async get(workload: string): Promise<Pod[]> {
+        return (await this.everyPod()).get(workload) ?? [];
     }
 
     /** How often the containers of these workloads' pods were restarted, by pod and its uid. */
     async restarts(workloads: readonly string[]): Promise<Record<string, number>> {
-        const pods = (await Promise.all(workloads.map((workload) => this.get(workload)))).flat();
-        return Object.fromEntries(pods.map((pod) => [`${pod.name} ${pod.uid}`, pod.restarts]));
+        const pods = await this.everyPod();
+        const wanted = workloads.flatMap((workload) => pods.get(workload) ?? []);
+        return Object.fromEntries(wanted.map((pod) => [`${pod.name} ${pod.uid}`, pod.restarts]));
     }
 
     /**
@@ -139,16 +149,19 @@ export class System {
      * fixed in 4.26.0).
      */
     async ready(): Promise<void> {
-        for (const [workload, count] of Object.entries(this.counts)) {
-            const object = `${workload === "dabacluster" ? "deployment" : "statefulset"}/${workload}`;
-            await this.kubectl(["rollout", "status", object, `--timeout=${RECOVERY_SECONDS}s`], {
-                timeoutSeconds: RECOVERY_SECONDS + 10,
+        const workloads = Object.entries(this.counts);
+        const kinds = "statefulsets,deployments";
+        await this.kubectl(["rollout", "status", kinds, `--timeout=${RECOVERY_SECONDS}s`], {
+            // The limit of kubectl is one for each of them.
+            timeoutSeconds: (RECOVERY_SECONDS + 10) * workloads.length,
+        });
+        await waitFor(`exactly the pods of every workload, all ready`, RECOVERY_SECONDS, async () => {
+            const pods = await this.everyPod();
+            return workloads.every(([workload, count]) => {
+                const own = pods.get(workload) ?? [];
+                return own.length === count && own.every((pod) => pod.ready);
             });
-            await waitFor(`${count} ready pods of ${workload}`, RECOVERY_SECONDS, async () => {
-                const pods = await this.get(workload);
-                return pods.length === count && pods.every((pod) => pod.ready);
-            });
-        }
+        });
     }
 
     /**
