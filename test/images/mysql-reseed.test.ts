@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { docker, exec, logs, waitFor } from "../support/docker";
+import { times } from "../support/long";
 import { MysqlPods, Pod, Start } from "../support/mysql-pods";
 
 describe("mysql slaves that lose their way", function () {
@@ -341,7 +342,7 @@ describe("mysql slaves that lose their way", function () {
         await pods.stop(third);
     });
 
-    it("lives through ten hard ends of the master", async () => {
+    it("lives through hard ends of the master, one after another", async () => {
         const began = (): Promise<string[]> =>
             Promise.all(
                 [slave, second].map((pod) =>
@@ -349,7 +350,7 @@ describe("mysql slaves that lose their way", function () {
                 ),
             );
         const before = await began();
-        for (let end = 0; end < 10; end += 1) {
+        for (let end = 0; end < times(3, 10); end += 1) {
             await docker(["kill", pods.running(master)]);
             await docker(["start", pods.running(master)]);
             await pods.ready(master);
