@@ -130,11 +130,13 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
     const waiting = [...jobs];
     const running = new Map<string, Promise<void>>();
     const done: Done[] = [];
-    const mayBegin = ({ needs, holds }: Job) => {
-        const others = [...running.keys()].map((name) => jobs.find((job) => job.name === name)!);
-        const stands = done.some(({ job }) => job.name === ENVIRONMENT);
+    const environment = () => done.find(({ job }) => job.name === ENVIRONMENT);
+    const needsMore = ({ needs }: Job) => needs !== "Node alone" && needs !== "what local-up needs";
+    const mayBegin = (job: Job) => {
+        const { needs, holds } = job;
+        const others = [...running.keys()].map((name) => jobs.find((each) => each.name === name)!);
         return (
-            (stands || needs === "Node alone" || needs === "what local-up needs") &&
+            (environment() !== undefined || !needsMore(job)) &&
             (holds === undefined || others.every((other) => other.holds !== holds)) &&
             (needs !== "the local cluster" ||
                 others.filter((other) => other.needs === needs).length < STACKS_AT_A_TIME)
@@ -146,6 +148,14 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
     );
     try {
         while (waiting.length + running.size > 0) {
+            const lost = (environment()?.counts.failed ?? 0) > 0 ? waiting.filter(needsMore) : [];
+            if (lost.length > 0) {
+                for (const job of lost) {
+                    waiting.splice(waiting.indexOf(job), 1);
+                    done.push({ job, seconds: 0, counts: failedAsAWhole(job, "did not run: the environment is not there") });
+                }
+                continue;
+            }
             const next = running.size < AT_A_TIME ? waiting.find(mayBegin) : undefined;
             if (next === undefined) {
                 await Promise.race(running.values());

@@ -7,7 +7,6 @@ import { runRow } from "../faults/matrix";
 import { Matrix, verdict } from "../faults/report";
 import { promisedIn, ROWS } from "../faults/rows";
 import { System } from "../support/system";
-import { configure, pulumi } from "./stack";
 
 const recorded = readJson<Matrix>(path.resolve(__dirname, "../../docs/failure-matrix.json"));
 const MODE = "wait";
@@ -16,16 +15,10 @@ const NODE_PORTS = [32004, 32005, 32006, 32007];
 
 /**
  * A selection of `make faults`, without a cluster of its own: does the page still tell what happens? To be called where a
- * stack is deployed, which is in mode `wait` afterwards.
+ * stack is deployed whose stack file sets mode `wait`.
  */
 export function describeFaultRows(system: System): void {
     describe("a selection of the failure matrix", () => {
-        before(async () => {
-            await configure(system.stack, "mysql-master.onNoReplica", MODE);
-            await pulumi(system.stack, ["up", "--yes", "--skip-preview"]);
-            await system.ready();
-        });
-
         for (const row of ROWS.filter(({ quick }) => quick)) {
             it(`${row.name}: agrees with docs/failure-matrix.json`, async () => {
                 const known = recorded?.rows.find(

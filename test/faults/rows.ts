@@ -73,7 +73,6 @@ const modesOf = (pod: string): readonly Mode[] => (isMysql(pod) ? MODES : ["wait
 export const ROWS: readonly Row[] = [
     ...EVERY_POD.map((pod) => row(`${pod}: kill -9`, () => kill9(pod), { modes: modesOf(pod) })),
     row("both masters: kill -9", () => kill9("redis-master-0", "mysql-master-0"), {
-        quick: true,
         modes: MODES,
     }),
     ...EVERY_POD.map((pod) =>
