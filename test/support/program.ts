@@ -53,31 +53,50 @@ export function resourcesOf({ resources }: Graph): readonly Recorded[] {
         .map((urn) => ({ urn, ...resources[urn]! }));
 }
 
-/** What a stack registers after a change of its file. */
-export function recordedChange(stack: Stack, change: (file: string) => string): readonly Recorded[] {
+/** What a stack registers after each of some changes of its file; recorded in one process, whose start is what takes time. */
+export function recordedChanges(
+    stack: Stack,
+    changes: readonly ((file: string) => string)[],
+): readonly (readonly Recorded[])[] {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "changed-"));
     try {
-        const file = path.join(folder, `Pulumi.${stack}.yaml`);
-        fs.writeFileSync(file, change(fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8")));
-        return resourcesOf(recordGraphs([file])[0]!);
+        const committed = fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
+        const files = changes.map((change, index) => {
+            const file = path.join(folder, String(index), `Pulumi.${stack}.yaml`);
+            fs.mkdirSync(path.dirname(file));
+            fs.writeFileSync(file, change(committed));
+            return file;
+        });
+        return recordGraphs(files).map(resourcesOf);
     } finally {
         fs.rmSync(folder, { recursive: true });
     }
 }
 
-/** What a stack registers with other words in its file. */
-export function changed(stack: Stack, ...replacements: [string, string][]): readonly Recorded[] {
-    return recordedChange(stack, (file) =>
+/** The same after one change. */
+export function recordedChange(stack: Stack, change: (file: string) => string): readonly Recorded[] {
+    return recordedChanges(stack, [change])[0]!;
+}
+
+/** Puts other words into a stack file, in which the earlier ones must be. */
+export function replacing(...replacements: [string, string][]): (file: string) => string {
+    return (file) =>
         replacements.reduce((text, [from, to]) => {
             assert.ok(text.includes(from), from);
             return text.replaceAll(from, to);
-        }, file),
-    );
+        }, file);
 }
+
+/** What a stack registers with other words in its file. */
+export function changed(stack: Stack, ...replacements: [string, string][]): readonly Recorded[] {
+    return recordedChange(stack, replacing(...replacements));
+}
+
+let behindIngress: readonly Recorded[] | undefined;
 
 /** What prod registers behind an ingress. */
 export function prodBehindIngress(): readonly Recorded[] {
-    return changed(
+    behindIngress ??= changed(
         "prod",
         ["http://localhost:32002", "https://example.org"],
         [
@@ -85,6 +104,7 @@ export function prodBehindIngress(): readonly Recorded[] {
             "{ type: ClusterIP }\n  dabaweb:ingress: { className: nginx, host: example.org, tlsSecret: tls }",
         ],
     );
+    return behindIngress;
 }
 
 /** The recorded resources of one type, by name. */

@@ -6,10 +6,11 @@ import fc from "fast-check";
 import { parseConfig, StackConfig } from "../../config";
 import { isClear, keepsPromises } from "../support/config-promises";
 import { anyConfig } from "../support/any-configs";
+import { times } from "../support/long";
 import { isReplay, replay } from "../support/replay";
 import { Raw } from "../support/valid-configs";
 
-const CONFIGS = 10_000;
+const CONFIGS = times(2000, 10_000);
 
 /** As little as is accepted. */
 const BARE: Raw = {

@@ -10,7 +10,9 @@ import {
     prodBehindIngress,
     Recorded,
     recordedChange,
+    recordedChanges,
     recordedStack,
+    replacing,
     Stack,
     STACKS,
 } from "../support/program";
@@ -354,23 +356,30 @@ describe("the web tier", function () {
     });
 
     it("has as many processes as its limits hold, unless the stack says how many", () => {
-        const workers = (settings: string) => {
-            const { containers: pod, env } = web(
-                changed("prod", ["dabacluster: { replicas: 3", `dabacluster: { replicas: 3, ${settings}`]),
-            );
-            return [env.WEB_WORKERS, pod[1]?.args?.join(" ")];
-        };
         const limits = (cpu: string, memory: string) =>
             `{ requests: { cpu: 10m, memory: 32Mi }, limits: { cpu: "${cpu}", memory: ${memory} } }`;
         const one = "-g daemon off; worker_processes 1;";
-        assert.deepStrictEqual(workers("extraHosts: []"), ["2", one]);
-        assert.deepStrictEqual(workers(`resources: ${limits("4", "1Gi")}`), ["5", one]);
-        assert.deepStrictEqual(workers(`resources: ${limits("500m", "2Gi")}`), ["1", one]);
-        assert.deepStrictEqual(workers(`resources: ${limits("2", "192Mi")}`), ["1", one]);
-        assert.deepStrictEqual(workers(`workers: 7, nginxResources: ${limits("1500m", "64Mi")}`), [
-            "7",
-            "-g daemon off; worker_processes 2;",
-        ]);
+        const expected: [settings: string, workers: string, nginx: string][] = [
+            ["extraHosts: []", "2", one],
+            [`resources: ${limits("4", "1Gi")}`, "5", one],
+            [`resources: ${limits("500m", "2Gi")}`, "1", one],
+            [`resources: ${limits("2", "192Mi")}`, "1", one],
+            [
+                `workers: 7, nginxResources: ${limits("1500m", "64Mi")}`,
+                "7",
+                "-g daemon off; worker_processes 2;",
+            ],
+        ];
+        const few = "dabacluster: { replicas: 3";
+        const recorded = recordedChanges(
+            "prod",
+            expected.map(([settings]) => replacing([few, `${few}, ${settings}`])),
+        );
+        const seen = recorded.map((each, index) => {
+            const { containers: pod, env } = web(each);
+            return [expected[index]![0], env.WEB_WORKERS, pod[1]?.args?.join(" ")];
+        });
+        assert.deepStrictEqual(seen, expected);
     });
 
     it("lets a pod that ends finish the longest request that nginx waits for", () => {
