@@ -266,7 +266,7 @@ async function create(nodes: number): Promise<void> {
 }
 
 async function restart(): Promise<void> {
-    const begun = Date.now();
+    let begun = Date.now();
     let started = await startNodes();
     const remedy = "`make local-purge` and `make up` begin anew.";
     try {
@@ -274,6 +274,7 @@ async function restart(): Promise<void> {
     } catch {
         say("cluster: its nodes run but do not answer; they are stopped and started");
         await stopCluster();
+        begun = Date.now();
         started = await startNodes();
         await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
     }

@@ -77,6 +77,9 @@ class ProgramsStep implements Step {
             .filter((_, index) => plans[index]!.way === "build")
             .flatMap(({ tools }) => tools);
         const cost = costOf(builds);
+        if (builds.length === 0 && plans.some(({ way }) => way === "start")) {
+            return { way: "start", detail: "seen when the engine runs", minutes: 0, gigabytes: 0 };
+        }
         return cost.minutes === 0
             ? { way: "stands", detail: "no image needs any", minutes: 0, gigabytes: 0 }
             : {
@@ -240,7 +243,8 @@ function nodeRecipe(): Recipe {
             ...tools.map((each) => path.join(source, each)).filter((each) => fs.existsSync(each)),
         ],
         tools,
-        needs: ["images' programs"],
+        // kubectl comes from the same file as the user's.
+        needs: ["images' programs", "kubectl"],
         minutes: 3,
         gigabytes: 3,
         packages: ["debootstrap"],

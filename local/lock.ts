@@ -92,7 +92,11 @@ export function takeLock(
             } finally {
                 fs.rmSync(draft);
             }
-            return () => fs.rmSync(file, { force: true });
+            return () => {
+                if (isSame(readJson<Holder>(file), mine)) {
+                    fs.rmSync(file, { force: true });
+                }
+            };
         } catch (error) {
             if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
                 throw error;
@@ -102,11 +106,36 @@ export function takeLock(
         if (holder !== undefined && birthOf(holder.pid) === holder.born) {
             throw new Held(holder, what);
         }
-        if (holder !== undefined) {
+        if (removeDead(file, holder) && holder !== undefined) {
             say(`\`${holder.what}\` (process ${holder.pid}) died at its work: its lock is removed.`);
         }
-        fs.rmSync(file, { force: true });
     }
+}
+
+function isSame(one: Holder | undefined, other: Holder | undefined): boolean {
+    return one?.pid === other?.pid && one?.born === other?.born && one?.since === other?.since;
+}
+
+/**
+ * Removes a lock that nobody living holds, or half of one. Another run may have done so and taken it by now: what is removed
+ * is looked at once more, under a name that is this run's own, and given back where it is not what was seen.
+ */
+function removeDead(file: string, seen: Holder | undefined): boolean {
+    const own = `${file}.${process.pid}`;
+    try {
+        fs.renameSync(file, own);
+    } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+            return false;
+        }
+        throw error;
+    }
+    const same = isSame(readJson<Holder>(own), seen);
+    if (!same && !fs.existsSync(file)) {
+        fs.linkSync(own, file);
+    }
+    fs.rmSync(own);
+    return same;
 }
 
 /** When a process was started, in whatever way this system tells it; none for one that does not live. */

@@ -1,6 +1,7 @@
 /** The registry on loopback: a container whose data lies in the state directory. */
 import * as fs from "node:fs";
 
+import { MANIFEST_TYPES } from "../operations/manifest-types";
 import { checkPorts } from "./checks";
 import { names, places, ports } from "./environment";
 import { images } from "./pins";
@@ -62,7 +63,7 @@ export class RegistryStep implements Step {
 export async function isPushed(repository: string, tag: string): Promise<boolean> {
     try {
         const url = `http://${registryAddress}/v2/${repository}/manifests/${tag}`;
-        const headers = { accept: "application/vnd.docker.distribution.manifest.v2+json" };
+        const headers = { accept: MANIFEST_TYPES };
         return (await fetch(url, { method: "HEAD", headers, signal: AbortSignal.timeout(STUCK_MS) })).ok;
     } catch {
         return false;

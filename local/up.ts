@@ -5,7 +5,7 @@ import { checkDisk } from "./checks";
 import { ClusterStep } from "./cluster";
 import { DockerStep } from "./docker-daemon/step";
 import { names, places, readJson, writeWhole } from "./environment";
-import { fetchModules, goTools, removeBuildCaches } from "./from-source/go-tools";
+import { fetchModules, goTools, hasBuildCaches, removeBuildCaches } from "./from-source/go-tools";
 import { baseImageSteps, imageSteps, programsStep, PushedBasesStep } from "./images";
 import { takeLockInTurn } from "./lock";
 import { type PluginName, pluginSteps } from "./plugins";
@@ -136,7 +136,8 @@ async function bringLocked(steps: Step[]): Promise<void> {
     const modules = modulesStep(open);
     const took = await runAll(modules === undefined ? open : [modules, ...open]);
     // Whoever works on from-source/ keeps them.
-    if (open.some(({ plan }) => plan.way === "build") && !process.env.DABAWEB_KEEP_BUILD_CACHES) {
+    const built = hasBuildCaches(places().cache);
+    if (built && !process.env.DABAWEB_KEEP_BUILD_CACHES) {
         const since = Date.now();
         await during("removing build caches", () => removeBuildCaches(places().cache));
         took.push(["removing build caches", secondsSince(since)]);
@@ -150,7 +151,7 @@ async function bringLocked(steps: Step[]): Promise<void> {
         }
         const { steps: file } = places();
         // The whole is of interest where something was made, not where a stopped cluster was started.
-        const all = modules === undefined ? {} : { [wholeName]: whole, [busyName]: Math.round(busy) };
+        const all = built ? { [wholeName]: whole, [busyName]: Math.round(busy) } : {};
         const seconds = { ...readJson<Seconds>(file), ...Object.fromEntries(took), ...all };
         writeWhole(file, `${JSON.stringify(seconds)}\n`);
     }

@@ -16,12 +16,13 @@ import { dockerChoice, exported, places, writeWhole } from "../local/environment
 import { processorSeconds } from "../local/processors";
 import { table } from "../operations/table";
 import { chosen, ENVIRONMENT, type Job } from "./jobs";
+import { isLong } from "./support/long";
 import { KINDS, type Spent } from "./support/spent";
 
 const CORES = os.cpus().length;
 
 /** How many files run at a time. With twice as many as there are cores, 20 processes wait for each core, and all last longer. */
-const AT_A_TIME = Number(process.env.TEST_JOBS ?? CORES + 1);
+const AT_A_TIME = jobsAtATime();
 
 /** What the largest stack of a test asks of the memory that the cluster's node has, and what everything else takes. */
 const [STACK_GIB, REST_GIB] = [5, 6];
@@ -32,6 +33,14 @@ const STACKS_AT_A_TIME = Math.max(
 
 /** A sign of life while nothing ends. */
 const SIGN_SECONDS = 60;
+
+function jobsAtATime(text = process.env.TEST_JOBS): number {
+    const count = Number(text || CORES + 1);
+    if (!Number.isInteger(count) || count < 1) {
+        throw new Error(`TEST_JOBS is "${text}"; it must be a whole number from 1.`);
+    }
+    return count;
+}
 
 interface Counts {
     readonly passed: number;
@@ -152,7 +161,11 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
             if (lost.length > 0) {
                 for (const job of lost) {
                     waiting.splice(waiting.indexOf(job), 1);
-                    done.push({ job, seconds: 0, counts: failedAsAWhole(job, "did not run: the environment is not there") });
+                    done.push({
+                        job,
+                        seconds: 0,
+                        counts: failedAsAWhole(job, "did not run: the environment is not there"),
+                    });
                 }
                 continue;
             }
@@ -163,7 +176,10 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
             }
             waiting.splice(waiting.indexOf(next), 1);
             const at = Date.now();
-            const work = run(next).then((counts) => {
+            const outcome = run(next).catch((error: Error) =>
+                failedAsAWhole(next, `broke off: ${error.message}`),
+            );
+            const work = outcome.then((counts) => {
                 done.push({ job: next, seconds: Math.round((Date.now() - at) / 1000), counts });
                 running.delete(next.name);
                 const { passed, failed } = counts;
@@ -242,7 +258,10 @@ async function main(args: readonly string[]): Promise<void> {
     if (jobs.length === chosen({ suites: [] }).length && failed === 0) {
         Object.assign(process.env, exported(dockerChoice()?.host));
         writeTestedWith();
-        writeWhole(places().testTimes, `${JSON.stringify(told)}\n`);
+        // What takes longer on purpose is no measure.
+        if (!isLong && !process.env.TEST_JOBS && !process.env.GRAPHS) {
+            writeWhole(places().testTimes, `${JSON.stringify(told)}\n`);
+        }
     }
     process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }

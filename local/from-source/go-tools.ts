@@ -260,6 +260,9 @@ export async function fetchModules(names: readonly string[], options: BuildOptio
     }
 }
 
+/** Whether something was built since they were removed. */
+export const hasBuildCaches = (cacheDir: string): boolean => fs.existsSync(path.join(cacheDir, "build"));
+
 /** Removes sources, compiler caches and a fetched Go (up to 22 GB): nothing reads them once all binaries stand. */
 export async function removeBuildCaches(cacheDir: string): Promise<void> {
     const caches = path.join(cacheDir, "build");

@@ -7,7 +7,6 @@ import { setTimeout as pause } from "timers/promises";
 import { look } from "../../operations/status";
 import { copyProgram } from "../support/copy";
 import { waitFor } from "../support/docker";
-import { isLong } from "../support/long";
 import { RECOVERY_SECONDS, System } from "../support/system";
 import { Client, siteOf } from "./site";
 import { configure, pulumi } from "./stack";
@@ -102,44 +101,42 @@ export function describeChanges(system: System): void {
         }
     }
 
-    if (isLong) {
-        it("an image of dabaweb that never starts: up fails with the cause, the old pods serve, reverting heals", async () => {
-            const old = await uids("dabacluster");
-            await withDeadline("dabacluster", () =>
-                withChanged(
-                    { "images/dabaweb/app/gunicorn.conf.py": 'raise SystemExit("broken on purpose")' },
-                    async (folder) => {
-                        const { asked, wrong } = await watch(pageIsThere, () =>
-                            assert.rejects(
-                                up(folder),
-                                /dabacluster.*(Minimum number of live Pods|timed out|unready)/s,
-                            ),
-                        );
-                        assert.ok(asked > 10, `${asked} requests`);
-                        assert.deepStrictEqual(wrong, [], `of ${asked} requests`);
-                        // While the container is tried once more it has not said anything yet.
-                        const told = await waitFor(
-                            "the cause in the container's words",
-                            RECOVERY_SECONDS,
-                            async () => {
-                                const { problems } = await look(stack);
-                                const causes = problems.filter((problem) =>
-                                    problem.includes("broken on purpose"),
-                                );
-                                return causes.length > 0 ? causes : undefined;
-                            },
-                        );
-                        assert.match(told.join("\n"), /^dabacluster-.*broken on purpose$/);
-                    },
-                ),
-            );
-            const ready = (await system.get("dabacluster")).filter((pod) => pod.ready).map(({ uid }) => uid);
-            assert.deepStrictEqual(ready.sort(), old, "an old pod is gone");
-            await up();
-            await system.ready();
-            assert.deepStrictEqual(await uids("dabacluster"), old);
-        });
-    }
+    it("an image of dabaweb that never starts: up fails with the cause, the old pods serve, reverting heals", async () => {
+        const old = await uids("dabacluster");
+        await withDeadline("dabacluster", () =>
+            withChanged(
+                { "images/dabaweb/app/gunicorn.conf.py": 'raise SystemExit("broken on purpose")' },
+                async (folder) => {
+                    const { asked, wrong } = await watch(pageIsThere, () =>
+                        assert.rejects(
+                            up(folder),
+                            /dabacluster.*(Minimum number of live Pods|timed out|unready)/s,
+                        ),
+                    );
+                    assert.ok(asked > 10, `${asked} requests`);
+                    assert.deepStrictEqual(wrong, [], `of ${asked} requests`);
+                    // While the container is tried once more it has not said anything yet.
+                    const told = await waitFor(
+                        "the cause in the container's words",
+                        RECOVERY_SECONDS,
+                        async () => {
+                            const { problems } = await look(stack);
+                            const causes = problems.filter((problem) =>
+                                problem.includes("broken on purpose"),
+                            );
+                            return causes.length > 0 ? causes : undefined;
+                        },
+                    );
+                    assert.match(told.join("\n"), /^dabacluster-.*broken on purpose$/);
+                },
+            ),
+        );
+        const ready = (await system.get("dabacluster")).filter((pod) => pod.ready).map(({ uid }) => uid);
+        assert.deepStrictEqual(ready.sort(), old, "an old pod is gone");
+        await up();
+        await system.ready();
+        assert.deepStrictEqual(await uids("dabacluster"), old);
+    });
 
     it("a migration that is slow and then fails: up fails, the old pods serve, reverting heals", async () => {
         const old = await uids("dabacluster");
@@ -204,7 +201,7 @@ export function describeChanges(system: System): void {
                         await up(folder);
                         const rollout = ["rollout", "status", "statefulset/mysql-slave", "--timeout=60s"];
                         await system.kubectl(rollout, { timeoutSeconds: 70 });
-                    }, /mysql-slave/);
+                    }, /mysql-slave.*(timed out waiting|readiness checks)/s);
                     await waitFor("the cause in the probe's words", RECOVERY_SECONDS, async () => {
                         const { problems } = await look(stack);
                         return /mysql-slave-1 .*broken on purpose/.test(problems.join("\n"));

@@ -6,6 +6,7 @@ import { openDoors } from "../faults/doors";
 import { runRow } from "../faults/matrix";
 import { Matrix, verdict } from "../faults/report";
 import { promisedIn, ROWS } from "../faults/rows";
+import { spending } from "../support/spent";
 import { System } from "../support/system";
 
 const recorded = readJson<Matrix>(path.resolve(__dirname, "../../docs/failure-matrix.json"));
@@ -29,7 +30,8 @@ export function describeFaultRows(system: System): void {
                     `docs/failure-matrix.json has no row "${row.name}"; \`make faults\` writes it`,
                 );
                 const stage = { system, program: undefined };
-                const run = await runRow(row, MODE, stage, await openDoors(system, NODE_PORTS));
+                const doors = await openDoors(system, NODE_PORTS);
+                const run = await spending("load", () => runRow(row, MODE, stage, doors));
                 const promised = promisedIn(row, MODE);
                 // What is only measured may differ from run to run.
                 const certain = ({ survived, lost }: ReturnType<typeof verdict>) => ({

@@ -5,6 +5,7 @@ import { Stack } from "../../local/stack";
 import { waitFor } from "../support/docker";
 import { RECOVERY_SECONDS, System } from "../support/system";
 import { mysqlReplicates, redisReplicates } from "./checks";
+import { freeSharedPorts } from "./shared-port";
 import { configure, deploy, destroy, pulumi } from "./stack";
 
 const system = new System("kept");
@@ -91,6 +92,7 @@ describe("a stack in the shape of production", function () {
 
     before("a namespace that is not the stack's own, then up", async () => {
         await giveUp();
+        await freeSharedPorts();
         const namespace = {
             apiVersion: "v1",
             kind: "Namespace",

@@ -11,6 +11,7 @@ import { MANIFEST_TYPES } from "../../operations/manifest-types";
 import { copyProgram } from "../support/copy";
 import { command, docker, Result, waitFor } from "../support/docker";
 import { RECOVERY_SECONDS } from "../support/system";
+import { freeSharedPorts } from "./shared-port";
 import { clearSideBySide, kubectl, NAMESPACES } from "./side-by-side";
 
 const ROOT = path.resolve(__dirname, "../..");
@@ -55,6 +56,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
 
     before(async () => {
         await clearSideBySide();
+        await freeSharedPorts();
         nodes = await list<Node>(["nodes"]);
         folder = fs.mkdtempSync(path.join(os.tmpdir(), "side-by-side-"));
         copyProgram(folder);

@@ -7,6 +7,7 @@ import { join } from "path";
 import { copyProgram } from "../support/copy";
 import { command, waitFor } from "../support/docker";
 import { isLong, times } from "../support/long";
+import { spending } from "../support/spent";
 import { RECOVERY_SECONDS, System } from "../support/system";
 import { describeBrowser } from "./browser";
 import { hasRow } from "./checks";
@@ -276,10 +277,8 @@ describe("the whole system on a real cluster", function () {
 
     describe("again and again a write and then a read, while eight others read the same page", () => {
         const noneIsStale = async () => {
-            const { staleForWriter, staleForOthers, origins, reads } = await writeAndRead(
-                siteOf(system),
-                times(60, 1000),
-            );
+            const pairs = () => writeAndRead(siteOf(system), times(60, 1000));
+            const { staleForWriter, staleForOthers, origins, reads } = await spending("load", pairs);
             assert.strictEqual(staleForWriter, 0);
             assert.strictEqual(staleForOthers, 0, `of ${reads}`);
             return origins;

@@ -13,6 +13,7 @@ import { command, docker, Result, Scope, waitFor } from "../support/docker";
 import { Registries, Registry } from "../support/registries";
 import { parseRunbook } from "../support/runbook";
 import { RECOVERY_SECONDS } from "../support/system";
+import { freeSharedPorts } from "./shared-port";
 
 const LINES = parseRunbook(fs.readFileSync(path.resolve(__dirname, "../../README.md"), "utf8"))
     .filter(({ heading }) => heading === "Your cluster")
@@ -52,6 +53,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         makeTools();
         registry = await registries.locked("registry", names.network);
         await clear();
+        await freeSharedPorts();
         const found = await kubectl(["get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name"]);
         assert.strictEqual(
             found,

@@ -136,6 +136,7 @@ export const stopNodeOf = (name: string, seconds: number): Fault => ({
         await scene.last(seconds);
         await startNodes(node);
         await untilNodesReady(3);
+        scene.system.forget();
     },
 });
 
@@ -147,6 +148,7 @@ export const stopAllNodes = (): Fault => ({
         await cutPower(...all);
         await startNodes(...all);
         await untilNodesReady(3);
+        scene.system.forget();
     },
 });
 
@@ -166,6 +168,7 @@ export const pauseNodeOf = (name: string, seconds: number): Fault => ({
             await docker(["unpause", node]);
         }
         await untilNodesReady(3);
+        scene.system.forget();
     },
 });
 

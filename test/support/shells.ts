@@ -123,6 +123,11 @@ export class Shells {
         this.open.get(place)?.forEach((shell) => shell.close());
         this.open.delete(place);
     }
+
+    /** The same for every place that the condition is true of. */
+    forgetAll(condition: (place: string) => boolean): void {
+        [...this.open.keys()].filter(condition).forEach((place) => this.forget(place));
+    }
 }
 
 function quoted(text: string): string {

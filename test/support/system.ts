@@ -93,6 +93,11 @@ export class System {
         return stdout.trim();
     }
 
+    /** To be told when a pod ends, or its node did without a word: what is asked next is asked in new shells. */
+    forget(pod?: string): void {
+        this.shells.forgetAll((place) => pod === undefined || place.startsWith(`${pod} `));
+    }
+
     /** Runs SQL in a pod as root, the way an operator would; rows by line, columns by tab. */
     sql(pod: string, statement: string): Promise<string> {
         return this.exec(pod, "mysql", ["mysql", "--batch", "--skip-column-names", "-e", statement]);
@@ -173,6 +178,7 @@ export class System {
         const workload = name.replace(/-\d+$/, "");
         const old = (await this.get(workload)).find((pod) => pod.name === name);
         await this.kubectl(["delete", "pod", name, "--wait=false", ...options]);
+        this.forget(name);
         await waitFor(`a new ready pod ${name}`, RECOVERY_SECONDS, async () =>
             (await this.get(workload)).some((pod) => pod.name === name && pod.uid !== old?.uid && pod.ready),
         );

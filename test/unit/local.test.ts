@@ -300,6 +300,31 @@ describe("local: one run at a time", () => {
         second();
     });
 
+    it("lets runs come one after the other, also when several find a dead one's lock", async () => {
+        const directory = temporary();
+        const dead = { pid: 0x7ffffff0, born: "1", what: "make local-up", since: "then" };
+        fs.writeFileSync(path.join(directory, "it"), JSON.stringify(dead));
+        const log = path.join(directory, "log");
+        const script = `
+            const fs = require("fs");
+            const { takeLockInTurn } = require("./local/lock");
+            takeLockInTurn("it", "make local-up", ${JSON.stringify(directory)}, () => undefined).then((release) => {
+                fs.appendFileSync(${JSON.stringify(log)}, "in ");
+                setTimeout(() => {
+                    fs.appendFileSync(${JSON.stringify(log)}, "out\\n");
+                    release();
+                }, 20);
+            });`;
+        const run = () => attempt(process.execPath, ["-r", "ts-node/register/transpile-only", "-e", script]);
+        const ends = await Promise.all(Array.from({ length: 5 }, run));
+        assert.deepStrictEqual(
+            ends.map(({ code, complaints }) => [code, complaints]),
+            ends.map(() => [0, ""]),
+        );
+        assert.strictEqual(fs.readFileSync(log, "utf8"), "in out\n".repeat(5));
+        assert.ok(!fs.existsSync(path.join(directory, "it")));
+    });
+
     it("does not wait for a run of another command", async () => {
         const directory = temporary();
         takeLock("it", "make local-purge", directory);
