@@ -266,43 +266,24 @@ async function create(nodes: number): Promise<void> {
 }
 
 async function restart(): Promise<void> {
-    let begun = Date.now();
-    let started = await startNodes();
+    await startNodes();
     const remedy = "`make local-purge` and `make up` begin anew.";
     try {
         await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
     } catch {
         say("cluster: its nodes run but do not answer; they are stopped and started");
         await stopCluster();
-        begun = Date.now();
-        started = await startNodes();
+        await startNodes();
         await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
     }
-    // What the API tells of a node that was started is how it was before, until its kubelet is there.
-    await until("the nodes' kubelets to report", 180, () => reportedSince(begun, started), remedy);
 }
 
-/** @returns the nodes that did not run */
-async function startNodes(): Promise<readonly string[]> {
-    const stopped = (await clusterNodes()).filter((node) => !node.running).map((node) => node.name);
-    for (const name of stopped) {
-        await run("docker", ["start", name]);
+async function startNodes(): Promise<void> {
+    for (const node of await clusterNodes()) {
+        if (!node.running) {
+            await run("docker", ["start", node.name]);
+        }
     }
-    return stopped;
-}
-
-/** Whether each of these nodes renewed its lease after a time in milliseconds, as kubelets do every ten seconds. */
-async function reportedSince(begun: number, started: readonly string[]): Promise<boolean> {
-    const { code, output } = await attempt(
-        "kubectl",
-        [
-            ...["get", "leases", "--namespace=kube-node-lease", `--request-timeout=${STUCK_MS / 1000}s`],
-            ...["--output", 'jsonpath={range .items[*]}{.metadata.name} {.spec.renewTime}{"\\n"}{end}'],
-        ],
-        { env: exported(undefined) },
-    );
-    const renewed = new Map(output.split("\n").map((line) => line.split(" ") as [string, string]));
-    return code === 0 && started.every((name) => Date.parse(renewed.get(name) ?? "") > begun);
 }
 
 async function exportKubeconfig(): Promise<boolean> {
@@ -357,18 +338,50 @@ function storageClass(name: string, reclaimPolicy: "Delete" | "Retain"): string 
     });
 }
 
+/**
+ * Whether every node's kubelet says that the node is ready, and said so since the node was started: until then the API tells
+ * what was before.
+ */
 export async function isReady(): Promise<boolean> {
-    const path = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{" "}{end}';
+    const ready = '.status.conditions[?(@.type=="Ready")]';
+    const path = `{range .items[*]}{.metadata.name} {${ready}.status} {${ready}.lastHeartbeatTime}{"\\n"}{end}`;
     const { code, output } = await attempt(
         "kubectl",
         ["get", "nodes", `--request-timeout=${STUCK_MS / 1000}s`, "--output", `jsonpath=${path}`],
         { env: { ...exported(undefined) } },
     );
-    const states = output.trim().split(" ");
+    const nodes = (await clusterNodes()).map(({ name }) => name);
+    return code === 0 && nodes.length > 0 && reportReady(output, await startsOf(nodes));
+}
+
+/**
+ * @param told lines of name, Ready and the time of that report, in whole seconds
+ * @param starts when each node was started
+ */
+export function reportReady(told: string, starts: ReadonlyMap<string, Date>): boolean {
+    const lines = told.trim().split("\n");
+    const reports = new Map(lines.map((line) => line.split(" ")).map(([name, ...rest]) => [name!, rest]));
     return (
-        code === 0 &&
-        states.length === (await clusterNodes()).length &&
-        states.every((each) => each === "True")
+        reports.size === starts.size &&
+        [...starts].every(([name, start]) => {
+            const [status, at = ""] = reports.get(name) ?? [];
+            return status === "True" && Date.parse(at) >= Math.floor(start.getTime() / 1000) * 1000;
+        })
+    );
+}
+
+async function startsOf(containers: readonly string[]): Promise<Map<string, Date>> {
+    const output = await run("docker", [
+        "inspect",
+        "--format",
+        "{{.Name}} {{.State.StartedAt}}",
+        ...containers,
+    ]);
+    return new Map(
+        output
+            .split("\n")
+            .map((line) => line.replace(/^\//, "").split(" "))
+            .map(([name, at]) => [name!, new Date(at!)]),
     );
 }
 

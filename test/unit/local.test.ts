@@ -7,7 +7,7 @@ import * as path from "path";
 import { gzipSync } from "zlib";
 
 import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/checks";
-import { decide as decideCluster, kindConfig, wantedNodes } from "../../local/cluster";
+import { decide as decideCluster, kindConfig, reportReady, wantedNodes } from "../../local/cluster";
 import { decide as decideEngine } from "../../local/docker-daemon/find";
 import { hasSysResource } from "../../local/docker-daemon/start";
 import { directories, exported, exportLines, places } from "../../local/environment";
@@ -256,6 +256,27 @@ describe("local: what to do with the cluster", () => {
         assert.ok(mappings.every((mapping) => mapping.listenAddress === "127.0.0.1"));
         assert.deepStrictEqual([mappings[0]!.hostPort, mappings.at(-1)!.hostPort], [32000, 32009]);
     });
+});
+
+describe("local: whether nodes are ready", () => {
+    const starts = new Map([
+        ["one", new Date("2026-01-01T10:00:00.9Z")],
+        ["two", new Date("2026-01-01T10:00:00.9Z")],
+    ]);
+    const one = "one True 2026-01-01T10:00:00Z";
+    const cases: [string, string, boolean][] = [
+        ["all said so since their start", `${one}\ntwo True 2026-01-01T10:05:00Z\n`, true],
+        ["one said so before it", `${one}\ntwo True 2026-01-01T09:59:59Z\n`, false],
+        ["one says that it is not", `${one}\ntwo False 2026-01-01T10:05:00Z\n`, false],
+        ["one says nothing", `${one}\ntwo  \n`, false],
+        ["one is absent", `${one}\n`, false],
+        ["none is there", "", false],
+    ];
+    for (const [what, told, ready] of cases) {
+        it(`${ready ? "they are" : "they are not"} when ${what}`, () => {
+            assert.strictEqual(reportReady(told, starts), ready);
+        });
+    }
 });
 
 describe("local: one run at a time", () => {
