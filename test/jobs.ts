@@ -45,7 +45,7 @@ const script = (...args: string[]): [string, ...string[]] => [
 ];
 
 /** The files of the two suites that need more than Node, with what each can tell. Those that wait for one another come early. */
-const FILES: Readonly<Record<string, readonly Part[]>> = {
+const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/system": ["redis", "mysql", "web", "program", "operations"],
     "e2e/changes": ["redis", "mysql", "web", "program", "operations"],
     "e2e/your-cluster": ["program", "operations"],
@@ -56,6 +56,10 @@ const FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/mysql-reseed": ["mysql"],
     "images/mysql": ["mysql"],
     "images/redis": ["redis"],
+};
+
+/** Those that take a minute or two: they fill the end, so that no long one runs there alone. */
+const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/web": ["web"],
     "e2e/promote": ["promote"],
     "images/promotion": ["promote"],
@@ -74,18 +78,19 @@ const HOLDS: Readonly<Record<string, string>> = {
     "e2e/side-by-side": "nodePort 32003",
 };
 
-const fileJobs: readonly Job[] = Object.entries(FILES).map(([name, parts]) => ({
-    name,
-    suite: path.dirname(name),
-    needs: name.startsWith("images/")
-        ? "Docker alone"
-        : WITHOUT_A_STACK.includes(name)
-          ? "Pulumi and Docker"
-          : "the local cluster",
-    command: [...MOCHA, `test/${name}.test.ts`],
-    holds: HOLDS[name],
-    parts,
-}));
+const jobsOf = (files: Readonly<Record<string, readonly Part[]>>): readonly Job[] =>
+    Object.entries(files).map(([name, parts]) => ({
+        name,
+        suite: path.dirname(name),
+        needs: name.startsWith("images/")
+            ? "Docker alone"
+            : WITHOUT_A_STACK.includes(name)
+              ? "Pulumi and Docker"
+              : "the local cluster",
+        command: [...MOCHA, `test/${name}.test.ts`],
+        holds: HOLDS[name],
+        parts,
+    }));
 
 export const ENVIRONMENT = "environment";
 
@@ -102,7 +107,7 @@ export const JOBS: readonly Job[] = [
         needs: "Node alone",
         command: ["npm", "run", "--silent", name],
     })),
-    ...fileJobs,
+    ...jobsOf(LONG_FILES),
     { name: "unit", suite: "unit", needs: "Node alone", command: [...MOCHA, "test/unit/**/*.test.ts"] },
     {
         name: "graphs",
@@ -111,6 +116,7 @@ export const JOBS: readonly Job[] = [
         command: script("test/graphs.ts", process.env.GRAPHS ?? "300"),
         parts: ["program"],
     },
+    ...jobsOf(SHORT_FILES),
 ];
 
 /** What runs of it: all of it by default. */
@@ -165,7 +171,7 @@ export function mismatches(): string[] {
             .filter((file) => file.endsWith(".test.ts"))
             .map((file) => `${suite}/${path.basename(file, ".test.ts")}`),
     );
-    const known = Object.keys(FILES);
+    const known = Object.keys({ ...LONG_FILES, ...SHORT_FILES });
     return [
         ...there.filter((name) => !known.includes(name)),
         ...known.filter((name) => !there.includes(name)),
