@@ -93,6 +93,8 @@ describe("mysql slaves that lose their way", function () {
     }
 
     beforeEach("everyone has everything", async () => {
+        // A test may end with it just started.
+        await pods.ready(master);
         await write();
         await haveAll(slave, second);
     });

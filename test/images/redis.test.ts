@@ -14,6 +14,7 @@ import {
     redis,
     RedisPods,
     stop,
+    untilLinked,
     untilReady,
     untilValue,
     untilWaits,
@@ -62,6 +63,11 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             if (this.currentTest?.state === "failed") {
                 await dump(master, ...slaves);
             }
+        });
+
+        beforeEach("everyone is there", async () => {
+            await untilReady(master, ...slaves);
+            await untilLinked(...slaves);
         });
 
         it("start from empty volumes, the slaves with the master's identity, all with one process 1", async () => {

@@ -143,6 +143,18 @@ export async function untilReady(...pods: string[]): Promise<void> {
     }
 }
 
+/** Waits until slaves have the link to their master: they are ready without it as long as their data is not too old. */
+export async function untilLinked(...slaves: string[]): Promise<void> {
+    for (const slave of slaves) {
+        await waitFor(
+            `${slave} has the link to its master`,
+            60,
+            async () => /^master_link_status:up\r?$/m.test(await redis(slave, "INFO", "replication")),
+            { explain: () => logs(slave) },
+        );
+    }
+}
+
 /** Waits until a pod is alive and unready for a reason, which `ready` prints in one line. */
 export async function untilUnready(pod: string, reason: RegExp): Promise<string> {
     const text = await waitFor(`${pod} is unready because ${reason}`, 60, async () => {
