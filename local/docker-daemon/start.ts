@@ -54,6 +54,9 @@ async function startByHand(): Promise<DockerChoice> {
     if (fs.existsSync(place.dockerPid) && livingDaemon() === undefined) {
         say("docker: an earlier daemon died and left its pid file, which is removed");
         fs.rmSync(place.dockerPid);
+        if (!someDaemonLives()) {
+            silenceContainers();
+        }
     }
     const alive = livingDaemon() === undefined ? launch() : () => true;
     await until(
@@ -71,6 +74,47 @@ async function startByHand(): Promise<DockerChoice> {
         `What it said stands in ${place.dockerLog}.`,
     );
     return { host, startedBy: "hand" };
+}
+
+/**
+ * Takes the containers of a daemon that died off their bridges. The kernel removes a dead container's network when it comes to
+ * it, which takes minutes on a busy machine: until then it answers at the address that the started container has again, and
+ * now and then refuses a connection to that one.
+ *
+ * @param net where Linux lists its network devices
+ */
+export function silenceContainers(net = "/sys/class/net"): void {
+    const up = 1;
+    const bridges = fs.readdirSync(net).filter((name) => /^(docker0|br-[0-9a-f]{12})$/.test(name));
+    const listed = bridges
+        .map((bridge) => path.join(net, bridge, "brif"))
+        .filter((each) => fs.existsSync(each));
+    for (const port of listed.flatMap((each) => fs.readdirSync(each))) {
+        const file = path.join(net, port, "flags");
+        try {
+            const flags = Number(fs.readFileSync(file, "utf8"));
+            fs.writeFileSync(file, `0x${(flags & ~up).toString(16)}`);
+        } catch (error) {
+            // The kernel came to it meanwhile.
+            if (!["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) {
+                throw error;
+            }
+        }
+    }
+}
+
+/** Whether any Docker daemon runs: its containers' network is not ours to touch. */
+function someDaemonLives(): boolean {
+    return fs
+        .readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .some((pid) => {
+            try {
+                return fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd";
+            } catch {
+                return false;
+            }
+        });
 }
 
 /** Starts the daemon in a session of its own, so that it outlives this run; gives what tells whether it still lives. */

@@ -9,7 +9,7 @@ import { gzipSync } from "zlib";
 import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/checks";
 import { decide as decideCluster, kindConfig, reportReady, wantedNodes } from "../../local/cluster";
 import { decide as decideEngine } from "../../local/docker-daemon/find";
-import { hasSysResource } from "../../local/docker-daemon/start";
+import { hasSysResource, silenceContainers } from "../../local/docker-daemon/start";
 import { directories, exported, exportLines, places } from "../../local/environment";
 import { cacheKey, goTools } from "../../local/from-source/go-tools";
 import { whatStays } from "../../local/leftovers";
@@ -255,6 +255,26 @@ describe("local: what to do with the cluster", () => {
         const mappings = nodes.flatMap((node) => node.extraPortMappings ?? []);
         assert.ok(mappings.every((mapping) => mapping.listenAddress === "127.0.0.1"));
         assert.deepStrictEqual([mappings[0]!.hostPort, mappings.at(-1)!.hostPort], [32000, 32009]);
+    });
+});
+
+describe("local: containers of a daemon that died", () => {
+    it("are taken off Docker's bridges, and nothing else is", () => {
+        const net = temporary();
+        const flags = (device: string) => path.join(net, device, "flags");
+        const devices = { docker0: ["veth1"], "br-0123456789ab": ["veth2"], "br-lan": ["eth1"] };
+        for (const [bridge, ports] of Object.entries(devices)) {
+            for (const port of ports) {
+                fs.mkdirSync(path.join(net, bridge, "brif", port), { recursive: true });
+                fs.mkdirSync(path.join(net, port));
+                fs.writeFileSync(flags(port), "0x1003\n");
+            }
+        }
+        // One that the kernel has just removed.
+        fs.mkdirSync(path.join(net, "docker0", "brif", "veth9"));
+        silenceContainers(net);
+        const left = ["veth1", "veth2", "eth1"].map((port) => fs.readFileSync(flags(port), "utf8").trim());
+        assert.deepStrictEqual(left, ["0x1002", "0x1002", "0x1003"]);
     });
 });
 
