@@ -107,14 +107,8 @@ export function silenceContainers(net = "/sys/class/net"): void {
 function someDaemonLives(): boolean {
     return fs
         .readdirSync("/proc")
-        .filter((name) => /^\d+$/.test(name))
-        .some((pid) => {
-            try {
-                return fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd";
-            } catch {
-                return false;
-            }
-        });
+        .map(Number)
+        .some((pid) => pid > 0 && isDaemon(pid));
 }
 
 /** Starts the daemon in a session of its own, so that it outlives this run; gives what tells whether it still lives. */
@@ -180,9 +174,18 @@ function mtuOfDefaultRoute(): number | undefined {
 function livingDaemon(): number | undefined {
     try {
         const pid = Number(fs.readFileSync(places().dockerPid, "utf8"));
-        return fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd" ? pid : undefined;
+        return isDaemon(pid) ? pid : undefined;
     } catch {
         return undefined;
+    }
+}
+
+/** Whether a process lives and is a dockerd. */
+function isDaemon(pid: number): boolean {
+    try {
+        return fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd";
+    } catch {
+        return false;
     }
 }
 

@@ -266,8 +266,8 @@ export const hasBuildCaches = (cacheDir: string): boolean => fs.existsSync(path.
 /** Removes sources, compiler caches and a fetched Go (up to 22 GB): nothing reads them once all binaries stand. */
 export async function removeBuildCaches(cacheDir: string): Promise<void> {
     const caches = path.join(cacheDir, "build");
-    const parts = fs.existsSync(caches) ? fs.readdirSync(caches) : [];
-    // Millions of small files: a walk that every processor helps with, and no other one to make them writable.
+    const parts = hasBuildCaches(cacheDir) ? fs.readdirSync(caches) : [];
+    // A great many small files: a walk that every processor helps with, and no other one to make them writable.
     await Promise.all(
         parts.map((part) => run("rm", ["-rf", path.join(caches, part)], os.tmpdir(), process.env)),
     );

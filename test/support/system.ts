@@ -160,7 +160,7 @@ export class System {
             // The limit of kubectl is one for each of them.
             timeoutSeconds: (RECOVERY_SECONDS + 10) * workloads.length,
         });
-        await waitFor(`exactly the pods of every workload, all ready`, RECOVERY_SECONDS, async () => {
+        await waitFor("exactly the pods of every workload, all ready", RECOVERY_SECONDS, async () => {
             const pods = await this.everyPod();
             return workloads.every(([workload, count]) => {
                 const own = pods.get(workload) ?? [];
