@@ -73,7 +73,7 @@ export function describeAddresses(system: System): void {
     });
 
     it("knows the client's own address with externalTrafficPolicy Local", async () => {
-        await configure(stack, "service.externalTrafficPolicy", "Local");
+        await configure(stack, { "service.externalTrafficPolicy": "Local" });
         try {
             await up();
             const mark = randomUUID();
@@ -100,13 +100,15 @@ export function describeAddresses(system: System): void {
         });
         try {
             await unset("service.nodePort");
-            await configure(stack, "service.type", "ClusterIP");
-            await configure(stack, "publicUrl", `https://${HOST}`);
-            await configure(stack, "ingress.host", HOST);
-            await configure(stack, "ingress.tlsSecret", "people-tls");
-            await configure(stack, "ingress.className", "typo");
+            await configure(stack, {
+                "service.type": "ClusterIP",
+                publicUrl: `https://${HOST}`,
+                "ingress.host": HOST,
+                "ingress.tlsSecret": "people-tls",
+                "ingress.className": "typo",
+            });
             await assert.rejects(up(), /ingress\.className is typo, and the cluster has .*nobodys/);
-            await configure(stack, "ingress.className", CLASS);
+            await configure(stack, { "ingress.className": CLASS });
             await up();
             const { spec } = JSON.parse(
                 await system.kubectl(["get", "ingress", "dabacluster", "-o", "json"]),
@@ -138,9 +140,11 @@ export function describeAddresses(system: System): void {
             assert.strictEqual(await loggedClient(mark), "203.0.113.7");
         } finally {
             await unset("ingress");
-            await configure(stack, "service.type", "NodePort");
-            await configure(stack, "service.nodePort", port);
-            await configure(stack, "publicUrl", system.url);
+            await configure(stack, {
+                "service.type": "NodePort",
+                "service.nodePort": port,
+                publicUrl: system.url,
+            });
             await up();
             await system.kubectl(["delete", "ingressclass", CLASS]);
         }

@@ -93,11 +93,11 @@ export function describeChanges(system: System): void {
     }
 
     async function withDeadline(workload: string, work: () => Promise<void>): Promise<void> {
-        await configure(stack, `${workload}.awaitMinutes`, "1");
+        await configure(stack, { [`${workload}.awaitMinutes`]: "1" });
         try {
             await work();
         } finally {
-            await configure(stack, `${workload}.awaitMinutes`, "10");
+            await configure(stack, { [`${workload}.awaitMinutes`]: "10" });
         }
     }
 

@@ -11,6 +11,7 @@ import { RECOVERY_SECONDS, System } from "../support/system";
 import { describeAddresses } from "./addresses";
 import { describeChanges } from "./changed-images";
 import { mysqlReplicates, redisReplicates } from "./checks";
+import { pulledImages } from "./pulls";
 import { describeRunbook } from "./runbook";
 import { behavesAsTheSourceDid } from "./source";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
@@ -120,16 +121,8 @@ describe("a stack that is changed", function () {
                 const store = ["exec", node, "ctr", "--namespace", "k8s.io", "images"];
                 await docker([...store, "remove", "--sync", image]);
                 await system.replacePod("redis-slave-0");
-                const selector = `involvedObject.uid=${await field(".metadata.uid")},reason=Pulled`;
-                const messages = [
-                    "get",
-                    "events",
-                    "--field-selector",
-                    selector,
-                    "-o",
-                    "jsonpath={.items[*].message}",
-                ];
-                return (await system.kubectl(messages)).includes("Successfully pulled image");
+                const said = await system.kubectl(pulledImages(await field(".metadata.uid")));
+                return said.includes("Successfully pulled image");
             });
         });
     });
@@ -137,7 +130,7 @@ describe("a stack that is changed", function () {
     describe("scaling", () => {
         it("seeds a new mysql-slave although the master's first binary logs are gone", async () => {
             const master = await system.restarts(["mysql-master", "redis-master"]);
-            await configure("changes", "mysql-slave.replicas", "1");
+            await configure("changes", { "mysql-slave.replicas": "1" });
             await pulumi("changes", ["up", "--yes", "--skip-preview"]);
             await system.sql("mysql-master-0", "FLUSH BINARY LOGS");
             const current = (await system.sql("mysql-master-0", "SHOW BINARY LOG STATUS")).split("\t")[0];
@@ -146,7 +139,7 @@ describe("a stack that is changed", function () {
                 const logs = (await system.sql("mysql-master-0", "SHOW BINARY LOGS")).split("\n");
                 return logs.length === 1;
             });
-            await configure("changes", "mysql-slave.replicas", "2");
+            await configure("changes", { "mysql-slave.replicas": "2" });
             await pulumi("changes", ["up", "--yes", "--skip-preview"]);
             await system.ready();
             await mysqlReplicates(system);

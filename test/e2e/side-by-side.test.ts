@@ -11,6 +11,7 @@ import { MANIFEST_TYPES } from "../../operations/manifest-types";
 import { copyProgram } from "../support/copy";
 import { command, docker, Result, waitFor } from "../support/docker";
 import { RECOVERY_SECONDS } from "../support/system";
+import { pulledImages } from "./pulls";
 import { freeSharedPorts } from "./shared-port";
 import { clearSideBySide, kubectl, NAMESPACES } from "./side-by-side";
 
@@ -307,16 +308,8 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
                     );
                 });
                 assert.strictEqual(fresh.spec.nodeName, target);
-                const selector = `involvedObject.uid=${fresh.metadata.uid},reason=Pulled`;
-                const args = [
-                    "get",
-                    "events",
-                    "--field-selector",
-                    selector,
-                    "-o",
-                    "jsonpath={.items[*].message}",
-                ];
-                const said = await kubectl(["--namespace", NAMESPACES.prod, ...args]);
+                const args = ["--namespace", NAMESPACES.prod, ...pulledImages(fresh.metadata.uid)];
+                const said = await kubectl(args);
                 console.log(`${fresh.metadata.name} on ${target}: ${said}`);
                 return said.includes("Successfully pulled image");
             });

@@ -57,10 +57,14 @@ export async function pulumi(
     return stdout;
 }
 
-/** Changes one setting of the deployed stack, as a user would in the stack file. */
-export async function configure(stack: string, key: string, value: string): Promise<void> {
-    // set-all, because `set` takes a value such as -1 for an option.
-    await pulumi(stack, ["config", "set-all", "--path", "--plaintext", `dabaweb:${key}=${value}`]);
+/** Changes settings of the deployed stack, as a user would in the stack file. */
+export async function configure(stack: string, settings: Readonly<Record<string, string>>): Promise<void> {
+    const given = Object.entries(settings).flatMap(([key, value]) => [
+        "--plaintext",
+        `dabaweb:${key}=${value}`,
+    ]);
+    // set-all also because `set` takes a value such as -1 for an option.
+    await pulumi(stack, ["config", "set-all", "--path", ...given]);
 }
 
 /** What a destroyed stack must not leave behind: its namespace, its volumes, its tags in the local registry. */

@@ -141,8 +141,8 @@ export class System {
         return (await this.everyPod()).get(workload) ?? [];
     }
 
-    /** How often the containers of these workloads' pods were restarted, by pod and its uid. */
-    async restarts(workloads: readonly string[]): Promise<Record<string, number>> {
+    /** How often the containers of these workloads' pods were restarted, by pod and its uid; by default of every workload. */
+    async restarts(workloads: readonly string[] = Object.keys(this.counts)): Promise<Record<string, number>> {
         const pods = await this.everyPod();
         const wanted = workloads.flatMap((workload) => pods.get(workload) ?? []);
         return Object.fromEntries(wanted.map((pod) => [`${pod.name} ${pod.uid}`, pod.restarts]));
