@@ -179,26 +179,31 @@ function filesOf(input: string): string[] {
     return names.map((each) => path.join(input, each)).filter((each) => fs.statSync(each).isFile());
 }
 
-function baseRecipe({ image, recipe }: (typeof images.bases)[number]): Recipe {
-    const folder = path.join(source, "base-images");
-    const dockerfile = path.join(folder, `${recipe}.Dockerfile`);
+function baseRecipe(base: (typeof images.bases)[number]): Recipe {
+    const { image, recipe } = base;
+    const version = image.split(":")[1]!;
+    const recipes = path.join(source, "base-images");
+    const folder = path.join(recipes, recipe);
+    const below = images.bases.filter((each) => "on" in base && each.recipe === base.on);
     return {
         name: image,
         image,
         built: image,
-        version: image.split(":")[1]!,
+        version,
         origin: "stand-in",
-        inputs: [dockerfile, path.join(folder, "debian")],
+        inputs: [folder, "debian", ...below.map((each) => each.recipe)].map((each) =>
+            path.resolve(recipes, each),
+        ),
         tools: [],
-        needs: [],
+        needs: below.map((each) => each.image),
         minutes: 0.7,
         gigabytes: 0.4,
         packages: ["debootstrap"],
         make: async (mark) => {
-            const slim = images.bases.find((each) => each.recipe === "python-slim")!.image;
-            await dockerBuild(image, "-", mark, {
-                input: fs.readFileSync(dockerfile, "utf8"),
-                arguments: { DEBIAN_IMAGE: await debian("trixie"), PYTHON_SLIM_IMAGE: slim },
+            await dockerBuild(image, folder, mark, {
+                DEBIAN_IMAGE: await debian("trixie"),
+                ...(below[0] && { BASE_IMAGE: below[0].image }),
+                VERSION: version.split("-")[0]!,
             });
         },
     };
@@ -345,13 +350,15 @@ async function dockerBuild(
     image: string,
     context: string,
     mark: string,
-    options: { input?: string; arguments?: Record<string, string> } = {},
+    given: Readonly<Record<string, string>> = {},
 ): Promise<void> {
     say(`${image}: docker build`);
-    const given = { ...proxies(), ...options.arguments };
-    const used = Object.entries(given).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
+    const used = Object.entries({ ...proxies(), ...given }).flatMap(([name, value]) => [
+        "--build-arg",
+        `${name}=${value}`,
+    ]);
     const args = ["build", "--tag", image, "--label", mark, ...used, context];
-    await run("docker", args, { env: buildEnvironment(), input: options.input });
+    await run("docker", args, { env: buildEnvironment() });
 }
 
 /** A user's own builder may not see local images; Docker's own always does. */

@@ -65,6 +65,7 @@ const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/promotion": ["promote"],
     "e2e/preview": ["preview"],
     "e2e/policy": ["preview", "program"],
+    "images/base-images": ["redis", "mysql", "web", "local"],
     "images/leftovers": ["local"],
     "e2e/plugins": ["local"],
 };

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+
+import { images } from "../../local/pins";
+import { docker, exec, Scope } from "../support/docker";
+import { OFFICIAL } from "../support/official-images";
+
+/** As `docker image inspect` has it. */
+interface Config {
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    readonly WorkingDir?: string;
+    readonly StopSignal?: string;
+    readonly Volumes?: object | null;
+    readonly ExposedPorts?: object | null;
+    readonly Env?: readonly string[] | null;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+}
+
+/** Stand-ins, or the official images themselves where they can be pulled. */
+describe("what the product's images are built on", function () {
+    this.timeout(60_000);
+
+    for (const { image, recipe } of images.bases) {
+        describe(image, () => {
+            const official = OFFICIAL[recipe]!;
+            const scope = new Scope(`base-${recipe}`);
+            let config: Config;
+            let container: string;
+
+            before(async () => {
+                const text = await docker(["image", "inspect", "--format", "{{json .Config}}", image]);
+                config = JSON.parse(text) as Config;
+                const options = ["--network", "none", "--entrypoint", "sleep"];
+                container = await scope.run({ image, name: "open", options, args: ["infinity"] });
+            });
+
+            after(() => scope.close());
+
+            const said = async (...command: string[]): Promise<string[]> => {
+                const { code, stdout, stderr } = await exec(container, command);
+                assert.equal(code, 0, stderr);
+                return stdout.trimEnd().split("\n");
+            };
+
+            /** Of these paths, those that are there; of these names, those that are found on PATH. */
+            const found = async (names: readonly string[]): Promise<string[]> => {
+                const script =
+                    'for name; do if [[ $name == /* ]]; then [[ -e $name ]]; else type -P "$name" >/dev/null; fi && ' +
+                    'echo "$name"; done; echo end';
+                return (await said("bash", "-c", script, "bash", ...names)).slice(0, -1);
+            };
+
+            it("is configured as the official image", () => {
+                const keys = (set: object | null | undefined) => Object.keys(set ?? {}).sort();
+                const { Entrypoint = [], Cmd, WorkingDir = "", StopSignal = "", ...more } = official.config;
+                assert.deepEqual(config.Entrypoint ?? [], Entrypoint);
+                assert.deepEqual(config.Cmd, Cmd);
+                assert.equal(config.WorkingDir ?? "", WorkingDir);
+                assert.equal(config.StopSignal ?? "", StopSignal);
+                assert.deepEqual(keys(config.Volumes), more.Volumes ?? []);
+                assert.deepEqual(keys(config.ExposedPorts), more.ExposedPorts ?? []);
+                const names = (config.Env ?? []).map((each) => each.split("=")[0]!);
+                assert.deepEqual(
+                    more.Env.filter((name) => !names.includes(name)),
+                    [],
+                );
+            });
+
+            it("has what the official image has, where it has it", async () => {
+                assert.deepEqual(await found(official.present), official.present);
+            });
+
+            it("has nothing that the official image lacks", async () => {
+                assert.deepEqual(await found(official.absent), []);
+            });
+
+            it("lacks, as a stand-in, what is said to be missing, and nothing of that as the official image", async () => {
+                const isStandIn = config.Labels?.["dabaweb.recipe"] !== undefined;
+                const names = Object.keys(official.notInStandIn);
+                assert.deepEqual(await found(names), isStandIn ? [] : names);
+            });
+
+            const { user, files, locales } = official;
+            if (user !== undefined) {
+                it(`has the user ${user.name} with the official image's ids`, async () => {
+                    const { name, uid, gid } = user;
+                    const passwd = (await said("cat", "/etc/passwd")).map((line) => line.split(":"));
+                    const [, , ...ids] = passwd.find(([each]) => each === name) ?? [];
+                    assert.deepEqual(ids.slice(0, 2).map(Number), [uid, gid]);
+                });
+            }
+            for (const [file, lines] of Object.entries(files ?? {})) {
+                it(`has the lines of ${file}`, async () => {
+                    const there = await said("cat", file);
+                    assert.deepEqual(
+                        lines.filter((line) => !there.includes(line)),
+                        [],
+                    );
+                });
+            }
+            if (locales !== undefined) {
+                it(`has the locales ${locales.join(", ")} alone`, async () => {
+                    assert.deepEqual((await said("locale", "-a")).sort(), locales);
+                });
+            }
+        });
+    }
+});
