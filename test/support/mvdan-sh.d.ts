@@ -1,0 +1,16 @@
+/** The part of mvdan-sh, which comes without types, that is used here: https://pkg.go.dev/mvdan.cc/sh/v3/syntax */
+declare module "mvdan-sh" {
+    interface ShellNode {
+        readonly Args?: ShellNode[];
+        readonly Name?: ShellNode;
+        readonly Parts?: ShellNode[];
+        readonly Value?: string;
+        Pos(): { Line(): number };
+    }
+    const syntax: {
+        NewParser(): { Parse(text: string, name: string): ShellNode };
+        NodeType(node: ShellNode): string;
+        /** Gives every node, and null when it leaves one. */
+        Walk(node: ShellNode, visit: (node: ShellNode | null) => boolean): void;
+    };
+}
