@@ -1,0 +1,141 @@
+/** The scripts that run on the user's own machine, whatever shell it calls sh, before there is a Node to run anything else. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const ROOT = path.resolve(__dirname, "../..");
+const SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]] as const;
+const VERSION = /^version=(.*)$/m.exec(fs.readFileSync(path.join(ROOT, "local/node"), "utf8"))![1]!;
+
+const isThere = (program: string): boolean => spawnSync(program, ["true"]).error === undefined;
+
+describe("what brings a Node to a machine", function () {
+    this.timeout(20_000);
+    let folder: string;
+
+    beforeEach(() => {
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), "host-"));
+        fs.mkdirSync(path.join(folder, "bin"));
+    });
+    afterEach(() => fs.rmSync(folder, { recursive: true }));
+
+    /** A program that comes first on PATH. */
+    const fake = (name: string, script: string): void =>
+        fs.writeFileSync(path.join(folder, "bin", name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+
+    /** Releases as they are published, of a Node that says nothing but its version. */
+    function publish(checksum?: string): void {
+        const [platform, arch] = [os.platform(), os.arch()];
+        const name = `node-v${VERSION}-${platform}-${arch}`;
+        const made = path.join(folder, name, "bin");
+        fs.mkdirSync(made, { recursive: true });
+        fs.writeFileSync(path.join(made, "node"), `#!/bin/sh\necho v${VERSION}\n`, { mode: 0o755 });
+        const published = path.join(folder, `releases/v${VERSION}`);
+        fs.mkdirSync(published, { recursive: true });
+        const archive = path.join(published, `${name}.tar.gz`);
+        assert.equal(spawnSync("tar", ["-czf", archive, "-C", folder, name]).status, 0);
+        const right = createHash("sha256").update(fs.readFileSync(archive)).digest("hex");
+        fs.writeFileSync(path.join(published, "SHASUMS256.txt"), `${checksum ?? right}  ${name}.tar.gz\n`);
+    }
+
+    function bring(shell: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+        const [program, ...options] = shell;
+        const env = {
+            PATH: `${path.join(folder, "bin")}:${process.env.PATH}`,
+            HOME: folder,
+            DABAWEB_NODE_RELEASES: `file://${folder}/releases`,
+        };
+        return spawnSync(program!, [...options, path.join(ROOT, "local/node")], { env, encoding: "utf8" });
+    }
+
+    const brought = () => path.join(folder, `.cache/dabaweb-pulumi/node/${VERSION}/bin/node`);
+
+    for (const shell of SHELLS) {
+        const name = shell.join(" ");
+        const known = isThere(shell[0]);
+        describe(known ? `under ${name}` : `under ${name}, which this machine has not`, () => {
+            const test = known ? it : it.skip;
+
+            test("takes the one on PATH", () => {
+                fake("node", "echo v22.0.0");
+                assert.deepEqual(bring(shell).stdout, `${path.join(folder, "bin/node")}\n`);
+            });
+
+            test("fetches the release where the one on PATH is too old, and takes that again", () => {
+                fake("node", "echo v20.19.0");
+                publish();
+                const first = bring(shell);
+                assert.equal(first.stdout, `${brought()}\n`, first.stderr);
+                assert.match(first.stderr, /^node: downloading /);
+                const second = bring(shell);
+                assert.deepEqual([second.stdout, second.stderr], [`${brought()}\n`, ""]);
+            });
+
+            test("throws a release away whose checksum is another", () => {
+                fake("node", "exit 1");
+                publish("0".repeat(64));
+                const { status, stdout, stderr } = bring(shell);
+                assert.deepEqual([status, stdout], [1, ""]);
+                assert.match(
+                    stderr,
+                    /has another checksum than SHASUMS256\.txt says \(0{64}\); it was thrown away\.\n$/,
+                );
+                assert.equal(fs.existsSync(brought()), false);
+            });
+
+            test("takes the one from the npm registry where no release can be reached", () => {
+                fake("node", "exit 1");
+                fake(
+                    "npm",
+                    [
+                        "for word; do case $word in node-*@*) package=${word%@*} ;; /*) prefix=$word ;; esac; done",
+                        'mkdir -p "$prefix/node_modules/$package/bin" "$prefix/node_modules/npm"',
+                        `printf '#!/bin/sh\\necho v${VERSION}\\n' >"$prefix/node_modules/$package/bin/node"`,
+                        'chmod 0755 "$prefix/node_modules/$package/bin/node"',
+                    ].join("\n"),
+                );
+                const { stdout, stderr } = bring(shell);
+                assert.equal(stdout, `${brought()}\n`, stderr);
+            });
+
+            test("says what to do where there is none anywhere, and leaves nothing half", () => {
+                fake("node", "exit 1");
+                fake("npm", "exit 1");
+                const { status, stderr } = bring(shell);
+                assert.equal(status, 1);
+                assert.match(
+                    stderr,
+                    /gives Node .*; see that this machine reaches one of them, or install Node 22\.\n$/,
+                );
+                assert.deepEqual(fs.readdirSync(path.join(folder, ".cache/dabaweb-pulumi/node")), []);
+            });
+        });
+    }
+});
+
+describe("the Makefile", () => {
+    it("uses nothing that GNU make 3.81, which macOS has, does not know", () => {
+        const text = fs.readFileSync(path.join(ROOT, "Makefile"), "utf8");
+        // https://git.savannah.gnu.org/cgit/make.git/tree/NEWS, from 3.82 on.
+        const newer = [
+            ...[
+                /^\.ONESHELL/m,
+                /^\.RECIPEPREFIX/m,
+                /^\.POSIX/m,
+                /^\.SHELLFLAGS/m,
+                /^undefine /m,
+                /^private /m,
+            ],
+            ...[
+                /^\w+ *(!=|::=|:::=)/m,
+                /\$\((file|guile|let|intcmp) /,
+                /&:/,
+                /^\.(EXTRA_PREREQS|NOTINTERMEDIATE|WAIT)/m,
+            ],
+        ];
+        assert.deepEqual(newer.filter((feature) => feature.test(text)).map(String), []);
+    });
+});
