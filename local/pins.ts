@@ -89,11 +89,12 @@ export const images = {
     node: "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a",
     builtNode: "dabaweb/node:v1.34.2",
     registry: "registry:3.1.2",
+    // Each of these tags was seen in others' Dockerfiles and lists; a newer one is looked for there or on Docker Hub, not in Debian.
     /** Bases of the product's images: official, or a stand-in of the same name from the recipe, which may begin with another's. */
     bases: [
         { image: "redis:8.0.4", recipe: "redis" },
         { image: "nginx:1.26.3", recipe: "nginx" },
-        { image: "mysql:9.7.4", recipe: "mysql" },
+        { image: "mysql:9.7.2", recipe: "mysql" },
         { image: "python:3.13.9-slim-trixie", recipe: "python-slim" },
         { image: "python:3.13.9-trixie", recipe: "python", on: "python-slim" },
     ],
