@@ -51,7 +51,7 @@ const names = fs.readdirSync(FOLDER).map((file) => path.basename(file, ".yml"));
 
 describe("the workflows", () => {
     it("are those that the documentation names", () => {
-        assert.deepStrictEqual([...names].sort(), ["comment", "deploy", "drift", "preview", "test"]);
+        assert.deepStrictEqual([...names].sort(), ["comment", "deploy", "drift", "pins", "preview", "test"]);
         const page = fs.readFileSync("docs/pull-requests.md", "utf8");
         names.forEach((name) => assert.ok(page.includes(`${name}.yml`), name));
     });
