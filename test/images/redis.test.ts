@@ -369,7 +369,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const old = passwords.dabaweb;
             passwords.dabaweb = randomBytes(16).toString("hex");
             passwords.admin = randomBytes(16).toString("hex");
-            await scope.fillVolume(pods.secrets, pods.masterImage, passwords);
+            await scope.fillVolume(pods.secrets, passwords);
             // Until then probes and the operator go by what the server was started with.
             strictEqual((await ready(master)).code, 0);
             strictEqual(await redis(master, "GET", "greeting"), "hello");
@@ -581,7 +581,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
 
         it("of a master without data waits when the system was initialised before, for ever, and ends at once", async () => {
             const volume = await dataVolume("lost");
-            const marker = await scope.filledVolume("marker", pods.masterImage, { initialised: "yes" });
+            const marker = await scope.filledVolume("marker", { initialised: "yes" });
             const pod = await tracked(startMaster("lost", { volume, marker }));
             await untilWaits(pod, /no data in \/data\/redis, but this system was initialised before/);
             const count = async (): Promise<number> =>
@@ -704,7 +704,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 strictEqual(await docker(["wait", pod]), "1");
                 match(await logs(pod), message);
             }
-            const empty = await scope.filledVolume("no-secrets", pods.masterImage);
+            const empty = await scope.filledVolume("no-secrets");
             const real = pods.secrets;
             pods.secrets = empty;
             const pod = await tracked(startMaster("no-password", { volume })).finally(

@@ -52,8 +52,7 @@ describe("dabaweb and nginx images", function () {
             });
         }
         network = await scope.network("net");
-        const volume = (name: string, files = {}): Promise<string> =>
-            scope.filledVolume(name, image("redis-master"), files);
+        const volume = (name: string, files = {}): Promise<string> => scope.filledVolume(name, files);
         volumes = {
             mysqlSecrets: await volume("mysql-secrets", {
                 root: hex(),

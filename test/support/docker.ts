@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import * as path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
+import { images } from "../../local/pins";
 import { Shells } from "./shells";
 import { spending, spentOn } from "./spent";
 
@@ -183,22 +185,6 @@ export function mount(source: string, target: string): string {
     return target.endsWith(":ro") ? `${source}:${target},nocopy` : `${source}:${target}:nocopy`;
 }
 
-/**
- * Runs a script as root in a container that has volumes, by their mount points, and nothing else; returns what it says.
- * `image` needs bash and coreutils.
- */
-export function inVolumes(
-    mounts: Readonly<Record<string, string>>,
-    image: string,
-    script: string,
-    input = "",
-): Promise<string> {
-    const volumes = Object.entries(mounts).flatMap(([source, target]) => ["-v", mount(source, target)]);
-    // A network of its own would cost as much as everything else.
-    const options = ["--rm", "-i", "--network", "none", "--user", "0:0", "--entrypoint", "bash", ...volumes];
-    return docker(["run", ...options, image, "-euc", script], { input });
-}
-
 /** How a container is started. */
 export interface RunOptions {
     readonly image: string;
@@ -228,8 +214,14 @@ export class Scope {
     private readonly containers = new Set<string>();
     private readonly networks = new Set<string>();
     private readonly volumes = new Set<string>();
+    /** The container that sees all volumes, once there is one. */
+    private keeper: Promise<string> | undefined;
 
-    constructor(purpose: string) {
+    /** @param image what looks after the volumes runs in; it needs bash and coreutils. */
+    constructor(
+        purpose: string,
+        private readonly image = images.bases[0].image,
+    ) {
         this.prefix = `${purpose}-${randomBytes(4).toString("hex")}`;
     }
 
@@ -256,49 +248,84 @@ export class Scope {
 
     /**
      * Makes a volume whose root belongs to 10001:10001 and that holds the given files of one line each, owned by
-     * root, group 10001, mode 0440, as Kubernetes mounts them. `image` needs bash and coreutils.
+     * root, group 10001, mode 0440, as Kubernetes mounts them.
      */
-    async filledVolume(
-        name: string,
-        image: string,
-        files: Readonly<Record<string, string>> = {},
-    ): Promise<string> {
+    async filledVolume(name: string, files: Readonly<Record<string, string>> = {}): Promise<string> {
         const real = await this.volume(name);
-        await this.fillVolume(real, image, files);
+        await this.fillVolume(real, files);
         return real;
     }
 
     /** Makes a volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
-    async disk(name: string, image: string): Promise<string> {
+    async disk(name: string): Promise<string> {
         const real = await this.volume(name);
-        await inVolumes({ [real]: "/data" }, image, "chown 10001:10001 /data; mkdir /data/lost+found");
+        await this.inVolume(real, "chown 10001:10001 .; mkdir lost+found");
         return real;
     }
 
     /** Makes a volume with what another one holds, which nothing may have open. */
-    async copiedVolume(name: string, image: string, from: string): Promise<string> {
+    async copiedVolume(name: string, from: string): Promise<string> {
         const real = await this.volume(name);
-        await inVolumes({ [from]: "/from:ro", [real]: "/to" }, image, "cp -a /from/. /to/");
+        await this.inVolume(from, 'cp -a . "$1/"', { others: [real] });
         return real;
     }
 
     /** Writes further files of one line into a volume, as `filledVolume` does. */
-    async fillVolume(volume: string, image: string, files: Readonly<Record<string, string>>): Promise<void> {
+    async fillVolume(volume: string, files: Readonly<Record<string, string>>): Promise<void> {
         const script =
-            'cd /volume; chown 10001:10001 .; while read -r file text; do printf %s "$text" >"$file"; ' +
+            'chown 10001:10001 .; while read -r file text; do printf %s "$text" >"$file"; ' +
             'chown 0:10001 "$file"; chmod 0440 "$file"; done';
         const input = Object.entries(files)
             .map(([file, text]) => `${file} ${text}\n`)
             .join("");
-        await inVolumes({ [volume]: "/volume" }, image, script, input);
+        await this.inVolume(volume, script, { input });
+    }
+
+    /**
+     * Runs a script as root in the root of a volume, and returns what it says. The roots of other volumes are its arguments.
+     * All of a scope's volumes are seen by one container that stays: one for each script would cost a hundred times as much.
+     */
+    async inVolume(
+        volume: string,
+        script: string,
+        { input = "", others = [] }: { input?: string; others?: readonly string[] } = {},
+    ): Promise<string> {
+        this.keeper ??= this.keepVolumes(volume);
+        const [first, ...rest] = [volume, ...others].map((each) => `/volumes/${each}/_data`);
+        const args = ["bash", "-euc", `cd "$0"; ${script}`, first!, ...rest];
+        const { code, stdout, stderr } = await exec(await this.keeper, args, { input });
+        if (code !== 0) {
+            throw new Error(`${script} in ${volume}: exit code ${code}\n${stdout}${stderr}`);
+        }
+        return stdout.trim();
+    }
+
+    /** Docker keeps the volumes of its local driver in one folder, whatever machine it runs on. */
+    private async keepVolumes(any: string): Promise<string> {
+        const own = await docker(["volume", "inspect", "--format", "{{.Mountpoint}}", any]);
+        const all = path.posix.dirname(path.posix.dirname(own));
+        const name = this.named("volumes");
+        this.containers.add(name);
+        const options = [
+            "--network",
+            "none",
+            "--user",
+            "0:0",
+            "--entrypoint",
+            "sleep",
+            "-v",
+            `${all}:/volumes`,
+        ];
+        await docker(["run", "-d", "--name", name, ...options, this.image, "infinity"]);
+        return name;
     }
 
     /** Removes volumes of this scope. */
     async removeVolumes(...volumes: string[]): Promise<void> {
-        for (const volume of volumes) {
-            await docker(["volume", "rm", volume]);
-            this.volumes.delete(volume);
+        if (volumes.length > 0) {
+            await docker(["volume", "rm", ...volumes]);
         }
+        volumes.forEach((volume) => this.volumes.delete(volume));
     }
 
     /** Starts a container as restricted as a pod of this project (any uid, no capability, read-only root). */
@@ -340,21 +367,19 @@ export class Scope {
 
     /** Removes containers of this scope at once, running or not. */
     async remove(...containers: string[]): Promise<void> {
-        for (const container of containers) {
-            await docker(["rm", "-f", "-v", container]);
-            this.containers.delete(container);
+        if (containers.length > 0) {
+            await docker(["rm", "-f", "-v", ...containers]);
         }
+        containers.forEach((container) => this.containers.delete(container));
     }
 
     /** Removes everything this scope made; throws if something is left. */
     async close(): Promise<void> {
         const failures: string[] = [];
         const remove = async (names: Set<string>, ...args: string[]): Promise<void> => {
-            for (const name of names) {
-                const result = await tryDocker([...args, name]);
-                if (result.code !== 0 && !/no such/i.test(result.stderr)) {
-                    failures.push(result.stderr.trim());
-                }
+            if (names.size > 0) {
+                const { stderr } = await tryDocker([...args, ...names]);
+                failures.push(...stderr.split("\n").filter((line) => line !== "" && !/no such/i.test(line)));
             }
             names.clear();
         };

@@ -5,7 +5,6 @@ import {
     build,
     docker,
     exec,
-    inVolumes,
     logs,
     QUICK_NAMES,
     Result,
@@ -125,12 +124,12 @@ export class MysqlPods {
     async usePasswords(fresh: Passwords): Promise<void> {
         this.mounted = fresh;
         this.everyPassword.push(...Object.values(fresh));
-        await this.scope.fillVolume(this.secrets, this.images.master, fresh);
+        await this.scope.fillVolume(this.secrets, fresh);
     }
 
     /** A pod with an empty volume, which looks like the root of a real disk. */
     async newPod(name: string, role: Pod["role"]): Promise<Pod> {
-        return { name, role, volume: await this.scope.disk(`data-${name}`, this.images.master) };
+        return { name, role, volume: await this.scope.disk(`data-${name}`) };
     }
 
     /** A pod whose volume holds what that of another one does, which must not run. */
@@ -138,18 +137,18 @@ export class MysqlPods {
         return {
             name,
             role,
-            volume: await this.scope.copiedVolume(`data-${name}`, this.images.master, volume),
+            volume: await this.scope.copiedVolume(`data-${name}`, volume),
         };
     }
 
     /** Makes a pod's volume as empty as a new one; the pod must not run. */
     async emptyVolume(pod: Pod): Promise<void> {
-        await this.inVolume(pod.volume, "shopt -s dotglob; rm -rf /data/*; mkdir /data/lost+found");
+        await this.inVolume(pod.volume, "shopt -s dotglob; rm -rf ./*; mkdir lost+found");
     }
 
-    /** Runs a shell command as root over a volume that no container uses. */
+    /** Runs a shell command as root in a volume that no container uses. */
     inVolume(volume: string, script: string): Promise<string> {
-        return inVolumes({ [volume]: "/data" }, this.images.master, script);
+        return this.scope.inVolume(volume, script);
     }
 
     /** The volume for /run/initialised with this content; pods with the same marker share it. */
@@ -167,7 +166,7 @@ export class MysqlPods {
         const key = JSON.stringify(files);
         let volume = this.markers.get(key);
         if (volume === undefined) {
-            volume = await this.scope.filledVolume(`marker-${this.markers.size}`, this.images.master, files);
+            volume = await this.scope.filledVolume(`marker-${this.markers.size}`, files);
             this.markers.set(key, volume);
         }
         return volume;

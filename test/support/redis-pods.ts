@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { build, docker, exec, inVolumes, logs, QUICK_NAMES, Result, Scope, waitFor } from "./docker";
+import { build, docker, exec, logs, QUICK_NAMES, Result, Scope, waitFor } from "./docker";
 
 const images = join(__dirname, "../../images");
 
@@ -56,7 +56,7 @@ export class RedisPods {
         this.masterImage = await make("redis-master");
         this.slaveImage = await make("redis-slave");
         this.network = await this.scope.network("net");
-        this.secrets = await this.scope.filledVolume("secrets", this.masterImage, this.passwords);
+        this.secrets = await this.scope.filledVolume("secrets", this.passwords);
     }
 
     /** Removes everything. */
@@ -71,12 +71,12 @@ export class RedisPods {
 
     /** A volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
     async dataVolume(name: string): Promise<string> {
-        return this.scope.disk(name, this.masterImage);
+        return this.scope.disk(name);
     }
 
     /** Runs a script as root in a volume that no pod has open. */
     inVolume(volume: string, script: string): Promise<string> {
-        return inVolumes({ [volume]: "/data" }, this.masterImage, `cd /data; ${script}`);
+        return this.scope.inVolume(volume, script);
     }
 
     startMaster(name: string, pod: Pod): Promise<string> {
