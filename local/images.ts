@@ -11,7 +11,7 @@ import { readOrigins, remember } from "./origins";
 import { images, kubernetes } from "./pins";
 import { say } from "./progress";
 import { isPushed, registryAddress } from "./registry";
-import { attempt, run, STUCK_MS } from "./shell";
+import { attempt, Refusal, run, STUCK_MS } from "./shell";
 import { choose, type Plan, type Step } from "./step";
 import { build, costOf } from "./tools";
 
@@ -394,17 +394,64 @@ const mirrored = (image: string): string => {
     return mirror === undefined ? image : `${mirror}/${image.includes("/") ? image : `library/${image}`}`;
 };
 
+/** Whether an image can be pulled; throws where its registry answers and refuses. */
 async function answers(image: string): Promise<boolean> {
-    const { code } = await attempt("docker", ["manifest", "inspect", mirrored(image)], { timeout: 6000 });
+    const { code, complaints } = await attempt("docker", ["manifest", "inspect", mirrored(image)], {
+        timeout: 6000,
+    });
+    refuseWith(mirrored(image), complaints);
     return code === 0;
 }
 
 async function pull(image: string): Promise<void> {
-    await run("docker", ["pull", "--quiet", mirrored(image)]);
+    const { code, complaints } = await attempt("docker", ["pull", "--quiet", mirrored(image)]);
+    if (code !== 0) {
+        refuseWith(mirrored(image), complaints);
+        throw new Refusal(
+            `\`docker pull ${mirrored(image)}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,
+        );
+    }
     // By digest, an image has no tag to give on: kind is asked for it by its full name then.
     if (mirrored(image) !== image) {
         await run("docker", ["tag", mirrored(image), image.split("@")[0]!]);
     }
+}
+
+function refuseWith(image: string, complaints: string): void {
+    const why = refusalOf(image, complaints);
+    if (why !== undefined) {
+        throw new Refusal(why);
+    }
+}
+
+/**
+ * What a user can do about the answer of an image's registry; none where the registry was not reached.
+ *
+ * @param complaints what Docker's client wrote
+ */
+export function refusalOf(image: string, complaints: string): string | undefined {
+    const first = image.split("/")[0]!;
+    const registry = /[.:]/.test(first) && image.includes("/") ? first : "Docker Hub";
+    if (/no such manifest|manifest unknown/i.test(complaints)) {
+        return (
+            `${registry} has no image ${image}; pin one that it has in local/pins.ts (a base of the product's images in ` +
+            `images/*/Dockerfile, too), or name another registry in DABAWEB_IMAGES.`
+        );
+    }
+    if (/toomanyrequests|too many requests/i.test(complaints)) {
+        return (
+            `${registry} gives this machine no more images for now, ${image} among them; run \`docker login\`, wait for an hour, or ` +
+            `name another registry in DABAWEB_IMAGES.`
+        );
+    }
+    if (/unauthorized|denied|authentication required|no basic auth/i.test(complaints)) {
+        const login = registry === "Docker Hub" ? "docker login" : `docker login ${registry}`;
+        return (
+            `${registry} does not give ${image} to whoever asks here; run \`${login}\` as a user who may pull it, or name another ` +
+            `registry in DABAWEB_IMAGES.`
+        );
+    }
+    return undefined;
 }
 
 async function inWorkDirectory(name: string, work: (directory: string) => Promise<void>): Promise<void> {
