@@ -4,6 +4,7 @@ import * as fs from "fs";
 import * as path from "path";
 
 import { Part, readOrigins } from "../local/origins";
+import { allSteps } from "../local/up";
 
 /** How each base image tells what is really in it: a stand-in carries the official name over Debian's build. */
 const VERSION_COMMANDS: Record<string, readonly string[]> = {
@@ -35,8 +36,14 @@ function insideOf({ part }: Part): string {
     return /\d+\.\d+(\.\d+)?/.exec(words)?.[0] ?? "";
 }
 
+/** What an earlier pin brought is remembered, too: it is no part any more, and its image may be gone. */
+function partsNow(): readonly Part[] {
+    const known = allSteps().map(({ name }) => name);
+    return readOrigins().filter(({ part }) => known.includes(part));
+}
+
 /** The page as text: part, version, where it came from, and for base images the engine that is really inside. */
-export function testedWithPage(parts: readonly Part[] = readOrigins()): string {
+export function testedWithPage(parts: readonly Part[] = partsNow()): string {
     return [
         "# Tested with",
         "",
