@@ -6,7 +6,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { Repository } from "../operations/registry-client";
-import { releaseOf } from "./download";
+import { releaseOf, whyMissing } from "./download";
+import { mirrored } from "./images";
 import { images, type Platform, plugins, tools } from "./pins";
 
 /** Users' own machines; images are for the Linux ones alone. */
@@ -14,7 +15,7 @@ const PLATFORMS: readonly Platform[] = (["linux", "darwin"] as const).flatMap((o
     (["amd64", "arm64"] as const).map((arch) => ({ os, arch })),
 );
 
-/** Longer than a slow server takes for an answer without a body. */
+/** Longer than a slow server takes to begin its answer. */
 const ANSWER_MS = 30_000;
 
 /** One thing that is pinned, with the place where it is. */
@@ -32,22 +33,27 @@ export function allPins(env: NodeJS.ProcessEnv = process.env): readonly Pin[] {
             return [file, checksums].map((url) => ({ name: `${name} ${tool.version}`, url }));
         }),
     );
-    const known = new Set<string>();
+    const names = new Map([...files, ...nodeFiles(env)].map(({ name, url }) => [url, name]));
     return [
-        ...[...files, ...nodeFiles(env)]
-            .filter(({ url }) => !known.has(url) && known.add(url))
-            .map(({ name, url }) => ({ name: `${name}: ${url}`, missing: () => missingFile(url) })),
+        ...[...names].map(([url, name]) => ({
+            name: `${name}: ${url}`,
+            missing: () => whyMissing(url, ANSWER_MS),
+        })),
         ...[images.node, images.registry, ...images.bases.map(({ image }) => image)].map((image) => ({
             name: image,
-            missing: () => missingImage(image, env.DABAWEB_IMAGES),
+            missing: () => missingImage(mirrored(image, env.DABAWEB_IMAGES ?? "registry-1.docker.io")),
         })),
     ];
 }
 
 /** Node is brought by a script, before anything of this can run. */
-function nodeFiles(env: NodeJS.ProcessEnv): { name: string; url: string }[] {
+export function nodeVersion(): string {
     const script = fs.readFileSync(path.join(__dirname, "node"), "utf8");
-    const version = /^version=(\S+)$/m.exec(script)![1]!;
+    return /^version=(\S+)$/m.exec(script)![1]!;
+}
+
+function nodeFiles(env: NodeJS.ProcessEnv): { name: string; url: string }[] {
+    const version = nodeVersion();
     const base = `${env.DABAWEB_NODE_RELEASES ?? "https://nodejs.org/dist"}/v${version}`;
     const archives = PLATFORMS.map(
         ({ os, arch }) => `node-v${version}-${os}-${arch === "amd64" ? "x64" : arch}.tar.gz`,
@@ -58,23 +64,13 @@ function nodeFiles(env: NodeJS.ProcessEnv): { name: string; url: string }[] {
     }));
 }
 
-async function missingFile(url: string): Promise<string | undefined> {
+/** @param image with its registry and tag, and a digest where one is pinned. */
+async function missingImage(image: string): Promise<string | undefined> {
+    const [tagged = "", digest] = image.split("@");
+    const colon = tagged.lastIndexOf(":");
+    const repository = new Repository(tagged.slice(0, colon), undefined);
     try {
-        const { status } = await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(ANSWER_MS) });
-        return status === 200 ? undefined : `its server answers ${status}`;
-    } catch (error) {
-        const { message, cause } = error as Error & { cause?: { code?: string } };
-        return `its server does not answer (${cause?.code ?? message})`;
-    }
-}
-
-/** @param image as `docker pull` takes it: from Docker Hub unless `mirror` is put before it. */
-async function missingImage(image: string, mirror: string | undefined): Promise<string | undefined> {
-    const [, name, tag, digest] = /^(.+?):([^@]+)(?:@(.+))?$/.exec(image)!;
-    const full = name!.includes("/") ? name! : `library/${name!}`;
-    const repository = new Repository(`${mirror ?? "registry-1.docker.io"}/${full}`, undefined);
-    try {
-        const manifest = await repository.manifest(digest ?? tag!);
+        const manifest = await repository.manifest(digest ?? tagged.slice(colon + 1));
         if (manifest === undefined) {
             return `${repository.host} has no such image`;
         }

@@ -24,12 +24,20 @@ export function releaseOf(tool: ReleasedTool, platform: Platform, env: NodeJS.Pr
 
 /** Whether a server gives this file now, within a few seconds: asks for its checksums, which are small. */
 export async function reachable(url: string, milliseconds = patience): Promise<boolean> {
+    return (await whyMissing(url, milliseconds)) === undefined;
+}
+
+/** Why a server does not give this file; undefined where it does. No more than its beginning is read. */
+export async function whyMissing(url: string, milliseconds: number): Promise<string | undefined> {
+    const signal = AbortSignal.timeout(milliseconds);
     try {
-        const answer = await get(url, AbortSignal.timeout(milliseconds));
+        const answer = await get(url, signal);
         answer.destroy();
-        return answer.statusCode === 200;
-    } catch {
-        return false;
+        return answer.statusCode === 200 ? undefined : `its server answers ${answer.statusCode}`;
+    } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        const why = signal.aborted ? `within ${milliseconds / 1000} s` : `(${code ?? reasonOf(error)})`;
+        return `its server does not answer ${why}`;
     }
 }
 

@@ -11,7 +11,7 @@ import { readOrigins, remember } from "./origins";
 import { images, kubernetes } from "./pins";
 import { say } from "./progress";
 import { isPushed, registryAddress } from "./registry";
-import { attempt, Refusal, run, STUCK_MS } from "./shell";
+import { type Attempt, attempt, Refusal, run, STUCK_MS } from "./shell";
 import { choose, type Plan, type Step } from "./step";
 import { build, costOf } from "./tools";
 
@@ -388,39 +388,37 @@ async function inspect(image: string): Promise<string | undefined> {
     return code === 0 ? output.trim() : undefined;
 }
 
-/** Another registry with the same images, as a prefix of their names. */
-const mirrored = (image: string): string => {
-    const mirror = process.env.DABAWEB_IMAGES?.replace(/\/$/, "");
-    return mirror === undefined ? image : `${mirror}/${image.includes("/") ? image : `library/${image}`}`;
-};
+/** An image's name in another registry that has the same images, as DABAWEB_IMAGES names one. */
+export function mirrored(image: string, mirror = process.env.DABAWEB_IMAGES): string {
+    const prefix = mirror?.replace(/\/$/, "");
+    return prefix === undefined ? image : `${prefix}/${image.includes("/") ? image : `library/${image}`}`;
+}
 
-/** Whether an image can be pulled; throws where its registry answers and refuses. */
+/** Lets Docker ask a registry for an image; throws where that answers and refuses. */
+async function askRegistry(image: string, args: readonly string[], timeout?: number): Promise<Attempt> {
+    const asked = await attempt("docker", [...args, image], { timeout });
+    const why = asked.code === 0 ? undefined : refusalOf(image, asked.complaints);
+    if (why !== undefined) {
+        throw new Refusal(why);
+    }
+    return asked;
+}
+
 async function answers(image: string): Promise<boolean> {
-    const { code, complaints } = await attempt("docker", ["manifest", "inspect", mirrored(image)], {
-        timeout: 6000,
-    });
-    refuseWith(mirrored(image), complaints);
-    return code === 0;
+    return (await askRegistry(mirrored(image), ["manifest", "inspect"], 6000)).code === 0;
 }
 
 async function pull(image: string): Promise<void> {
-    const { code, complaints } = await attempt("docker", ["pull", "--quiet", mirrored(image)]);
+    const name = mirrored(image);
+    const { code, complaints } = await askRegistry(name, ["pull", "--quiet"]);
     if (code !== 0) {
-        refuseWith(mirrored(image), complaints);
         throw new Refusal(
-            `\`docker pull ${mirrored(image)}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,
+            `\`docker pull ${name}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,
         );
     }
     // By digest, an image has no tag to give on: kind is asked for it by its full name then.
-    if (mirrored(image) !== image) {
-        await run("docker", ["tag", mirrored(image), image.split("@")[0]!]);
-    }
-}
-
-function refuseWith(image: string, complaints: string): void {
-    const why = refusalOf(image, complaints);
-    if (why !== undefined) {
-        throw new Refusal(why);
+    if (name !== image) {
+        await run("docker", ["tag", name, image.split("@")[0]!]);
     }
 }
 

@@ -156,13 +156,13 @@ describe("loss of a mysql master", function () {
         await insert(1);
         await everySlaveFollows();
         await pods.stop(master);
-        await pods.inVolume(master.volume, "cp -a mysql lost+found/copy");
+        await pods.scope.inVolume(master.volume, "cp -a mysql lost+found/copy");
         await startMaster();
         await pods.ready(master);
         await insert(2);
         await everySlaveFollows();
         await pods.stop(master);
-        await pods.inVolume(master.volume, "rm -rf mysql; cp -a lost+found/copy mysql");
+        await pods.scope.inVolume(master.volume, "rm -rf mysql; cp -a lost+found/copy mysql");
     }
 
     /** Takes pod and volume away, under way or not, and gives the pod an empty one. */

@@ -261,7 +261,7 @@ describe("mysql slaves that lose their way", function () {
         /** Leaves a state of the volume as a kill could, starts the slave and gives the log. */
         async function after(script: string): Promise<string> {
             await pods.stop(second);
-            await pods.inVolume(second.volume, `${script}; chown -h 10001:10001 * mysql*/`);
+            await pods.scope.inVolume(second.volume, `${script}; chown -h 10001:10001 * mysql*/`);
             await pods.start(second);
             await haveAll(second);
             assert.equal(
@@ -330,7 +330,7 @@ describe("mysql slaves that lose their way", function () {
         await pods.logged(container, /cloning /);
         await docker(["kill", container]);
         await pods.remove(container);
-        assert.equal(await pods.inVolume(third.volume, "[[ -e mysql ]] || echo none"), "none");
+        assert.equal(await pods.scope.inVolume(third.volume, "[[ -e mysql ]] || echo none"), "none");
         const log = await pods.seed(third);
         assert.match(log, /removing what an earlier clone left that was ended half-way/);
         assert.match(log, /cloned [0-9.]+ in/);

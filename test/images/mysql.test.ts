@@ -177,7 +177,7 @@ describe("mysql images", function () {
 
         it("a lost /data/identity is written again from the table", async () => {
             await pods.stop(master);
-            await pods.inVolume(master.volume, "rm identity");
+            await pods.scope.inVolume(master.volume, "rm identity");
             await pods.start(master, { initialised: true });
             await pods.ready(master);
             assert.equal(
@@ -202,7 +202,7 @@ describe("mysql images", function () {
         it("data of another identity is refused until it is put right", async () => {
             await pods.stop(master);
             const other = "ffffffff-0000-4000-8000-000000000002";
-            await pods.inVolume(master.volume, `mv identity right; echo ${other} >identity`);
+            await pods.scope.inVolume(master.volume, `mv identity right; echo ${other} >identity`);
             await pods.start(master, { initialised: true });
             const refused = new RegExp(
                 `data in /data/mysql has identity ${identity}, but /data/identity says ${other}`,
@@ -246,7 +246,7 @@ describe("mysql images", function () {
 
         it("no data, but the volume had it: waits for slaves, and goes on when /data/identity is deleted", async () => {
             const pod = await pods.newPod("mysql-master-9", "master");
-            await pods.inVolume(
+            await pods.scope.inVolume(
                 pod.volume,
                 `echo ${identity} >identity; mkdir -m 0777 mysql; chown 10001 identity`,
             );
@@ -277,7 +277,7 @@ describe("mysql images", function () {
             );
             await docker(["kill", pods.running(pod)]);
             assert.equal(
-                await pods.inVolume(pod.volume, "ls -d mysql mysql.new 2>&1 || true"),
+                await pods.scope.inVolume(pod.volume, "ls -d mysql mysql.new 2>&1 || true"),
                 ["ls: cannot access 'mysql': No such file or directory", "mysql.new"].join("\n"),
             );
             await docker(["start", pods.running(pod)]);
@@ -318,7 +318,7 @@ describe("mysql images", function () {
             await pods.logged(container, /cloning mysql-master:3306, identity/);
             await docker(["kill", container]);
             await pods.remove(container);
-            assert.equal(await pods.inVolume(slave.volume, "[[ -e mysql ]] || echo none"), "none");
+            assert.equal(await pods.scope.inVolume(slave.volume, "[[ -e mysql ]] || echo none"), "none");
         });
 
         it("cloned after the master's binlogs were purged, both threads run and a new row arrives", async () => {
@@ -329,11 +329,11 @@ describe("mysql images", function () {
 
             // Whatever a kill leaves, this is what it looks like in the middle.
             const half = "mkdir -p mysql.new && : >mysql.new/half && chown -R 10001 mysql.new";
-            await pods.inVolume(slave.volume, half);
+            await pods.scope.inVolume(slave.volume, half);
             const log = await pods.seed(slave);
             assert.match(log, /removing what an earlier clone left that was ended half-way/);
             assert.equal(
-                await pods.inVolume(slave.volume, "ls | tr '\\n' ' '"),
+                await pods.scope.inVolume(slave.volume, "ls | tr '\\n' ' '"),
                 "identity lost+found mysql tmp",
             );
 

@@ -136,7 +136,7 @@ class System {
     async volume(name: string): Promise<string> {
         let volume = this.volumes.get(name);
         if (volume === undefined) {
-            volume = await pods.dataVolume(`${this.id}-${name}-${this.generation++}`);
+            volume = await scope.disk(`${this.id}-${name}-${this.generation++}`);
             this.volumes.set(name, volume);
         }
         return volume;

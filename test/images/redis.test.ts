@@ -23,8 +23,6 @@ import {
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const pods = new RedisPods("redis-test");
 const { scope, passwords } = pods;
-const dataVolume = (name: string): Promise<string> => pods.dataVolume(name);
-const inVolume = (volume: string, script: string): Promise<string> => pods.inVolume(volume, script);
 const startMaster = (name: string, pod: Pod): Promise<string> => pods.startMaster(name, pod);
 const startSlave = (name: string, masterHost: string, pod: Pod): Promise<string> =>
     pods.startSlave(name, masterHost, pod);
@@ -42,7 +40,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
 
         before(async () => {
             for (const name of ["data-master", "data-slave-0", "data-slave-1"]) {
-                volumes.push(await dataVolume(name));
+                volumes.push(await scope.disk(name));
             }
             master = await startMaster("redis-master", { volume: volumes[0] as string });
             slaves = [
@@ -487,7 +485,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const born = await identityFile(master);
             await stop(master);
             const other = await startMaster("other", {
-                volume: await dataVolume("data-other"),
+                volume: await scope.disk("data-other"),
                 alias: "redis-master",
             });
             await untilReady(other);
@@ -574,13 +572,13 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         });
 
         it("is small when it is empty", async () => {
-            const pod = await tracked(startMaster("small", { volume: await dataVolume("small") }));
+            const pod = await tracked(startMaster("small", { volume: await scope.disk("small") }));
             await untilReady(pod);
             ok((await printMemory("empty", pod)) < 32);
         });
 
         it("of a master without data waits when the system was initialised before, for ever, and ends at once", async () => {
-            const volume = await dataVolume("lost");
+            const volume = await scope.disk("lost");
             const marker = await scope.filledVolume("marker", { initialised: "yes" });
             const pod = await tracked(startMaster("lost", { volume, marker }));
             await untilWaits(pod, /no data in \/data\/redis, but this system was initialised before/);
@@ -589,12 +587,12 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             await waitFor("it says so again after ten seconds", 20, async () => (await count()) === 2);
             const { seconds } = await stop(pod);
             ok(seconds < 5, `${seconds} s`);
-            strictEqual(await inVolume(volume, "ls"), "lost+found", "nothing was made");
+            strictEqual(await scope.inVolume(volume, "ls"), "lost+found", "nothing was made");
         });
 
         it("of a master goes on by itself when what it waited for is there", async () => {
-            const volume = await dataVolume("override");
-            await inVolume(volume, "echo unreadable >identity; chown 10001 . identity");
+            const volume = await scope.disk("override");
+            await scope.inVolume(volume, "echo unreadable >identity; chown 10001 . identity");
             const pod = await tracked(startMaster("override", { volume }));
             await untilWaits(pod, /initialised before/);
             await exec(pod, ["rm", "/data/identity"]);
@@ -602,14 +600,14 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         });
 
         it("of a slave without data waits for its master and says why", async () => {
-            const pod = await tracked(startSlave("alone", "nowhere", { volume: await dataVolume("alone") }));
+            const pod = await tracked(startSlave("alone", "nowhere", { volume: await scope.disk("alone") }));
             await untilWaits(pod, /no data yet, and the master nowhere:6379 does not tell its identity: .*/);
             ok((await stop(pod)).seconds < 5);
         });
 
         it("removes what an interrupted initialisation left", async () => {
-            const volume = await dataVolume("half");
-            await inVolume(
+            const volume = await scope.disk("half");
+            await scope.inVolume(
                 volume,
                 "mkdir -p redis.new/appendonlydir; echo x >redis.new/appendonlydir/a; chown -R 10001 redis.new",
             );
@@ -620,14 +618,14 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         });
 
         it("makes nothing in a data directory that has lost its content", async () => {
-            const volume = await dataVolume("emptied");
-            await inVolume(volume, "mkdir redis; chown 10001 redis");
+            const volume = await scope.disk("emptied");
+            await scope.inVolume(volume, "mkdir redis; chown 10001 redis");
             const pod = await tracked(startMaster("emptied", { volume }));
             await untilWaits(pod, /\/data\/redis exists but has no append-only file/);
         });
 
         it("restores the identity beside the data, or in it, from the other", async () => {
-            const pod = await tracked(startMaster("restores", { volume: await dataVolume("restores") }));
+            const pod = await tracked(startMaster("restores", { volume: await scope.disk("restores") }));
             await untilReady(pod);
             const born = await identity(pod);
             await redis(pod, "SET", "k", "v");
@@ -646,7 +644,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         });
 
         it("does not open data of one history on a volume of another, until the operator has decided", async () => {
-            const pod = await tracked(startMaster("mixed", { volume: await dataVolume("mixed") }));
+            const pod = await tracked(startMaster("mixed", { volume: await scope.disk("mixed") }));
             await untilReady(pod);
             const born = await identity(pod);
             await redis(pod, "SET", "k", "v");
@@ -669,11 +667,11 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         });
 
         it("ends with the engine's own words when its data cannot be loaded", async () => {
-            const volume = await dataVolume("corrupt");
+            const volume = await scope.disk("corrupt");
             const pod = await tracked(startMaster("corrupt", { volume }));
             await untilReady(pod);
             await stop(pod);
-            await inVolume(volume, "echo rubbish >redis/appendonlydir/appendonly.aof.manifest");
+            await scope.inVolume(volume, "echo rubbish >redis/appendonlydir/appendonly.aof.manifest");
             await docker(["start", pod]);
             strictEqual(await docker(["wait", pod]), "1");
             match(
@@ -683,7 +681,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         });
 
         it("names what is wrong with its environment and ends", async () => {
-            const volume = await dataVolume("wrong");
+            const volume = await scope.disk("wrong");
             const wrong: [string, Record<string, string>, RegExp][] = [
                 [
                     "memory",

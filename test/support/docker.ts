@@ -205,6 +205,9 @@ export interface RunOptions {
     readonly args?: readonly string[];
 }
 
+/** What looks into volumes runs in: any image with bash and coreutils. */
+const KEEPER = images.bases[0].image;
+
 /**
  * Containers, networks and volumes of one test file. Every real name carries a random prefix, so that runs beside
  * each other and leftovers of a killed run do no harm; `close` removes all of it.
@@ -217,11 +220,7 @@ export class Scope {
     /** The container that sees all volumes, once there is one. */
     private keeper: Promise<string> | undefined;
 
-    /** @param image what looks after the volumes runs in; it needs bash and coreutils. */
-    constructor(
-        purpose: string,
-        private readonly image = images.bases[0].image,
-    ) {
+    constructor(purpose: string) {
         this.prefix = `${purpose}-${randomBytes(4).toString("hex")}`;
     }
 
@@ -316,7 +315,7 @@ export class Scope {
             "-v",
             `${all}:/volumes`,
         ];
-        await docker(["run", "-d", "--name", name, ...options, this.image, "infinity"]);
+        await docker(["run", "-d", "--name", name, ...options, KEEPER, "infinity"]);
         return name;
     }
 

@@ -143,12 +143,7 @@ export class MysqlPods {
 
     /** Makes a pod's volume as empty as a new one; the pod must not run. */
     async emptyVolume(pod: Pod): Promise<void> {
-        await this.inVolume(pod.volume, "shopt -s dotglob; rm -rf ./*; mkdir lost+found");
-    }
-
-    /** Runs a shell command as root in a volume that no container uses. */
-    inVolume(volume: string, script: string): Promise<string> {
-        return this.scope.inVolume(volume, script);
+        await this.scope.inVolume(pod.volume, "shopt -s dotglob; rm -rf ./*; mkdir lost+found");
     }
 
     /** The volume for /run/initialised with this content; pods with the same marker share it. */

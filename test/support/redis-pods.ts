@@ -69,16 +69,6 @@ export class RedisPods {
         }
     }
 
-    /** A volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
-    async dataVolume(name: string): Promise<string> {
-        return this.scope.disk(name);
-    }
-
-    /** Runs a script as root in a volume that no pod has open. */
-    inVolume(volume: string, script: string): Promise<string> {
-        return this.scope.inVolume(volume, script);
-    }
-
     startMaster(name: string, pod: Pod): Promise<string> {
         return this.start(name, { image: this.masterImage, alias: "redis-master", ...pod });
     }

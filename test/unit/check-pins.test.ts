@@ -4,6 +4,7 @@ import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 
+import { mirroredBases } from "../../components/image";
 import { allPins, checkPins } from "../../local/check-pins";
 import { images } from "../../local/pins";
 
@@ -117,8 +118,8 @@ describe("the pins", () => {
     it("are the same in local/pins.ts and in the Dockerfiles", () => {
         const folder = path.join(ROOT, "images");
         const files = fs.readdirSync(folder).map((name) => path.join(folder, name, "Dockerfile"));
-        const text = files.filter((file) => fs.existsSync(file)).map((file) => fs.readFileSync(file, "utf8"));
-        const named = [...text.join("\n").matchAll(/^ARG \w+_IMAGE=(\S+)$/gm)].map(([, image]) => image!);
-        assert.deepEqual([...new Set(named)].sort(), images.bases.map(({ image }) => image).sort());
+        const there = files.filter((file) => fs.existsSync(file));
+        const named = there.flatMap((file) => Object.values(mirroredBases(file, "hub")));
+        assert.deepEqual([...new Set(named)].sort(), images.bases.map(({ image }) => `hub/${image}`).sort());
     });
 });

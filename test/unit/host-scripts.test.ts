@@ -6,9 +6,11 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { nodeVersion } from "../../local/check-pins";
+
 const ROOT = path.resolve(__dirname, "../..");
 const SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]] as const;
-const VERSION = /^version=(.*)$/m.exec(fs.readFileSync(path.join(ROOT, "local/node"), "utf8"))![1]!;
+const VERSION = nodeVersion();
 
 const isThere = (program: string): boolean => spawnSync(program, ["true"]).error === undefined;
 
