@@ -8,6 +8,7 @@ import { text as readText } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 
 import type { Platform, ReleasedTool } from "./pins";
+import { say } from "./progress";
 import { Refusal } from "./shell";
 
 /** How long a server may take to answer before its releases count as out of reach. */
@@ -43,13 +44,13 @@ export async function whyMissing(url: string, milliseconds: number): Promise<str
 
 /**
  * Downloads a file and checks it against the list of checksums that was published with it. The file appears when it is
- * complete and right, or not at all.
+ * complete and right, or not at all. What came of one that broke off is kept beside it, for the next call to go on with.
  */
 export async function download(
     url: string,
     checksumsUrl: string,
     target: string,
-    limits = { answer: patience, silence: 30_000 },
+    limits: Limits = { answer: patience, silence: 30_000 },
 ): Promise<void> {
     const wanted = checksumIn(
         await text(checksumsUrl, limits.answer),
@@ -59,19 +60,25 @@ export async function download(
         throw new Refusal(`${checksumsUrl} has no SHA-256 checksum for ${url}; nothing was installed.`);
     }
     fs.mkdirSync(path.dirname(target), { recursive: true });
-    const partial = `${target}.${process.pid}`;
-    try {
-        const hash = await save(url, partial, limits);
-        if (hash !== wanted) {
-            throw new Refusal(
-                `${url} has SHA-256 ${hash}, but ${checksumsUrl} says ${wanted}; it was thrown away. Try again, ` +
-                    `and if it stays so, do not trust that server.`,
-            );
-        }
-        fs.renameSync(partial, target);
-    } finally {
-        fs.rmSync(partial, { force: true });
+    // By its checksum: what came of another release is no beginning of this one.
+    const partial = `${target}.${wanted.slice(0, 12)}.partial`;
+    await complete(url, partial, limits);
+    const hash = await sha256(partial);
+    if (hash !== wanted) {
+        fs.rmSync(partial);
+        throw new Refusal(
+            `${url} has SHA-256 ${hash}, but ${checksumsUrl} says ${wanted}; it was thrown away. Try again, ` +
+                `and if it stays so, do not trust that server.`,
+        );
     }
+    fs.renameSync(partial, target);
+}
+
+interface Limits {
+    /** Milliseconds until the server answers. */
+    readonly answer: number;
+    /** Milliseconds in which nothing comes. */
+    readonly silence: number;
 }
 
 /** Finds a file's SHA-256 in a list as sha256sum writes it, or in a file that holds nothing but the sum. */
@@ -93,64 +100,105 @@ export function checksumIn(list: string, file: string): string | undefined {
  * Opens a file, wherever its server sends us for it. Not `fetch`: that of Node 24 dies of an assertion where a server ends
  * its connection while a slow disk holds the stream back.
  */
-async function get(url: string, signal: AbortSignal, hops = 5): Promise<http.IncomingMessage> {
+async function get(
+    url: string,
+    signal: AbortSignal,
+    range: { range?: string } = {},
+    hops = 5,
+): Promise<http.IncomingMessage> {
+    const headers = { "user-agent": "dabaweb-pulumi", ...range };
     const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
         const client = url.startsWith("https:") ? https : http;
-        client.get(url, { signal, headers: { "user-agent": "dabaweb-pulumi" } }, resolve).on("error", reject);
+        client.get(url, { signal, headers }, resolve).on("error", reject);
     });
-    const { statusCode = 0, headers } = answer;
-    if (statusCode < 300 || statusCode >= 400 || headers.location === undefined || hops === 0) {
+    const { statusCode = 0 } = answer;
+    if (statusCode < 300 || statusCode >= 400 || answer.headers.location === undefined || hops === 0) {
         return answer;
     }
     answer.destroy();
-    return get(new URL(headers.location, url).href, signal, hops - 1);
+    return get(new URL(answer.headers.location, url).href, signal, range, hops - 1);
 }
 
-async function open(url: string, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const answer = await get(url, signal);
-    if (answer.statusCode !== 200) {
-        answer.destroy();
-        throw new Refusal(`${url} answers ${answer.statusCode}; it cannot be downloaded.`);
-    }
-    return answer;
+function refused(url: string, answer: http.IncomingMessage): Refusal {
+    answer.destroy();
+    return new Refusal(`${url} answers ${answer.statusCode}; it cannot be downloaded.`);
 }
 
 async function text(url: string, milliseconds: number): Promise<string> {
     try {
-        return await readText(await open(url, AbortSignal.timeout(milliseconds)));
+        const answer = await get(url, AbortSignal.timeout(milliseconds));
+        if (answer.statusCode !== 200) {
+            throw refused(url, answer);
+        }
+        return await readText(answer);
     } catch (error) {
         throw error instanceof Refusal ? error : new Refusal(`${url} cannot be read: ${reasonOf(error)}.`);
     }
 }
 
-/** Writes a file and gives its checksum. Ended by silence, not by size: a slow network is no failure. */
-async function save(url: string, file: string, limits: { answer: number; silence: number }): Promise<string> {
+/** Fetches what a file lacks, again and again as long as each attempt brings something. */
+async function complete(url: string, file: string, limits: Limits): Promise<void> {
+    for (;;) {
+        const before = sizeOf(file);
+        try {
+            return await fetchRest(url, file, before, limits);
+        } catch (error) {
+            const [came, why] = [sizeOf(file), reasonOf(error)];
+            if (error instanceof Refusal) {
+                throw error;
+            }
+            if (came <= before) {
+                throw new Refusal(
+                    `Downloading ${url} broke off: ${why}. Run the same command again; it goes on where it stopped.`,
+                );
+            }
+            say(`${url} broke off after ${(came / 1e6).toFixed(1)} MB (${why}); going on from there`);
+        }
+    }
+}
+
+/** Appends to a file what comes after so many bytes. Ended by silence, not by size: a slow network is no failure. */
+async function fetchRest(url: string, file: string, from: number, limits: Limits): Promise<void> {
     const abort = new AbortController();
     const abortAfter = (milliseconds: number): NodeJS.Timeout =>
         setTimeout(() => abort.abort(new Error(`nothing came for ${milliseconds / 1000} s`)), milliseconds);
     let timer = abortAfter(limits.answer);
-    const hash = createHash("sha256");
-    const check = async function* (body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-        for await (const chunk of body) {
-            clearTimeout(timer);
-            timer = abortAfter(limits.silence);
-            hash.update(chunk);
-            yield chunk;
-        }
-    };
     try {
-        const body = await open(url, abort.signal);
-        await pipeline(body, check, fs.createWriteStream(file), { signal: abort.signal });
-        return hash.digest("hex");
+        const body = await get(url, abort.signal, from > 0 ? { range: `bytes=${from}-` } : {});
+        // There is nothing after the last byte: a run was killed between that and the check.
+        if (body.statusCode === 416) {
+            body.destroy();
+            return;
+        }
+        if (body.statusCode !== 200 && body.statusCode !== 206) {
+            throw refused(url, body);
+        }
+        // A server that knows no ranges begins anew. Not a stream: one that fails may write a last piece after that.
+        const output = await fs.promises.open(file, body.statusCode === 206 ? "a" : "w");
+        try {
+            for await (const chunk of body as AsyncIterable<Buffer>) {
+                clearTimeout(timer);
+                timer = abortAfter(limits.silence);
+                await output.writeFile(chunk);
+            }
+        } finally {
+            await output.close();
+        }
     } catch (error) {
-        throw error instanceof Refusal
-            ? error
-            : new Refusal(
-                  `Downloading ${url} broke off: ${reasonOf(abort.signal.reason ?? error)}. Run the same command again.`,
-              );
+        throw error instanceof Refusal ? error : (abort.signal.reason ?? error);
     } finally {
         clearTimeout(timer);
     }
+}
+
+function sizeOf(file: string): number {
+    return fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+async function sha256(file: string): Promise<string> {
+    const hash = createHash("sha256");
+    await pipeline(fs.createReadStream(file), hash);
+    return hash.digest("hex");
 }
 
 function reasonOf(error: unknown): string {

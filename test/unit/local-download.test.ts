@@ -20,8 +20,9 @@ describe("local: releases, from a server of the test's own", () => {
     let server: http.Server;
     let base: string;
     let target: string;
+    let starts: number[];
 
-    const answers: Record<string, (response: http.ServerResponse) => void> = {
+    const answers: Record<string, (response: http.ServerResponse, range?: string) => void> = {
         "/tool.tar.gz": (response) => response.end(content),
         "/sums": (response) => response.end(`${right}  tool.tar.gz\n${"0".repeat(64)}  other.tar.gz\n`),
         "/wrong-sums": (response) => response.end(`${"0".repeat(64)}  tool.tar.gz\n`),
@@ -41,12 +42,24 @@ describe("local: releases, from a server of the test's own", () => {
             response.write("a rel");
             response.socket!.destroy();
         },
+        // A third at a time.
+        "/breaks-often": (response, range) => {
+            const from = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+            starts.push(from);
+            response.writeHead(from === 0 ? 200 : from < large.length ? 206 : 416, {
+                "content-length": large.length - from,
+            });
+            response.write(large.subarray(from, from + large.length / 3), () => response.socket?.end());
+        },
         "/stalls": (response) => {
             response.writeHead(200, { "content-length": "1000" });
             response.write("a rel");
         },
         "/moved-sums": (response) => response.end(`${right}  moved\n${right}  in-circles\n`),
-        "/any-sums": (response) => response.end(`${right}  broken\n${right}  stalls\n${right}  absent\n`),
+        "/any-sums": (response) =>
+            response.end(
+                `${right}  broken\n${right}  stalls\n${right}  absent\n${hashOf(large)}  breaks-often\n`,
+            ),
     };
 
     before(async () => {
@@ -55,7 +68,7 @@ describe("local: releases, from a server of the test's own", () => {
             if (answer === undefined) {
                 response.writeHead(404).end();
             } else {
-                answer(response);
+                answer(response, request.headers.range);
             }
         });
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -68,12 +81,16 @@ describe("local: releases, from a server of the test's own", () => {
     });
 
     beforeEach(() => {
+        starts = [];
         target = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "download-test-")), "tool.tar.gz");
     });
 
     afterEach(() => fs.rmSync(path.dirname(target), { recursive: true }));
 
     const nothingStays = (): void => assert.deepStrictEqual(fs.readdirSync(path.dirname(target)), []);
+
+    const nothingElseStays = (): void =>
+        assert.deepStrictEqual(fs.readdirSync(path.dirname(target)), [path.basename(target)]);
 
     it("stores a file whose checksum is the published one", async () => {
         await download(`${base}/tool.tar.gz`, `${base}/sums`, target, limits);
@@ -109,17 +126,36 @@ describe("local: releases, from a server of the test's own", () => {
         nothingStays();
     });
 
+    it("goes on where a download broke off, as long as each attempt brings something", async () => {
+        await download(`${base}/breaks-often`, `${base}/any-sums`, target, limits);
+        assert.ok(fs.readFileSync(target).equals(large));
+        assert.ok(
+            starts.length >= 3 && starts.every((start, index) => index === 0 || start > starts[index - 1]!),
+        );
+        nothingElseStays();
+    });
+
+    it("goes on where an earlier run was ended, also at the last byte", async () => {
+        const partial = `${target}.${hashOf(large).slice(0, 12)}.partial`;
+        for (const came of [20_000_000, large.length]) {
+            starts = [];
+            fs.writeFileSync(partial, large.subarray(0, came));
+            await download(`${base}/breaks-often`, `${base}/any-sums`, target, limits);
+            assert.ok(fs.readFileSync(target).equals(large));
+            assert.strictEqual(starts[0], came);
+            nothingElseStays();
+        }
+    });
+
     for (const [file, why] of [
-        ["broken", /broke off: [^.]+\. Run the same command again\./],
-        ["stalls", /broke off: nothing came for 0\.5 s\. Run the same command again\./],
+        ["broken", /broke off: [^.]+\. Run the same command again; it goes on where it stopped\./],
+        ["stalls", /broke off: nothing came for 0\.5 s\. Run the same command again/],
     ] as const) {
-        it(`leaves nothing of a download that ${file}`, async () => {
-            const refused = download(`${base}/${file}`, `${base}/any-sums`, target, {
-                ...limits,
-                silence: 500,
-            });
+        it(`does not take for complete what is ${file}`, async () => {
+            const silence = 500;
+            const refused = download(`${base}/${file}`, `${base}/any-sums`, target, { ...limits, silence });
             await assert.rejects(refused, why);
-            nothingStays();
+            assert.ok(!fs.existsSync(target));
         });
     }
 
