@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status drift promote down local-up local-down local-purge tools env golden test test-long test-images test-e2e faults bench bench-web
+.PHONY: help up preview status drift promote down local-up local-down local-purge tools env pins pins-move golden test test-long test-images test-e2e faults bench bench-web
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,12 @@ tools: ## Pulumi and its plugins alone, into ~/.cache/dabaweb-pulumi: what a pre
 
 env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"
 	@local/run local/main.ts env $(STACK)
+
+pins: ## ask whether every pinned file and image is where users download it
+	@local/run local/check-pins.ts
+
+pins-move: ## pin images by the digests of today, or other versions of them (PINS="redis:8.2.11")
+	@local/run local/move-pins.ts $(PINS)
 
 golden: ## write the resource graphs of the stacks anew, test/golden; what they are for: docs/review.md
 	@local/run test/golden/write.ts

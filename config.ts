@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 
+import { BaseName, BASES, BaseSources, mapBases } from "./components/bases";
 import { ImageName, mapImages } from "./components/images";
 import { quantityValue } from "./components/quantity";
 import { contradictions } from "./config/contradictions";
@@ -21,6 +22,7 @@ import {
     pinnedImage,
     siteHost,
     storageClassName,
+    taggedImage,
     userName,
     word,
 } from "./config/forms";
@@ -141,6 +143,14 @@ const slave = {
 const REDIS_RESOURCES = resourcesOf("128Mi", "20m", "192Mi");
 const MYSQL_RESOURCES = resourcesOf("512Mi", "50m", "640Mi", "2");
 
+function ownBase(name: BaseName) {
+    return taggedImage
+        .optional()
+        .describe(
+            `Unset: the official image that images/*/Dockerfile pins in ${BASES[name]}. By digest, it never changes unseen.`,
+        );
+}
+
 function takenAsItIs(image: ImageName) {
     return pinnedImage.optional().describe(`Unset: ${image} is built by this stack.`);
 }
@@ -185,9 +195,20 @@ const keys = z.strictObject({
         .strictObject({
             images: imagePrefix.optional().describe("Prefix that replaces Docker Hub for the base images."),
             pip: openUrl.optional().describe("Index URL that replaces PyPI while dabaweb is built."),
+            proxy: openUrl
+                .optional()
+                .describe(
+                    "HTTP proxy on the way to PyPI while dabaweb is built; its containers have to reach it, so it is no address of loopback. Another proxy is another image.",
+                ),
         })
         .default({})
         .describe("Where builds fetch from."),
+    bases: z
+        .strictObject(mapBases(ownBase))
+        .default({})
+        .describe(
+            "Images of your own below the project's: hardened ones, for example. What each needs stands in its Dockerfile in `images/`.",
+        ),
     platform: z
         .enum(["linux/amd64", "linux/arm64"])
         .default("linux/amd64")
@@ -331,6 +352,11 @@ export type StackConfig = z.infer<typeof keys>;
 /** Where a stack's own images lie: `<prefix>/<image>`. */
 export function repositoryPrefix({ registry }: StackConfig, stack: string): string {
     return `${registry.address}/${PROJECT}/${stack}`;
+}
+
+/** Where the bases of a stack's images come from. */
+export function baseSources({ mirror, bases }: StackConfig): BaseSources {
+    return { mirror: mirror.images, own: bases };
 }
 
 /**

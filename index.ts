@@ -8,15 +8,15 @@ import { MySQL } from "./components/mysql";
 import { stackNamespace } from "./components/namespace";
 import { Redis } from "./components/redis";
 import { pullSecret, registryAuth } from "./components/registry";
-import { PROJECT, readConfig, repositoryPrefix, StackConfig } from "./config";
+import { baseSources, PROJECT, readConfig, repositoryPrefix, StackConfig } from "./config";
 import type { Provided, StackOutputs } from "./outputs";
 import { version } from "./package.json";
-import { deployedCluster, preflight } from "./preflight";
+import { lastUpdate, preflight } from "./preflight";
 
 /** The program: configuration, preflight, images, systems, outputs. */
 async function main(): Promise<Provided<StackOutputs>> {
     const config = readConfig();
-    const cluster = await preflight(config, await deployedCluster());
+    const cluster = await preflight(config, await lastUpdate());
 
     const provider = new k8s.Provider("kubernetes", {
         context: config.kubeContext,
@@ -112,8 +112,9 @@ function imagesOf(config: StackConfig): Images {
             repositoryPrefix: repositoryPrefix(config, pulumi.getStack()),
             platform: config.platform,
             keepRemotely: registry.keepImages,
-            imageMirror: config.mirror.images,
+            bases: baseSources(config),
             pipMirror: config.mirror.pip,
+            proxy: config.mirror.proxy,
         },
         { provider },
     );

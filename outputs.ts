@@ -35,7 +35,7 @@ export interface StackOutputs {
     readonly versions: {
         /** Version of this program. */
         readonly program: string;
-        /** The official image, with its tag, below each image that the stack builds; none for a pinned one. */
+        /** The image, as a rule the official one by tag and digest, below each image that the stack builds; none for a pinned one. */
         readonly bases: Readonly<Partial<Record<ImageName, string>>>;
     };
 }

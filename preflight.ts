@@ -10,11 +10,12 @@ import {
 } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
 
-import { buildsImages } from "./components/images";
+import { askedName, baseName, baseOf, basesOf, REGISTRY_ANSWER_MS, whyNotGiven } from "./components/bases";
+import { buildsImages, IMAGE_FOLDERS, ImageName } from "./components/images";
 import { OWNER, thisStack } from "./components/namespace";
 import { quantityValue } from "./components/quantity";
 import { hasDockerLogin, registryUrl } from "./components/registry";
-import { StackConfig } from "./config";
+import { baseSources, StackConfig } from "./config";
 import { datasets } from "./config/contradictions";
 
 /** What the preflight found. */
@@ -58,10 +59,11 @@ const TIMEOUT_MS = 10_000;
  *
  * @throws pulumi.RunError naming everything that does not fit.
  */
-export async function preflight(config: StackConfig, known: string | undefined): Promise<Cluster> {
+export async function preflight(config: StackConfig, before: LastUpdate): Promise<Cluster> {
+    const known = before.cluster;
     const [cluster, toolProblems] = await Promise.all([
         askCluster(config).catch((error: Error) => error),
-        buildsImages(config.images) ? toolsProblems(config) : [],
+        buildsImages(config.images) ? toolsProblems(config, newBases(config, before.bases)) : [],
     ]);
     const problems: string[] = [];
     const unreachable: string[] = [...toolProblems];
@@ -94,11 +96,43 @@ export async function preflight(config: StackConfig, known: string | undefined):
     return { fingerprint };
 }
 
-/** The cluster that this stack was deployed to last, from its own outputs; undefined before the first update. */
-export async function deployedCluster(): Promise<string | undefined> {
+/** What this stack's own outputs tell of its last update. */
+export interface LastUpdate {
+    /** The cluster that it was deployed to; undefined before the first update. */
+    readonly cluster: string | undefined;
+    /** What each image was built on, as far as it was built. */
+    readonly bases: Readonly<Partial<Record<ImageName, unknown>>>;
+}
+
+/** Asks for what the last update of this stack left as its outputs. */
+export async function lastUpdate(): Promise<LastUpdate> {
     const self = new pulumi.StackReference(thisStack());
-    const { value } = await self.getOutputDetails("cluster");
-    return typeof value === "string" ? value : undefined;
+    const [cluster, versions] = await Promise.all([
+        self.getOutputDetails("cluster"),
+        self.getOutputDetails("versions"),
+    ]);
+    return {
+        cluster: typeof cluster.value === "string" ? cluster.value : undefined,
+        bases: (versions.value as { bases?: LastUpdate["bases"] } | undefined)?.bases ?? {},
+    };
+}
+
+/**
+ * The bases, each with the key that names another, of images that were built on something else at the last update, or never:
+ * Docker will have to fetch these. (An engine that is new has to fetch those of any image that changed, too; what it says then
+ * is Pulumi's to tell.)
+ */
+export function newBases(config: StackConfig, before: LastUpdate["bases"]): ReadonlyMap<string, string> {
+    const sources = baseSources(config);
+    const images = Object.keys(IMAGE_FOLDERS) as ImageName[];
+    return new Map(
+        images
+            .filter((image) => config.images[image] === undefined)
+            .map((image) => ({ image, dockerfile: `images/${image}/Dockerfile` }))
+            .filter(({ image, dockerfile }) => before[image] !== baseOf(dockerfile, sources))
+            .flatMap(({ dockerfile }) => [...basesOf(dockerfile, sources)])
+            .map(([arg, base]) => [base, `bases.${baseName(arg)}`]),
+    );
 }
 
 /**
@@ -369,11 +403,14 @@ async function withTimeout<T>(question: Promise<T>): Promise<T> {
 }
 
 /** Docker and the registry are needed only when images are built. */
-async function toolsProblems({ registry }: StackConfig): Promise<string[]> {
+async function toolsProblems(
+    { registry }: StackConfig,
+    bases: ReadonlyMap<string, string>,
+): Promise<string[]> {
     const docker = promisify(execFile)("docker", ["version", "--format", "{{.Server.Version}}"], {
         timeout: TIMEOUT_MS,
     }).then(
-        () => [],
+        async () => (await Promise.all([...bases].map((each) => baseProblems(...each)))).flat(),
         () => [
             `Docker Engine at ${process.env.DOCKER_HOST ?? "the active docker context"} does not answer; start it, ` +
                 `run \`make local-up\`, or pin every image by digest in \`images\``,
@@ -389,6 +426,46 @@ async function toolsProblems({ registry }: StackConfig): Promise<string[]> {
         ],
     );
     return (await Promise.all([docker, answer])).flat();
+}
+
+/** Whether Docker has a base, or its registry gives it. */
+async function baseProblems(image: string, key: string): Promise<string[]> {
+    const ask = promisify(execFile);
+    try {
+        await ask("docker", ["image", "inspect", image], { timeout: TIMEOUT_MS });
+        return [];
+    } catch {
+        const question = ["manifest", "inspect", askedName(image)];
+        return ask("docker", question, { timeout: REGISTRY_ANSWER_MS }).then(
+            () => [],
+            ({ stderr = "" }: { stderr?: string }) => baseRefused(image, key, stderr),
+        );
+    }
+}
+
+/**
+ * What a registry's answer about a base tells of a build on it.
+ *
+ * @param key of the configuration, which names another image.
+ * @param complaints what Docker's client wrote.
+ */
+export function baseRefused(image: string, key: string, complaints: string): string[] {
+    const why = whyNotGiven(complaints);
+    const remedy = `name an image that Docker gets in ${key}, or a mirror of Docker Hub in mirror.images`;
+    if (why === undefined) {
+        // The engine may have a mirror of its own, of which the client does not know.
+        void pulumi.log.warn(
+            `not checked: ${image}, which images are built on, is not in Docker, and its registry cannot be asked from here; ` +
+                `if Docker cannot fetch it either, ${remedy}.`,
+        );
+        return [];
+    }
+    const said = {
+        absent: "has no such image",
+        limited: "gives this machine no more images for now (`docker login`, or an hour, helps)",
+        login: "wants a login (`docker login`)",
+    }[why];
+    return [`images are built on ${image}, whose registry ${said}; ${remedy}`];
 }
 
 /**

@@ -1,9 +1,7 @@
-import * as fs from "fs";
-import * as path from "path";
-
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
+import { baseArguments, type BaseSources } from "./bases";
 import { contentTag } from "./content";
 
 /** Arguments of {@link Image}. */
@@ -18,6 +16,8 @@ export interface ImageArgs {
     readonly platform: string;
     /** Build arguments that change what is built. Default: none. */
     readonly buildArgs?: Readonly<Record<string, string>>;
+    /** Where its bases come from. Default: Docker Hub, as the Dockerfile pins them. */
+    readonly bases?: BaseSources;
     /** The project's own images that this one builds on, by the build argument that carries each. Default: none. */
     readonly builtOn?: Readonly<Record<string, Image>>;
     /** false: the image is deleted from the registry when it is replaced or destroyed. Default: true. */
@@ -28,18 +28,26 @@ export interface ImageArgs {
 export class Image extends pulumi.ComponentResource {
     /** Hash of what goes in. */
     readonly tag: string;
-    /** `<repository>:<tag>`, known in a preview; whoever uses it waits for the push. */
+    /**
+     * `<repository>:<tag>@sha256:...`, which never becomes another image; whoever uses it waits for the push. A preview of
+     * an image that is not built yet has `<repository>:<tag>` in its place.
+     */
     readonly reference: pulumi.Output<string>;
+    /** `<repository>:<tag>`, for what is built on it. */
+    readonly tagged: pulumi.Output<string>;
     /** `<repository>@sha256:...`, known once the image is pushed. */
     readonly digest: pulumi.Output<string>;
 
     constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Image", name, {}, opts);
         const builtOn = Object.entries(args.builtOn ?? {});
+        const dockerfile = `${args.folders[0]}/Dockerfile`;
+        const bases = baseArguments(`${args.context}/${dockerfile}`, args.bases ?? {});
+        const buildArgs = { ...bases, ...args.buildArgs };
         this.tag = contentTag({
             context: args.context,
             folders: args.folders,
-            buildArgs: args.buildArgs ?? {},
+            buildArgs,
             platform: args.platform,
             builtOn: builtOn.map(([arg, image]) => `${arg}=${image.tag}`),
         });
@@ -50,11 +58,11 @@ export class Image extends pulumi.ComponentResource {
                 keepRemotely: args.keepRemotely ?? true,
                 build: {
                     context: args.context,
-                    dockerfile: `${args.folders[0]}/Dockerfile`,
+                    dockerfile,
                     platform: args.platform,
                     buildArgs: {
-                        ...args.buildArgs,
-                        ...Object.fromEntries(builtOn.map(([arg, image]) => [arg, image.reference])),
+                        ...buildArgs,
+                        ...Object.fromEntries(builtOn.map(([arg, image]) => [arg, image.tagged])),
                         // Becomes a label: two tags must never share a digest, because deleting one would take the other.
                         CONTENT: this.tag,
                     },
@@ -64,49 +72,22 @@ export class Image extends pulumi.ComponentResource {
             // The provider would delete first and, with the old image, everything that depends on it: all pods at once.
             { parent: this, deleteBeforeReplace: false },
         );
-        this.reference = pushed.name;
+        this.tagged = pushed.name;
+        this.reference = byDigest(pushed);
         this.digest = pulumi.interpolate`${args.repository}@${pushed.sha256Digest}`;
         this.registerOutputs({ reference: this.reference, digest: this.digest });
     }
 }
 
 /**
- * The build arguments that send a Dockerfile's base images to a mirror.
- *
- * @param dockerfile path of the Dockerfile; each base is an `ARG <X>_IMAGE=<official image>` with a default.
- * @param mirror prefix in front of the official name; undefined: Docker Hub, no arguments.
+ * The name of what was pushed, with its digest. Before the push there is none; the tag does in its place, so that the API
+ * server can validate the whole object in a preview: one with an unknown in it is not sent.
  */
-export function mirroredBases(dockerfile: string, mirror: string | undefined): Record<string, string> {
-    if (mirror === undefined) {
-        return {};
-    }
-    const defaults = [...officialBases(read(dockerfile))];
-    return Object.fromEntries(defaults.map(([arg, image]) => [arg, `${mirror.replace(/\/$/, "")}/${image}`]));
-}
-
-/**
- * The official image, with its tag, that a Dockerfile's last stage stands on.
- *
- * @param dockerfile as for {@link mirroredBases}.
- * @throws Error where that stage begins with anything but one of these arguments.
- */
-export function baseOf(dockerfile: string): string {
-    const text = read(dockerfile);
-    const [, arg = ""] = [...text.matchAll(/^FROM \$\{(\w+)\}/gm)].pop() ?? [];
-    const base = officialBases(text).get(arg);
-    if (base === undefined) {
-        throw new Error(
-            `${dockerfile} ends in a stage that is not FROM \${<X>_IMAGE} with a default; name its base so`,
-        );
-    }
-    return base;
-}
-
-function read(dockerfile: string): string {
-    return fs.readFileSync(path.normalize(dockerfile), "utf8");
-}
-
-function officialBases(dockerfileText: string): Map<string, string> {
-    const defaults = dockerfileText.matchAll(/^ARG (\w+_IMAGE)=(\S+)$/gm);
-    return new Map([...defaults].map(([, arg, image]) => [arg!, image!]));
+function byDigest({ name, sha256Digest }: docker.RegistryImage): pulumi.Output<string> {
+    const pinned = pulumi
+        .all([name, sha256Digest])
+        .apply(([tagged, digest]) => (digest ? `${tagged}@${digest}` : tagged));
+    // Every output has it, though the types of 3.270 keep it to the SDK.
+    const { isKnown } = pinned as unknown as { readonly isKnown: Promise<boolean> };
+    return pulumi.output(isKnown.then((known) => (known ? pinned : name)));
 }

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { baseOf, Image, mirroredBases } from "./image";
+import { baseOf, type BaseSources } from "./bases";
+import { Image } from "./image";
 
 /** The six images, each with the folders of the build context that it takes; its own comes first. */
 export const IMAGE_FOLDERS = {
@@ -31,19 +32,24 @@ export interface ImagesArgs {
     readonly platform: string;
     /** false: replaced and destroyed images are deleted from the registry. Default: true. */
     readonly keepRemotely?: boolean;
-    /** Prefix that replaces Docker Hub for the base images. Default: Docker Hub. */
-    readonly imageMirror?: string;
+    /** Where bases come from. Default: Docker Hub, as the Dockerfiles pin them. */
+    readonly bases?: BaseSources;
     /** Index URL that replaces PyPI. Default: PyPI. */
     readonly pipMirror?: string;
+    /** HTTP proxy on the way to PyPI. Default: none. */
+    readonly proxy?: string;
 }
 
 /** The six images of the system: built and pushed, or taken as pinned. */
 export class Images extends pulumi.ComponentResource {
-    /** `<repository>:<content tag>`; known in a preview, and whoever uses it waits for the push. Pinned: the pin. */
+    /**
+     * `<repository>:<content tag>@sha256:...`, in a preview of what is not built yet without the digest; whoever uses it
+     * waits for the push. Pinned: the pin.
+     */
     readonly references: References;
     /** `<repository>@sha256:...`, known after the push. Pinned: the pin. */
     readonly digests: References;
-    /** The official image, with its tag, below each image that is built; none for a pinned one. */
+    /** The image below each that is built, as a rule the official one by tag and digest; none for a pinned one. */
     readonly bases: Readonly<Partial<Record<ImageName, string>>>;
 
     constructor(name: string, args: ImagesArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -56,7 +62,10 @@ export class Images extends pulumi.ComponentResource {
                 `${unpaired} is not pinned, but the other of nginx and dabaweb is; pin both or neither`,
             );
         }
-        const build = (image: ImageName, extra: { pip?: string; builtOn?: Record<string, Image> } = {}) =>
+        const build = (
+            image: ImageName,
+            extra: { buildArgs?: Record<string, string>; builtOn?: Record<string, Image> } = {},
+        ) =>
             pinned[image] === undefined
                 ? new Image(
                       image,
@@ -66,16 +75,15 @@ export class Images extends pulumi.ComponentResource {
                           repository: `${args.repositoryPrefix}/${image}`,
                           platform: args.platform,
                           keepRemotely: args.keepRemotely,
-                          buildArgs: {
-                              ...mirroredBases(`${context}/${image}/Dockerfile`, args.imageMirror),
-                              ...(extra.pip === undefined ? {} : { PIP_INDEX_URL: extra.pip }),
-                          },
+                          buildArgs: extra.buildArgs,
+                          bases: args.bases,
                           builtOn: extra.builtOn,
                       },
                       { parent: this },
                   )
                 : undefined;
-        const dabaweb = build("dabaweb", { pip: args.pipMirror });
+        // The only one that fetches anything.
+        const dabaweb = build("dabaweb", { buildArgs: fetching(args) });
         const built: Record<ImageName, Image | undefined> = {
             "redis-master": build("redis-master"),
             "redis-slave": build("redis-slave"),
@@ -90,10 +98,18 @@ export class Images extends pulumi.ComponentResource {
         this.bases = Object.fromEntries(
             Object.entries(built)
                 .filter(([, image]) => image !== undefined)
-                .map(([image]) => [image, baseOf(`${context}/${image}/Dockerfile`)]),
+                .map(([image]) => [image, baseOf(`${context}/${image}/Dockerfile`, args.bases)]),
         );
         this.registerOutputs({ digests: this.digests });
     }
+}
+
+/** Docker knows the proxy's arguments by itself: no Dockerfile declares them, and no image holds them. */
+function fetching({ pipMirror, proxy }: ImagesArgs): Record<string, string> {
+    return {
+        ...(pipMirror === undefined ? {} : { PIP_INDEX_URL: pipMirror }),
+        ...(proxy === undefined ? {} : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }),
+    };
 }
 
 /** A record with one entry per image. */

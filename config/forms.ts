@@ -80,11 +80,19 @@ export const imagePrefix = matching(
     "host[:port][/path] without a scheme, for example registry.example.com/team",
 );
 
+const TAG = ":[A-Za-z0-9_][-.A-Za-z0-9_]*";
+const DIGEST = "@sha256:[0-9a-f]{64}";
+
+/** An image that somebody else keeps. */
+export const taggedImage = matching(
+    new RegExp(`^(?:${REGISTRY}/)?${REPOSITORY}(?:/${REPOSITORY})*(?:${TAG}(?:${DIGEST})?|${DIGEST})$`),
+    "an image by tag, by digest or by both, for example registry.example.com/base/redis:8@sha256:<64 hex digits>",
+    512,
+);
+
 /** An image that can never become another one. */
 export const pinnedImage = matching(
-    new RegExp(
-        `^(?:${REGISTRY}/)?${REPOSITORY}(?:/${REPOSITORY})*(?::[A-Za-z0-9_][-.A-Za-z0-9_]*)?@sha256:[0-9a-f]{64}$`,
-    ),
+    new RegExp(`^(?:${REGISTRY}/)?${REPOSITORY}(?:/${REPOSITORY})*(?:${TAG})?${DIGEST}$`),
     "an image pinned by digest, <repository>@sha256:<64 hex digits>",
     512,
 );

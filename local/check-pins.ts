@@ -1,14 +1,15 @@
 /**
- * `npm run pins`: asks the servers that users download from whether each pinned file and image is there, for every platform.
+ * `make pins`: asks the servers that users download from whether each pinned file and image is there, for every platform.
  * A pin that is gone breaks every first `make up` and nothing before, so a workflow asks every week.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { Repository } from "../operations/registry-client";
+import { type Manifest, Repository } from "../operations/registry-client";
 import { releaseOf, whyMissing } from "./download";
-import { mirrored } from "./images";
+import { mirrored } from "./engine-images";
 import { images, type Platform, plugins, tools } from "./pins";
+import { Refusal } from "./shell";
 
 /** Users' own machines; images are for the Linux ones alone. */
 const PLATFORMS: readonly Platform[] = (["linux", "darwin"] as const).flatMap((os) =>
@@ -25,8 +26,15 @@ interface Pin {
     readonly missing: () => Promise<string | undefined>;
 }
 
+/** Every image that is pinned, each by tag and digest. */
+export const pinnedImages: readonly string[] = [
+    images.node,
+    images.registry,
+    ...images.bases.map(({ image }) => image),
+];
+
 /** Every pin. `env` may name mirrors, as for `make up`. */
-export function allPins(env: NodeJS.ProcessEnv = process.env): readonly Pin[] {
+export function allPins(env: NodeJS.ProcessEnv = process.env, pinned = pinnedImages): readonly Pin[] {
     const files = Object.entries({ ...tools, ...plugins }).flatMap(([name, tool]) =>
         PLATFORMS.flatMap((platform) => {
             const { file, checksums } = releaseOf(tool, platform, env);
@@ -39,10 +47,7 @@ export function allPins(env: NodeJS.ProcessEnv = process.env): readonly Pin[] {
             name: `${name}: ${url}`,
             missing: () => whyMissing(url, ANSWER_MS),
         })),
-        ...[images.node, images.registry, ...images.bases.map(({ image }) => image)].map((image) => ({
-            name: image,
-            missing: () => missingImage(mirrored(image, env.DABAWEB_IMAGES ?? "registry-1.docker.io")),
-        })),
+        ...pinned.map((image) => ({ name: image, missing: () => missingImage(image, env) })),
     ];
 }
 
@@ -64,15 +69,30 @@ function nodeFiles(env: NodeJS.ProcessEnv): { name: string; url: string }[] {
     }));
 }
 
-/** @param image with its registry and tag, and a digest where one is pinned. */
-async function missingImage(image: string): Promise<string | undefined> {
-    const [tagged = "", digest] = image.split("@");
-    const colon = tagged.lastIndexOf(":");
-    const repository = new Repository(tagged.slice(0, colon), undefined);
+/**
+ * What a registry has under an image's name: its digest where one is given, else its tag.
+ *
+ * @throws Refusal where the registry does not answer, or gives something else
+ */
+export function manifestOf(
+    image: string,
+    env: NodeJS.ProcessEnv = process.env,
+): Promise<Manifest | undefined> {
+    const full = mirrored(image, env.DABAWEB_IMAGES ?? "registry-1.docker.io");
+    const [name = "", digest] = full.split("@");
+    const colon = name.lastIndexOf(":");
+    const repository = new Repository(name.slice(0, colon), undefined);
+    return repository.manifest(digest ?? name.slice(colon + 1)).catch((error: Error) => {
+        // What comes after the cause is meant for whoever configures a stack.
+        throw new Refusal(error.message.split("; ")[0]!);
+    });
+}
+
+async function missingImage(image: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
     try {
-        const manifest = await repository.manifest(digest ?? tagged.slice(colon + 1));
+        const manifest = await manifestOf(image, env);
         if (manifest === undefined) {
-            return `${repository.host} has no such image`;
+            return "its registry has no such image";
         }
         const has = manifest.children.map(({ platform }) => `${platform?.os}/${platform?.architecture}`);
         const lacks = ["linux/amd64", "linux/arm64"].filter((platform) => !has.includes(platform));
@@ -90,7 +110,7 @@ export async function checkPins(pins: readonly Pin[], say = console.log): Promis
         if (why !== undefined) {
             gone += 1;
             say(
-                `MISSING ${name}: ${why}; pin another in local/pins.ts (Node in local/node, bases in images/*/Dockerfile, too)`,
+                `MISSING ${name}: ${why}; pin another in local/pins.ts (Node in local/node, an image with \`make pins-move\`)`,
             );
         }
     }

@@ -5,8 +5,8 @@ import * as path from "node:path";
 
 import { Refusal } from "./shell";
 
-/** What a run with nothing but package registries takes at its peak. */
-export const gigabytesNeeded = 25;
+/** What a run takes at its peak: with nothing but package registries, and where all of it is downloaded. */
+export const gigabytesNeeded = { toBuild: 25, toDownload: 10 } as const;
 
 /** Free room where a directory lies or will lie. */
 export function freeGigabytes(directory: string): number {
@@ -18,10 +18,10 @@ export function freeGigabytes(directory: string): number {
     return (Number(bavail) * Number(bsize)) / 1e9;
 }
 
-export function checkDisk(directory: string, free = freeGigabytes(directory)): void {
-    if (free < gigabytesNeeded) {
+export function checkDisk(directory: string, needed: number, free = freeGigabytes(directory)): void {
+    if (free < needed) {
         throw new Refusal(
-            `${directory} has ${free.toFixed(1)} GB free, and ${gigabytesNeeded} GB are needed to make the local ` +
+            `${directory} has ${free.toFixed(1)} GB free, and ${needed} GB are needed to make the local ` +
                 `environment; free some, or let XDG_CACHE_HOME and XDG_STATE_HOME name directories on a larger disk.`,
         );
     }

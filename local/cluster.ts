@@ -7,6 +7,7 @@ import { nodeImage } from "./images";
 import { removeImages } from "./leftovers";
 import { setAside } from "./lost-stacks";
 import { say } from "./progress";
+import { tools } from "./pins";
 import { joinNetwork, registryAddress } from "./registry";
 import { attempt, Refusal, run, STUCK_MS, until } from "./shell";
 import type { Plan, Step } from "./step";
@@ -16,6 +17,8 @@ export interface ClusterState {
     /** UID of kube-system: another cluster has another one. */
     readonly id: string;
     readonly nodes: number;
+    /** Whether kind's network came with it; one that was there before is somebody else's. */
+    readonly madeNetwork?: boolean;
 }
 
 export interface Node {
@@ -143,7 +146,7 @@ export class ClusterStep implements Step {
             return { way: "start", detail: "seen when the engine runs", minutes: 1, gigabytes: 1 };
         }
         const { action, why } = this.decide(nodes);
-        if (action === "nothing" && (await isReady()) && (await hasClasses())) {
+        if (action === "nothing" && (await isReady()) && (await hasClasses("standard", "retained"))) {
             return { way: "stands", detail: names.context, minutes: 0, gigabytes: 0 };
         }
         if (nodes.every((node) => !node.running)) {
@@ -157,6 +160,7 @@ export class ClusterStep implements Step {
 
     async run(): Promise<void> {
         const { action, why } = this.decide(await clusterNodes());
+        const made = madeNetwork() || !(await networkExists());
         if (action === "replace") {
             say(`cluster: ${why}; it is removed and made again`);
             await removeCluster();
@@ -169,7 +173,7 @@ export class ClusterStep implements Step {
             await restart();
         }
         await joinNetwork(names.network);
-        await configure();
+        await configure(made);
     }
 
     private decide(nodes: readonly Node[]) {
@@ -181,6 +185,13 @@ export class ClusterStep implements Step {
             wanted: wantedNodes(),
         });
     }
+}
+
+/** Whether kind's network came with the cluster. */
+export const madeNetwork = (): boolean => readJson<ClusterState>(places().cluster)?.madeNetwork ?? false;
+
+async function networkExists(): Promise<boolean> {
+    return (await attempt("docker", ["network", "inspect", names.network])).code === 0;
 }
 
 /** The containers that are the cluster's nodes, the control plane first: its address is asked for by the others. */
@@ -258,11 +269,17 @@ async function create(nodes: number): Promise<void> {
         places().kubeconfig,
     ];
     await run("kind", [...args, "--wait", "180s"], {
-        env: exported(undefined),
+        env: { ...exported(undefined), ...besideProxy(names.registry) },
         input: kindConfig(nodes),
         onLine: (line) =>
             /[✓✗]|ERROR/.test(line) && say(`cluster: ${line.replace(/[^\x20-\x7e]/g, "").trim()}`),
     });
+}
+
+/** kind gives the proxy's variables to its nodes; they reach what is on their own network without it. */
+export function besideProxy(host: string, env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+    const direct = [env.NO_PROXY || env.no_proxy, host].filter(Boolean).join(",");
+    return { NO_PROXY: direct, no_proxy: direct };
 }
 
 async function restart(): Promise<void> {
@@ -298,7 +315,7 @@ async function exportKubeconfig(): Promise<boolean> {
 const NODE_SHARES = 16 * 1024;
 
 /** What makes kind's cluster ours; every part can be done again. The file of the state comes last. */
-async function configure(): Promise<void> {
+async function configure(made: boolean): Promise<void> {
     const nodes = await clusterNodes();
     const remedy = "`kubectl describe nodes` tells more; `make local-purge` and `make up` begin anew.";
     await until("the cluster's nodes to be ready", 180, isReady, remedy);
@@ -306,11 +323,11 @@ async function configure(): Promise<void> {
         await run("docker", ["update", "--cpu-shares", String(NODE_SHARES), name]);
         await useRegistry(name);
     }
-    await kubectl(["apply", "--filename", "-"], storageClass("retained", "Retain"));
     // kubectl cannot be told to wait for an object that is not there yet.
-    await until("the storage class `standard`", 60, hasClasses);
+    await until("the storage class `standard`", 60, () => hasClasses("standard"));
+    await kubectl(["apply", "--filename", "-"], await retainedClass());
     const id = await kubectl(["get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}"]);
-    const state: ClusterState = { id, nodes: nodes.length };
+    const state: ClusterState = { id, nodes: nodes.length, ...(made && { madeNetwork: true }) };
     writeWhole(places().cluster, `${JSON.stringify(state)}\n`);
 }
 
@@ -320,21 +337,47 @@ export async function useRegistry(
     address: string = registryAddress,
     container: string = names.registry,
 ): Promise<void> {
-    const directory = `/etc/containerd/certs.d/${address}`;
+    const directory = `${await registryDirectory(node)}/${address}`;
     const script = `mkdir -p ${directory} && cat >${directory}/hosts.toml`;
     const input = `[host."http://${container}:5000"]\n`;
     await run("docker", ["exec", "--interactive", node, "sh", "-c", script], { input });
 }
 
-/** Beside kind's own `standard`, which gives volumes back with their claims. */
-function storageClass(name: string, reclaimPolicy: "Delete" | "Retain"): string {
+/** The folder in which a node's containerd looks for registries. */
+export async function registryDirectory(node: string): Promise<string> {
+    const directory = registryDirectoryOf(
+        await run("docker", ["exec", node, "containerd", "config", "dump"]),
+    );
+    if (directory === undefined) {
+        throw new Refusal(
+            `containerd on ${node} has no config_path, so it cannot be told where a registry is; pin a node image of kind ` +
+                `${tools.kind.atLeast} or newer with \`make pins-move\`, then \`make local-purge\` and \`make up\`.`,
+        );
+    }
+    return directory;
+}
+
+/**
+ * @param dump containerd's configuration as it tells it; 1.x and 2.x quote differently and name other plugins
+ * @returns the first folder that it names; none where it names none
+ */
+export function registryDirectoryOf(dump: string): string | undefined {
+    const found = /^\s*config_path\s*=\s*["']([^"':]+)/m.exec(dump);
+    return found?.[1];
+}
+
+/** Beside kind's own `standard`, which gives volumes back with their claims, the same with volumes that stay. */
+async function retainedClass(): Promise<string> {
+    const standard = JSON.parse(
+        await kubectl(["get", "storageclass", "standard", "--output", "json"]),
+    ) as object;
+    const { provisioner, parameters, volumeBindingMode } = standard as Record<string, unknown>;
     return JSON.stringify({
         apiVersion: "storage.k8s.io/v1",
         kind: "StorageClass",
-        metadata: { name },
-        provisioner: "rancher.io/local-path",
-        reclaimPolicy,
-        volumeBindingMode: "WaitForFirstConsumer",
+        metadata: { name: "retained" },
+        reclaimPolicy: "Retain",
+        ...{ provisioner, parameters, volumeBindingMode },
     });
 }
 
@@ -385,8 +428,8 @@ async function startsOf(containers: readonly string[]): Promise<Map<string, Date
     );
 }
 
-async function hasClasses(): Promise<boolean> {
-    const { code } = await attempt("kubectl", ["get", "storageclass", "standard", "retained"], {
+async function hasClasses(...names: string[]): Promise<boolean> {
+    const { code } = await attempt("kubectl", ["get", "storageclass", ...names], {
         env: exported(undefined),
     });
     return code === 0;

@@ -2,13 +2,13 @@
 import * as fs from "node:fs";
 import { spawnSync } from "node:child_process";
 
-import { clusterNodes, removeCluster, stopCluster } from "./cluster";
+import { clusterNodes, madeNetwork, removeCluster, stopCluster } from "./cluster";
 import { ask } from "./docker-daemon/find";
 import { stopEngine } from "./docker-daemon/start";
 import { dockerChoice, names, places } from "./environment";
-import { images } from "./pins";
+import { type Part, readOrigins } from "./origins";
 import { say } from "./progress";
-import { containerState } from "./registry";
+import { containerState, registryAddress } from "./registry";
 import { attempt, run } from "./shell";
 
 /** Stops what `local up` started; everything is kept, and the next `up` takes seconds. */
@@ -40,12 +40,17 @@ export async function purge(): Promise<void> {
     const { cache, state } = places();
     const before = gigabytesOf(cache) + gigabytesOf(state);
     if (choice !== undefined && (await ask(choice.host)) !== undefined) {
+        const made = madeNetwork();
         if ((await clusterNodes()).length > 0) {
             await removeCluster();
             say("cluster: removed");
         }
         await attempt("docker", ["rm", "--force", "--volumes", names.registry]);
         say("registry: removed");
+        if (made) {
+            // That of another cluster is in use, and stays.
+            await attempt("docker", ["network", "rm", names.network]);
+        }
         if (choice.startedBy !== "hand") {
             await removeImages();
         }
@@ -63,13 +68,34 @@ export async function purge(): Promise<void> {
     console.log(`${before.toFixed(1)} GB given back: ${cache} and ${state} are gone.`);
 }
 
-/** In an engine that is not our own, the images are what we left there. */
+/** In an engine that is not our own, what came with the environment, and nothing that was there before. */
 async function removeImages(): Promise<void> {
-    const local = await run("docker", ["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-    const ours = local.split("\n").filter((name) => /^(dabaweb\/|localhost:5001\/)/.test(name));
-    const all = [images.node, images.registry, ...images.bases.map((each) => each.image), ...ours];
-    await attempt("docker", ["rmi", ...all]);
-    say(`images: removed where nothing else uses them`);
+    const { output } = await attempt("docker", ["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    // One that has no such name any more, or a container of somebody else, is no failure.
+    for (const name of broughtImages(output.split("\n"), readOrigins())) {
+        await attempt("docker", ["rmi", name]);
+    }
+    say(
+        "images: removed where nothing else uses them; Docker's build cache is yours: `docker builder prune`",
+    );
+}
+
+/**
+ * @param there every image of the engine, by name and tag
+ * @param parts of the environment, and of its earlier pins
+ */
+export function broughtImages(there: readonly string[], parts: readonly Part[]): string[] {
+    const made = there.filter(
+        (name) => name.startsWith("dabaweb/") || name.startsWith(`${registryAddress}/`),
+    );
+    const brought = parts
+        .filter(({ origin }) => origin !== "found")
+        .flatMap(
+            ({ part, images }) =>
+                // Before names were remembered, a part was called as its image.
+                images ?? (part.includes(":") ? [part] : []),
+        );
+    return [...new Set([...made, ...brought])];
 }
 
 function gigabytesOf(directory: string): number {

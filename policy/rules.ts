@@ -98,7 +98,7 @@ export const rules: readonly Rule[] = [
     {
         name: "fixed-images",
         description:
-            "Every container's image is named by its content tag or its digest, so that it can never become another one.",
+            "Every container's image is named by its digest, or before its push by its content tag, and never becomes another one.",
         resource: (resource) =>
             containersOf(resource)
                 .filter(({ image = "" }) => !FIXED_IMAGE.test(image))

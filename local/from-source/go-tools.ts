@@ -213,6 +213,9 @@ export function ensureGo(options: BuildOptions & { readonly atLeast?: string }):
 
 let lookingForGo: Promise<unknown> = Promise.resolve();
 
+/** Whether there is any Go, which fetches a newer one where it has to. */
+export const hasGo = (): boolean => goVersion("go") !== undefined;
+
 async function findGo(options: BuildOptions & { readonly atLeast?: string }): Promise<string> {
     const atLeast = options.atLeast ?? recipes.map(goVersionNeeded).sort(compareVersions).at(-1)!;
     const fetched = path.join(options.cacheDir, "build", "go", "bin", "go");

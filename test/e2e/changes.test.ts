@@ -5,13 +5,13 @@ import { join } from "path";
 
 import { findPod, signal } from "../faults/pods";
 import { copyProgram } from "../support/copy";
-import { docker, waitFor } from "../support/docker";
+import { waitFor } from "../support/docker";
 import { times } from "../support/long";
 import { RECOVERY_SECONDS, System } from "../support/system";
 import { describeAddresses } from "./addresses";
 import { describeChanges } from "./changed-images";
 import { mysqlReplicates, redisReplicates } from "./checks";
-import { pulledImages } from "./pulls";
+import { dropImages, pulledImages } from "./pulls";
 import { describeRunbook } from "./runbook";
 import { behavesAsTheSourceDid } from "./source";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
@@ -114,12 +114,11 @@ describe("a stack that is changed", function () {
         it("are pulled again by a node that lost them", async () => {
             const field = (path: string) =>
                 system.kubectl(["get", "pod", "redis-slave-0", "-o", `jsonpath={${path}}`]);
-            const image = await field(".spec.containers[0].image");
+            const digest = (await field(".spec.containers[0].image")).split("@")[1]!;
             const node = await field(".spec.nodeName");
             // Again and again, because the kubelet's view of its images follows containerd's with a delay.
             await waitFor("a pod whose image was pulled", RECOVERY_SECONDS, async () => {
-                const store = ["exec", node, "ctr", "--namespace", "k8s.io", "images"];
-                await docker([...store, "remove", "--sync", image]);
+                await dropImages(node, [digest]);
                 await system.replacePod("redis-slave-0");
                 const said = await system.kubectl(pulledImages(await field(".metadata.uid")));
                 return said.includes("Successfully pulled image");

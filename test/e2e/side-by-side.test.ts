@@ -7,11 +7,12 @@ import * as path from "path";
 import { parseDocument } from "yaml";
 
 import { registryAddress } from "../../local/registry";
+import { forThisMachine } from "../../local/this-machine";
 import { MANIFEST_TYPES } from "../../operations/manifest-types";
 import { copyProgram } from "../support/copy";
 import { command, docker, Result, waitFor } from "../support/docker";
 import { RECOVERY_SECONDS } from "../support/system";
-import { pulledImages } from "./pulls";
+import { dropImages, pulledImages, references } from "./pulls";
 import { freeSharedPorts } from "./shared-port";
 import { clearSideBySide, kubectl, NAMESPACES } from "./side-by-side";
 
@@ -113,7 +114,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
                 });
             }
         }
-        fs.writeFileSync(path.join(folder, `Pulumi.${stack}.yaml`), document.toString());
+        fs.writeFileSync(path.join(folder, `Pulumi.${stack}.yaml`), forThisMachine(document.toString()));
     }
 
     function run(
@@ -339,22 +340,6 @@ async function statusOf(image: string): Promise<number> {
     const [, host, repository, digest] = /^([^/]+)\/(.+)@(.+)$/.exec(image)!;
     const url = `http://${host}/v2/${repository}/manifests/${digest}`;
     return (await fetch(url, { headers: { accept: MANIFEST_TYPES } })).status;
-}
-
-/** What a node calls images with these digests. */
-async function references(node: string, digests: readonly string[]): Promise<string[]> {
-    const all = await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "list"]);
-    return all
-        .split("\n")
-        .filter((line) => digests.some((digest) => line.includes(digest)))
-        .map((line) => line.split(/\s/)[0]!);
-}
-
-async function dropImages(node: string, digests: readonly string[]): Promise<void> {
-    const found = await references(node, digests);
-    if (found.length > 0) {
-        await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "remove", "--sync", ...found]);
-    }
 }
 
 async function list<T>(what: readonly string[]): Promise<T[]> {

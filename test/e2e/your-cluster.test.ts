@@ -6,8 +6,9 @@ import * as path from "path";
 
 import { parseDocument } from "yaml";
 
-import { clusterNodes, useRegistry } from "../../local/cluster";
+import { clusterNodes, registryDirectory, useRegistry } from "../../local/cluster";
 import { names } from "../../local/environment";
+import { forThisMachine } from "../../local/this-machine";
 import { copyCheckout } from "../support/copy";
 import { command, docker, Result, Scope, waitFor } from "../support/docker";
 import { Registries, Registry } from "../support/registries";
@@ -73,7 +74,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         await deploying("pulumi state unprotect --all; pulumi destroy");
         await clear();
         for (const { name } of await clusterNodes()) {
-            await docker(["exec", name, "rm", "-rf", `/etc/containerd/certs.d/${registry.host}`]);
+            await docker(["exec", name, "rm", "-rf", `${await registryDirectory(name)}/${registry.host}`]);
         }
         const filter = ["--filter", `reference=${registry.host}/*/*/*/*`];
         const pushed = await docker(["images", ...filter, "--format", "{{.Repository}}:{{.Tag}}"]);
@@ -178,7 +179,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
                 document.setIn(steps, document.createNode(value));
             }
         }
-        fs.writeFileSync(file, document.toString());
+        fs.writeFileSync(file, forThisMachine(document.toString()));
     }
 
     function editMine(): void {

@@ -10,7 +10,7 @@ import { checkPorts } from "../../local/checks";
 import { clusterNodes, kindConfig, thaw, useRegistry } from "../../local/cluster";
 import { dockerChoice, exported, fileBackend, places, writeWhole } from "../../local/environment";
 import { nodeImage } from "../../local/images";
-import { images } from "../../local/pins";
+import { images, tagged } from "../../local/pins";
 import { say } from "../../local/progress";
 import { joinNetwork } from "../../local/registry";
 import { attempt, Refusal, run, until } from "../../local/shell";
@@ -144,7 +144,7 @@ async function removeFolder(): Promise<void> {
     try {
         fs.rmSync(folder, { recursive: true, force: true });
     } catch {
-        const base = images.bases[0].image;
+        const base = tagged(images.bases[0].image);
         const script = ["--entrypoint", "sh", base, "-c", "rm -rf /folder/volumes/*"];
         await run("docker", ["run", "--rm", "--user", "0", "--volume", `${folder}:/folder`, ...script]);
         fs.rmSync(folder, { recursive: true, force: true });

@@ -7,6 +7,7 @@ import { parse, stringify } from "yaml";
 
 import { writeWhole } from "../../local/environment";
 import { run } from "../../local/shell";
+import { forThisMachine } from "../../local/this-machine";
 import { parseStackFile } from "../../operations/stack-file";
 import { copyProgram } from "../support/copy";
 import { command, waitFor } from "../support/docker";
@@ -54,7 +55,7 @@ export class Program {
         file.config["dabaweb:namespace"].name += suffix;
         file.config["dabaweb:publicUrl"] = `http://localhost:${port}`;
         file.config["dabaweb:service"].nodePort = port!;
-        this.text = stringify(file);
+        this.text = forThisMachine(stringify(file));
         this.system = new System(this.stack, parseStackFile(this.stack, this.text));
     }
 

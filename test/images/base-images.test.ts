@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { images } from "../../local/pins";
+import { images, tagged } from "../../local/pins";
 import { docker, exec, Scope } from "../support/docker";
 import { OFFICIAL } from "../support/official-images";
 
@@ -20,7 +20,8 @@ interface Config {
 describe("what the product's images are built on", function () {
     this.timeout(60_000);
 
-    for (const { image, recipe } of images.bases) {
+    for (const { image: pinned, recipe } of images.bases) {
+        const image = tagged(pinned);
         describe(image, () => {
             const official = OFFICIAL[recipe]!;
             const scope = new Scope(`base-${recipe}`);

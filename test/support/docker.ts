@@ -3,7 +3,9 @@ import { randomBytes } from "node:crypto";
 import * as path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { images } from "../../local/pins";
+import { baseArguments } from "../../components/bases";
+import { images, tagged } from "../../local/pins";
+import { ownBases } from "../../local/this-machine";
 import { Shells } from "./shells";
 import { spending, spentOn } from "./spent";
 
@@ -73,7 +75,7 @@ export async function docker(args: readonly string[], options: CommandOptions = 
     return result.stdout.trim();
 }
 
-/** Builds an image and returns its tag. */
+/** Builds an image of the product, on what its base is on this machine, and returns its tag. */
 export async function build(options: {
     /** Build context. */
     readonly context: string;
@@ -84,7 +86,8 @@ export async function build(options: {
     /** Default 600. */
     readonly timeoutSeconds?: number;
 }): Promise<string> {
-    const buildArgs = Object.entries(options.buildArgs ?? {}).flatMap(([k, v]) => [
+    const bases = baseArguments(options.dockerfile, { own: ownBases() });
+    const buildArgs = Object.entries({ ...bases, ...options.buildArgs }).flatMap(([k, v]) => [
         "--build-arg",
         `${k}=${v}`,
     ]);
@@ -206,7 +209,7 @@ export interface RunOptions {
 }
 
 /** What looks into volumes runs in: any image with bash and coreutils. */
-const KEEPER = images.bases[0].image;
+const KEEPER = tagged(images.bases[0].image);
 
 /**
  * Containers, networks and volumes of one test file. Every real name carries a random prefix, so that runs beside

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { images } from "../../local/pins";
+import { images, tagged } from "../../local/pins";
 import { docker, logs, Scope, waitFor } from "./docker";
 
 /** A registry that runs, on loopback. */
@@ -142,7 +142,7 @@ export class Registries {
         options: { env?: Record<string, string>; mounts?: Record<string, string>; network?: string } = {},
     ): Promise<{ host: string; container: string }> {
         const container = await this.scope.run({
-            image: images.registry,
+            image: tagged(images.registry),
             name,
             tmpfs: ["/var/lib/registry"],
             env: { REGISTRY_STORAGE_DELETE_ENABLED: "true", OTEL_TRACES_EXPORTER: "none", ...options.env },

@@ -148,6 +148,13 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                     fc.record({
                         images: optional(fc.constant("mirror.example.com/hub")),
                         pip: optional(fc.constant("https://pypi.example.com/simple")),
+                        proxy: optional(fc.constant("http://proxy.example.com:3128")),
+                    }),
+                ),
+                bases: optional(
+                    fc.record({
+                        redis: optional(fc.constant("registry.example.com/hardened/redis:8")),
+                        "python-build": optional(fc.constant(`python@sha256:${"c".repeat(64)}`)),
                     }),
                 ),
                 platform:

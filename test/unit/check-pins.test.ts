@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
+import * as os from "node:os";
 import * as path from "node:path";
 
-import { mirroredBases } from "../../components/image";
-import { allPins, checkPins } from "../../local/check-pins";
-import { images } from "../../local/pins";
-
-const ROOT = path.resolve(__dirname, "../..");
+import { officialBases } from "../../components/bases";
+import { allPins, checkPins, pinnedImages } from "../../local/check-pins";
+import { movePins, moves, pinFiles } from "../../local/move-pins";
+import { images, tagged } from "../../local/pins";
+import { digestOf } from "../support/registries";
 
 /** What a registry says of an image for several platforms. */
 const index = (...architectures: string[]): string =>
@@ -57,8 +58,13 @@ describe("the pins", () => {
         architectures = ["amd64", "arm64", "s390x"];
     });
 
-    // The node's digest is that of the official image, which no other content has.
-    const pins = () => allPins(env).filter(({ name }) => name !== images.node);
+    /** By the digest of what this server has. */
+    const digest = () => digestOf(Buffer.from(index(...architectures)));
+    const pins = () =>
+        allPins(
+            env,
+            pinnedImages.map((image) => `${tagged(image)}@${digest()}`),
+        );
 
     async function said(): Promise<string[]> {
         const lines: string[] = [];
@@ -81,10 +87,11 @@ describe("the pins", () => {
                 part,
             );
         }
-        for (const { image } of images.bases) {
-            assert.ok(asked.includes(`/v2/library/${image.replace(":", "/manifests/")}`), image);
+        for (const image of pinnedImages) {
+            const [name = ""] = image.split(":");
+            const repository = name.includes("/") ? name : `library/${name}`;
+            assert.ok(asked.includes(`/v2/${repository}/manifests/${digest()}`), image);
         }
-        assert.equal(new Set(asked).size, asked.length);
     });
 
     it("name what is gone, and what to change", async () => {
@@ -95,13 +102,13 @@ describe("the pins", () => {
             lines[0]!,
             /^MISSING kubectl .*: its server answers 404; pin another in local\/pins\.ts/,
         );
-        assert.match(lines.at(-2)!, /^MISSING mysql:.*: .* has no such image; pin another/);
+        assert.match(lines.at(-2)!, /^MISSING mysql:.*: its registry has no such image; pin another/);
     });
 
     it("name an image that is there for one processor alone", async () => {
         architectures = ["amd64"];
         const lines = await said();
-        assert.equal(lines.length, images.bases.length + 1 + 1);
+        assert.equal(lines.length, pinnedImages.length + 1);
         assert.ok(lines.slice(0, -1).every((line) => line.includes(": it is not there for linux/arm64; ")));
     });
 
@@ -115,11 +122,64 @@ describe("the pins", () => {
         assert.match(lines[0]!, /^MISSING kind .*: its server does not answer \(ECONNREFUSED\); /);
     });
 
-    it("are the same in local/pins.ts and in the Dockerfiles", () => {
-        const folder = path.join(ROOT, "images");
-        const files = fs.readdirSync(folder).map((name) => path.join(folder, name, "Dockerfile"));
-        const there = files.filter((file) => fs.existsSync(file));
-        const named = there.flatMap((file) => Object.values(mirroredBases(file, "hub")));
-        assert.deepEqual([...new Set(named)].sort(), images.bases.map(({ image }) => `hub/${image}`).sort());
+    it("name each image of the Dockerfiles once, by tag and digest", () => {
+        const named = pinFiles()
+            .filter((file) => file.endsWith("Dockerfile"))
+            .flatMap((file) => [...officialBases(file).values()]);
+        assert.deepEqual([...new Set(named)].sort(), images.bases.map(({ image }) => image).sort());
+        for (const image of pinnedImages) {
+            assert.match(image, /^[^:@]+:[^:@]+@sha256:[0-9a-f]{64}$/);
+        }
     });
+});
+
+describe("moving pins", () => {
+    const pinned = [`python:3.13.1-slim@sha256:${"1".repeat(64)}`, `python:3.13.1@sha256:${"2".repeat(64)}`];
+    let folder: string;
+    let files: string[];
+
+    beforeEach(() => {
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), "pins-"));
+        files = ["one", "two"].map((name) => path.join(folder, name));
+        fs.writeFileSync(files[0]!, `ARG A=${pinned[0]}\nARG B=${pinned[1]}\n`);
+        fs.writeFileSync(files[1]!, `"${pinned[1]}",\n`);
+    });
+    afterEach(() => fs.rmSync(folder, { recursive: true }));
+
+    const texts = () => files.map((file) => fs.readFileSync(file, "utf8"));
+
+    it("takes the digests that the pinned tags have now", async () => {
+        const lines = await movePins(moves([], pinned), async (image) => `sha256:of-${image}`, files);
+        assert.deepEqual(texts(), [
+            "ARG A=python:3.13.1-slim@sha256:of-python:3.13.1-slim\nARG B=python:3.13.1@sha256:of-python:3.13.1\n",
+            '"python:3.13.1@sha256:of-python:3.13.1",\n',
+        ]);
+        assert.equal(lines.length, 2);
+    });
+
+    it("takes another version in the place of the same variant", async () => {
+        await movePins(moves(["python:3.14-slim"], pinned), async () => "sha256:new", files);
+        assert.equal(texts()[0], `ARG A=python:3.14-slim@sha256:new\nARG B=${pinned[1]}\n`);
+    });
+
+    it("changes no file where a registry has not got one of them", async () => {
+        const before = texts();
+        const half = async (image: string): Promise<string> => {
+            if (image.endsWith("slim")) {
+                return "sha256:new";
+            }
+            throw new Error("gone");
+        };
+        await assert.rejects(movePins(moves([], pinned), half, files), /gone/);
+        assert.deepEqual(texts(), before);
+    });
+
+    for (const image of ["ruby:3.1", "python:3.14-alpine", pinned[0]!]) {
+        it(`refuses ${image}`, () => {
+            assert.throws(
+                () => moves([image], pinned),
+                /is no version, by tag, of an image that is pinned; there are python:3\.13\.1-slim, python:3\.13\.1\.$/,
+            );
+        });
+    }
 });

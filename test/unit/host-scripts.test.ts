@@ -118,6 +118,32 @@ describe("what brings a Node to a machine", function () {
     }
 });
 
+describe("what runs the project's scripts", function () {
+    this.timeout(20_000);
+
+    /** What a script finds in its environment. */
+    const found = (shell: readonly string[], env: Record<string, string>): unknown => {
+        const [program, ...options] = shell;
+        const script = "JSON.stringify([process.env.NO_PROXY, process.env.no_proxy])";
+        const args = [...options, path.join(ROOT, "local/run"), "-p", script];
+        const known = { PATH: process.env.PATH!, HOME: process.env.HOME! };
+        const { stdout, stderr } = spawnSync(program!, args, { env: { ...known, ...env }, encoding: "utf8" });
+        assert.notEqual(stdout, "", stderr);
+        return JSON.parse(stdout);
+    };
+
+    for (const shell of SHELLS.filter(([program]) => isThere(program))) {
+        it(`never asks a proxy for this machine, under ${shell.join(" ")}`, () => {
+            const here = "localhost,127.0.0.1";
+            assert.deepEqual(found(shell, {}), [here, here]);
+            for (const name of ["NO_PROXY", "no_proxy"]) {
+                const both = [`.corp,${here}`, `.corp,${here}`];
+                assert.deepEqual(found(shell, { [name]: ".corp" }), both);
+            }
+        });
+    }
+});
+
 describe("the Makefile", () => {
     it("uses nothing that GNU make 3.81, which macOS has, does not know", () => {
         const text = fs.readFileSync(path.join(ROOT, "Makefile"), "utf8");

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 
+import { askedName } from "../../components/bases";
+import { broughtImages } from "../../local/down";
+import { mirrored, namesOf } from "../../local/engine-images";
 import { refusalOf } from "../../local/images";
+import { cannotBuildGo } from "../../local/tools";
 
 /** As Docker 20.10 to 29 write them. */
 const SAID: readonly [what: string, image: string, complaints: string, answer: RegExp | undefined][] = [
@@ -8,7 +12,7 @@ const SAID: readonly [what: string, image: string, complaints: string, answer: R
         "a tag that is not there",
         "mysql:9.9.9",
         "no such manifest: docker.io/library/mysql:9.9.9",
-        /^Docker Hub has no image mysql:9\.9\.9; pin one that it has in local\/pins\.ts \(.*images\/\*\/Dockerfile, too\), or /,
+        /^Docker Hub has no image mysql:9\.9\.9; pin one that it has with `make pins-move`, or name another registry in DABAWEB_IMAGES\.$/,
     ],
     [
         "a tag that is gone when it is pulled",
@@ -40,6 +44,12 @@ const SAID: readonly [what: string, image: string, complaints: string, answer: R
         "dial tcp: lookup registry-1.docker.io: no such host",
         undefined,
     ],
+    [
+        "an image that is gone, of an engine with containerd's store",
+        "redis:8.0.4",
+        'Error response from daemon: failed to resolve reference "docker.io/library/redis@sha256:0": docker.io/library/redis@sha256:0: not found',
+        /^Docker Hub has no image redis:8\.0\.4; /,
+    ],
     ["nothing", "redis:8.0.4", "", undefined],
 ];
 
@@ -55,4 +65,62 @@ describe("local: what a registry answers when an image is asked for", () => {
             }
         });
     }
+});
+
+const DIGEST = `sha256:${"d".repeat(64)}`;
+const PINNED = `redis:8.2.10@${DIGEST}`;
+
+describe("local: what a pinned image is called", () => {
+    it("is asked for by its digest alone, since a tag may have gone on", () => {
+        assert.equal(askedName(PINNED), `redis@${DIGEST}`);
+        assert.equal(askedName(`host:5000/a/b:1@${DIGEST}`), `host:5000/a/b@${DIGEST}`);
+        assert.equal(askedName("host:5000/a/b:1"), "host:5000/a/b:1");
+    });
+
+    it("is first what is in use, and never what another pin was called", () => {
+        const used = `mirror.example/library/${PINNED}`;
+        assert.deepEqual(namesOf(PINNED), [PINNED]);
+        assert.deepEqual(namesOf(PINNED, used), [used, PINNED]);
+        assert.deepEqual(namesOf(PINNED, used.replaceAll("d", "e")), [PINNED]);
+        assert.equal(mirrored(PINNED, "mirror.example"), used);
+    });
+});
+
+describe("local: what is taken away with the environment", () => {
+    const there = [
+        "mysql:9.7.2",
+        "redis:8.2.10",
+        "dabaweb/base-redis:0",
+        "localhost:5001/dabaweb/dev/nginx:1",
+    ];
+    const made = there.slice(2);
+
+    it("is what came with it, by the names that it was given, of this pin and of earlier ones", () => {
+        const parts = [
+            { part: "redis:8.2.10", version: "8.2.10", origin: "release", images: [PINNED, "redis:8.2.10"] },
+            { part: "mysql:9.7.1", version: "9.7.1", origin: "stand-in" },
+            { part: "pulumi", version: "3.259.0", origin: "release" },
+        ] as const;
+        assert.deepEqual(broughtImages(there, parts), [...made, PINNED, "redis:8.2.10", "mysql:9.7.1"]);
+    });
+
+    it("is nothing that was there before, nor what nothing is known of", () => {
+        const found = { part: "mysql:9.7.2", version: "9.7.2", origin: "found" } as const;
+        assert.deepEqual(broughtImages(there, [found]), made);
+        assert.deepEqual(broughtImages(there, []), made);
+    });
+});
+
+describe("local: where Go tools can be built", () => {
+    const facts = { os: "linux", go: true, debianRoot: false };
+
+    it("is Linux with a Go, or where root can have one installed", () => {
+        assert.equal(cannotBuildGo(facts), undefined);
+        assert.equal(cannotBuildGo({ ...facts, go: false, debianRoot: true }), undefined);
+    });
+
+    it("is nowhere else, and why is said", () => {
+        assert.match(cannotBuildGo({ ...facts, go: false }) ?? "", /no Go on PATH, and only root on Debian/);
+        assert.match(cannotBuildGo({ ...facts, os: "darwin" }) ?? "", /this is darwin/);
+    });
 });

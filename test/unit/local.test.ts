@@ -7,7 +7,13 @@ import * as path from "path";
 import { gzipSync } from "zlib";
 
 import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/checks";
-import { decide as decideCluster, kindConfig, reportReady, wantedNodes } from "../../local/cluster";
+import {
+    decide as decideCluster,
+    kindConfig,
+    registryDirectoryOf,
+    reportReady,
+    wantedNodes,
+} from "../../local/cluster";
 import { decide as decideEngine } from "../../local/docker-daemon/find";
 import { hasSysResource, silenceContainers } from "../../local/docker-daemon/start";
 import { directories, exported, exportLines, places } from "../../local/environment";
@@ -408,8 +414,9 @@ describe("local: one run at a time", () => {
 
 describe("local: checks before anything is changed", () => {
     it("refuses a disk that is too full, with figures and a way out", () => {
-        checkDisk("/somewhere", gigabytesNeeded);
-        assert.throws(() => checkDisk("/somewhere", 24.94), {
+        checkDisk("/somewhere", gigabytesNeeded.toBuild, 25);
+        checkDisk("/somewhere", gigabytesNeeded.toDownload, 10);
+        assert.throws(() => checkDisk("/somewhere", gigabytesNeeded.toBuild, 24.94), {
             message:
                 "/somewhere has 24.9 GB free, and 25 GB are needed to make the local environment; free some, or let " +
                 "XDG_CACHE_HOME and XDG_STATE_HOME name directories on a larger disk.",
@@ -749,4 +756,20 @@ describe("local: the runtime of machines without CAP_SYS_RESOURCE", () => {
             assert.deepStrictEqual(left, { capabilities: without });
         });
     }
+});
+
+describe("local: where a node's containerd looks for registries", () => {
+    const folder = "/etc/containerd/certs.d";
+
+    it("is read from its configuration, of 1.x and 2.x", () => {
+        const one = `      [plugins."io.containerd.grpc.v1.cri".registry]\n        config_path = "${folder}"\n`;
+        const two = `    config_path = ''\n  [plugins.'io.containerd.cri.v1.images'.registry]\n      config_path = '${folder}:/etc/docker/certs.d'\n`;
+        assert.strictEqual(registryDirectoryOf(one), folder);
+        assert.strictEqual(registryDirectoryOf(two), folder);
+    });
+
+    it("is nowhere where that names no folder", () => {
+        assert.strictEqual(registryDirectoryOf('config_path = ""\n'), undefined);
+        assert.strictEqual(registryDirectoryOf(""), undefined);
+    });
 });

@@ -4,7 +4,7 @@ import * as path from "path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { baseOf } from "../../components/image";
+import { baseOf } from "../../components/bases";
 import { IMAGE_FOLDERS } from "../../components/images";
 import { outputsOf, StackOutputs } from "../../outputs";
 import { graphOf, STACKS } from "../support/program";

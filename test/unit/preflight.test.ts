@@ -7,9 +7,10 @@ import * as path from "path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { mapImages } from "../../components/images";
+import { baseOf } from "../../components/bases";
+import { ImageName, mapImages } from "../../components/images";
 import { parseConfig } from "../../config";
-import { Facts, misfits, preflight, registryProblems } from "../../preflight";
+import { baseRefused, Facts, misfits, newBases, preflight, registryProblems } from "../../preflight";
 
 /** Pulumi's runtime keeps its state in a store, which this gives anew, so that no other test sees it. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
@@ -252,7 +253,7 @@ describe("the preflight of whoever has rights in one namespace alone", () => {
         return withLocalStorage(async () => {
             const mocks = { newResource: () => ({ id: "", state: {} }), call: () => ({}) };
             await pulumi.runtime.setMocks(mocks, "dabaweb", "test", true, "organization");
-            const { fingerprint } = await preflight(pinned, known);
+            const { fingerprint } = await preflight(pinned, { cluster: known, bases: {} });
             await pulumi.runtime.disconnect();
             return { ...(fingerprint === undefined ? {} : { fingerprint }), said: said.sort() };
         });
@@ -276,4 +277,46 @@ describe("the preflight of whoever has rights in one namespace alone", () => {
             said: [...always, unsure].sort(),
         });
     });
+});
+
+describe("the bases of images, which Docker may have to fetch", () => {
+    const now = (name: ImageName) => baseOf(`images/${name}/Dockerfile`);
+    const before = mapImages(now);
+
+    it("are asked for where an image was built on something else, or never, and nowhere else", () => {
+        assert.deepStrictEqual([...newBases(config(), before)], []);
+        assert.deepStrictEqual(
+            [...newBases(config(), { ...before, "mysql-slave": "mysql:1" })],
+            [[now("mysql-slave"), "bases.mysql"]],
+        );
+        assert.deepStrictEqual([...newBases(config(), {}).values()].sort(), [
+            "bases.mysql",
+            "bases.nginx",
+            "bases.python",
+            "bases.python-build",
+            "bases.redis",
+        ]);
+        const pin = `registry.example.com/x@sha256:${"0".repeat(64)}`;
+        const own = config({
+            bases: { redis: "own/redis:1" },
+            images: { "mysql-master": pin, "mysql-slave": pin },
+        });
+        assert.deepStrictEqual([...newBases(own, before)], [["own/redis:1", "bases.redis"]]);
+    });
+
+    for (const [complaints, why] of [
+        ["no such manifest: docker.io/library/redis@sha256:0", /has no such image/],
+        ["toomanyrequests: You have reached your unauthenticated pull rate limit.", /no more images for now/],
+        ["errors:\ndenied: requested access to the resource is denied", /wants a login/],
+    ] as const) {
+        it(`are refused with the key to change: ${why.source}`, () => {
+            const [sentence = "", ...more] = baseRefused("redis:1", "bases.redis", complaints);
+            assert.deepStrictEqual(more, []);
+            assert.match(sentence, why);
+            assert.match(
+                sentence,
+                /^images are built on redis:1, [^\n]+; name an image that Docker gets in bases\.redis, or a mirror /,
+            );
+        });
+    }
 });

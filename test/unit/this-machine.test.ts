@@ -1,0 +1,108 @@
+import assert from "assert";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { parse } from "yaml";
+
+import { besideProxy } from "../../local/cluster";
+import { forThisMachine, ownBases, rememberBase } from "../../local/this-machine";
+
+const FILE = "# Ours.\nconfig:\n    dabaweb:namespace: { name: a, create: true }\n";
+const STAND_INS = { redis: "dabaweb/base-redis:0123" };
+
+const config = (text: string): Record<string, unknown> =>
+    (parse(text) as { config: Record<string, unknown> }).config;
+
+describe("the copy of a stack file", () => {
+    it("is the committed one where images come from Docker Hub and there is no proxy", () => {
+        assert.strictEqual(forThisMachine(FILE, "dabaweb", {}, {}), FILE);
+    });
+
+    it("says what stands in for official images here, and which proxy there is", () => {
+        const text = forThisMachine(FILE, "dabaweb", STAND_INS, { https_proxy: "http://proxy:3128" });
+        assert.deepStrictEqual(config(text), {
+            "dabaweb:namespace": { name: "a", create: true },
+            "dabaweb:bases": STAND_INS,
+            "dabaweb:mirror": { proxy: "http://proxy:3128" },
+        });
+        assert.match(text, /^# Ours\.$/m);
+    });
+
+    for (const [proxy, taken] of [
+        ["proxy.corp:3128", "http://proxy.corp:3128"],
+        ["http://10.0.0.1:3128", "http://10.0.0.1:3128"],
+        // In plain in the state.
+        ["http://me:hush@proxy:3128", undefined],
+        // Of the container that builds.
+        ["http://127.0.0.1:3128", undefined],
+        ["localhost:3128", undefined],
+        ["socks5://proxy:1080", undefined],
+    ]) {
+        it(`${taken === undefined ? "leaves out" : "has"} the proxy ${proxy}`, () => {
+            const text = forThisMachine(FILE, "dabaweb", {}, { HTTPS_PROXY: proxy });
+            assert.deepStrictEqual(config(text)["dabaweb:mirror"], taken && { proxy: taken });
+        });
+    }
+
+    it("keeps what the committed one says, base by base", () => {
+        const own = FILE + "    dabaweb:bases: { redis: ours }\n    dabaweb:mirror: { proxy: http://q }\n";
+        const here = { ...STAND_INS, mysql: "dabaweb/base-mysql:0" };
+        const text = forThisMachine(own, "dabaweb", here, { HTTP_PROXY: "http://r" });
+        assert.deepStrictEqual(config(text)["dabaweb:bases"], {
+            redis: "ours",
+            mysql: "dabaweb/base-mysql:0",
+        });
+        assert.deepStrictEqual(config(text)["dabaweb:mirror"], { proxy: "http://q" });
+    });
+
+    it("has no proxy beside a mirror of PyPI, which is asked directly", () => {
+        const own = FILE + "    dabaweb:mirror: { pip: https://p }\n";
+        assert.strictEqual(forThisMachine(own, "dabaweb", {}, { HTTP_PROXY: "http://r" }), own);
+    });
+
+    it("has no stand-ins where the committed one names a mirror", () => {
+        const mirrored = FILE + "    dabaweb:mirror: { images: mirror.example.com }\n";
+        assert.strictEqual(forThisMachine(mirrored, "dabaweb", STAND_INS, {}), mirrored);
+    });
+
+    for (const broken of [
+        "config: [\n",
+        "",
+        "config: 1\n",
+        "config:\n    dabaweb:mirror: x\n",
+        "config:\n    dabaweb:bases: []\n",
+    ]) {
+        it(`of ${JSON.stringify(broken)} is the same, for the program to complain`, () => {
+            assert.strictEqual(forThisMachine(broken, "dabaweb", STAND_INS, {}), broken);
+        });
+    }
+});
+
+describe("what images are built on here", () => {
+    it("is remembered until the official image is there", () => {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bases-"));
+        try {
+            const file = path.join(folder, "state", "bases.json");
+            assert.deepStrictEqual(ownBases(file), {});
+            rememberBase("redis", "one", file);
+            rememberBase("mysql", "two", file);
+            rememberBase("redis", undefined, file);
+            assert.deepStrictEqual(ownBases(file), { mysql: "two" });
+        } finally {
+            fs.rmSync(folder, { recursive: true });
+        }
+    });
+});
+
+describe("behind a proxy", () => {
+    it("the cluster's nodes reach the registry without it, and whatever the user reaches so", () => {
+        for (const env of [{ NO_PROXY: "corp" }, { no_proxy: "corp" }]) {
+            assert.deepStrictEqual(besideProxy("registry", env), {
+                NO_PROXY: "corp,registry",
+                no_proxy: "corp,registry",
+            });
+        }
+        assert.strictEqual(besideProxy("registry", {}).NO_PROXY, "registry");
+    });
+});
