@@ -2,6 +2,8 @@
 import * as fs from "fs";
 import * as path from "path";
 
+import { isLong } from "./support/long";
+
 const ROOT = path.resolve(__dirname, "..");
 
 /** Parts of the project, by the paths that belong to each. A change under one of them is tried by its jobs. */
@@ -70,7 +72,10 @@ const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/plugins": ["local"],
 };
 
-const WITHOUT_A_STACK = ["e2e/promote", "e2e/preview", "e2e/policy", "e2e/plugins"];
+/** What `make test-long` alone runs: a machine of its own, with a cluster of its own. */
+const FILES_OF_TEST_LONG: Readonly<Record<string, readonly Part[]>> = { "release/first-up": ["local"] };
+
+const WITHOUT_A_STACK = ["e2e/promote", "e2e/preview", "e2e/policy", "e2e/plugins", "release/first-up"];
 
 /** The local cluster opens ten nodePorts, which are fewer than all stacks would take at once. */
 const HOLDS: Readonly<Record<string, string>> = {
@@ -108,6 +113,7 @@ export const JOBS: readonly Job[] = [
         needs: "Node alone",
         command: ["npm", "run", "--silent", name],
     })),
+    ...(isLong ? jobsOf(FILES_OF_TEST_LONG) : []),
     ...jobsOf(LONG_FILES),
     { name: "unit", suite: "unit", needs: "Node alone", command: [...MOCHA, "test/unit/**/*.test.ts"] },
     {
@@ -166,13 +172,13 @@ export function partsOf(only: string): readonly Part[] {
 
 /** Files of tests that no job runs, and jobs without their file. */
 export function mismatches(): string[] {
-    const there = ["images", "e2e"].flatMap((suite) =>
+    const there = ["images", "e2e", "release"].flatMap((suite) =>
         fs
             .readdirSync(path.join(__dirname, suite))
             .filter((file) => file.endsWith(".test.ts"))
             .map((file) => `${suite}/${path.basename(file, ".test.ts")}`),
     );
-    const known = Object.keys({ ...LONG_FILES, ...SHORT_FILES });
+    const known = Object.keys({ ...FILES_OF_TEST_LONG, ...LONG_FILES, ...SHORT_FILES });
     return [
         ...there.filter((name) => !known.includes(name)),
         ...known.filter((name) => !there.includes(name)),

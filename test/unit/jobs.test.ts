@@ -52,7 +52,7 @@ describe("what `make test` runs", () => {
     it("leaves to `make test-long` what docs/tests.md lists, with a reason for each", () => {
         const page = fs.readFileSync(path.join(ROOT, "docs/tests.md"), "utf8");
         const listed = [...page.matchAll(/^\| `(test\/\S+)` +\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)];
-        const marked = ["e2e", "images", "unit"].flatMap((suite) =>
+        const marked = ["e2e", "images", "release", "unit"].flatMap((suite) =>
             fs
                 .readdirSync(path.join(ROOT, "test", suite))
                 .map((file) => `test/${suite}/${file}`)

@@ -1,0 +1,233 @@
+import { execFileSync } from "child_process";
+import { once } from "events";
+import * as fs from "fs";
+import * as http from "http";
+import * as https from "https";
+import * as net from "net";
+import * as path from "path";
+import { pipeline } from "stream/promises";
+
+/** The servers that a first `make up` downloads from. Two of them send on to others, as the real ones do. */
+export const SENT_ON: Readonly<Record<string, string>> = {
+    "github.com": "release-assets.githubusercontent.com",
+    "dl.k8s.io": "cdn.dl.k8s.io",
+};
+const HUB = "registry-1.docker.io";
+const HUB_LOGIN = "auth.docker.io";
+export const HOSTS: readonly string[] = [
+    ...["nodejs.org", "get.pulumi.com"],
+    ...Object.entries(SENT_ON).flat(),
+    ...[HUB, HUB_LOGIN],
+];
+
+/** What an anonymous user of Docker Hub carries. */
+const TOKEN = "anonymous";
+
+/** What is wrong with the internet for a while. */
+export interface Trouble {
+    /** Servers that take no connection. */
+    readonly away?: readonly string[];
+    /** Ends of the names of files that come with one byte changed. */
+    readonly spoiled?: readonly string[];
+    /** Ends of the names of files whose first download breaks in the middle. */
+    readonly broken?: readonly string[];
+    /** What Docker Hub answers instead of a manifest. */
+    readonly hub?: "too many requests" | "login wanted";
+}
+
+/** One question that a server was asked. */
+export interface Asked {
+    readonly host: string;
+    readonly path: string;
+    readonly status: number;
+    /** Where the answer began, for one that was taken up again. */
+    readonly from: number;
+}
+
+/**
+ * Release servers and Docker Hub on one address of this machine, under their own names and with a certificate of their own:
+ * whoever resolves the names to it and trusts that meets nothing else than on the internet.
+ */
+export class Internet {
+    readonly asked: Asked[] = [];
+    trouble: Trouble = {};
+    private readonly sockets = new Set<net.Socket>();
+    private readonly servers: net.Server[] = [];
+    private readonly brokenOnce = new Set<string>();
+
+    /**
+     * @param address where it listens, port 443
+     * @param files folder with a folder per server, as that one lays its files out
+     * @param hub host:port of a registry that has Docker Hub's images
+     */
+    constructor(
+        readonly address: string,
+        private readonly files: string,
+        private readonly hub: string,
+    ) {}
+
+    /** The certificate, which signs itself. */
+    get certificate(): string {
+        return path.join(this.files, "internet.crt");
+    }
+
+    async open(): Promise<void> {
+        const key = path.join(this.files, "internet.key");
+        const names = HOSTS.map((host) => `DNS:${host}`).join(",");
+        const subject = ["-subj", "/CN=internet", "-addext", `subjectAltName=${names}`, "-days", "2"];
+        const out = ["-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", this.certificate];
+        execFileSync("openssl", ["req", "-x509", ...out, ...subject], { stdio: "pipe" });
+        const tls = { key: fs.readFileSync(key), cert: fs.readFileSync(this.certificate) };
+        const server = https.createServer(tls, (request, response) => {
+            this.answer(request, response).catch(() => response.destroy());
+        });
+        // Before TLS: a server that is away answers nobody, whatever he asks.
+        server.on("connection", (socket: net.Socket) => this.remember(socket));
+        await this.listen(server, 443);
+    }
+
+    /**
+     * Opens an HTTP proxy on the same address, which leads to these servers and, by their own addresses, to all others.
+     *
+     * @returns its URL
+     */
+    async openProxy(): Promise<string> {
+        const proxy = http.createServer((request, response) => {
+            // Absolute URLs: plain http.
+            const target = http.request(request.url ?? "", {
+                method: request.method,
+                headers: request.headers,
+            });
+            target.on("response", (answer) => {
+                response.writeHead(answer.statusCode ?? 502, answer.headers);
+                answer.pipe(response);
+            });
+            target.on("error", () => response.writeHead(502).end());
+            request.pipe(target);
+        });
+        proxy.on("connect", (request: http.IncomingMessage, client: net.Socket, head: Buffer) => {
+            const [host = "", port] = (request.url ?? "").split(":");
+            const server = net.connect(Number(port), HOSTS.includes(host) ? this.address : host, () => {
+                client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+                server.write(head);
+                client.pipe(server).pipe(client);
+            });
+            this.remember(server);
+            server.on("error", () => client.destroy());
+            client.on("error", () => server.destroy());
+        });
+        proxy.on("connection", (socket: net.Socket) => this.remember(socket));
+        return `http://${this.address}:${await this.listen(proxy, 0)}`;
+    }
+
+    async close(): Promise<void> {
+        this.sockets.forEach((socket) => socket.destroy());
+        await Promise.all(this.servers.map((server) => once(server.close(), "close")));
+    }
+
+    private async listen(server: net.Server, port: number): Promise<number> {
+        this.servers.push(server);
+        await once(server.listen(port, this.address), "listening");
+        return (server.address() as net.AddressInfo).port;
+    }
+
+    private remember(socket: net.Socket): void {
+        this.sockets.add(socket);
+        socket.on("close", () => this.sockets.delete(socket));
+    }
+
+    private async answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+        const host = (request.headers.host ?? "").split(":")[0]!;
+        const url = new URL(request.url ?? "/", `https://${host}`);
+        const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+        response.on("finish", () =>
+            this.asked.push({ host, path: url.pathname, status: response.statusCode, from }),
+        );
+        if (this.trouble.away?.includes(host)) {
+            request.socket.destroy();
+        } else if (host === HUB_LOGIN) {
+            response.writeHead(200, { "content-type": "application/json" });
+            response.end(JSON.stringify({ token: TOKEN, access_token: TOKEN, expires_in: 300 }));
+        } else if (host === HUB) {
+            await this.answerAsHub(url, request, response);
+        } else if (SENT_ON[host] !== undefined) {
+            response.writeHead(302, { location: `https://${SENT_ON[host]}${url.pathname}` }).end();
+        } else {
+            await this.answerWithFile(path.join(this.files, host, url.pathname), from, response);
+        }
+    }
+
+    private async answerWithFile(file: string, from: number, response: http.ServerResponse): Promise<void> {
+        if (!fs.existsSync(file) || !fs.statSync(file).isFile()) {
+            response.writeHead(404).end();
+            return;
+        }
+        const { size } = fs.statSync(file);
+        const [spoiled, broken] = (["spoiled", "broken"] as const).map((kind) =>
+            (this.trouble[kind] ?? []).some((end) => file.endsWith(end)),
+        );
+        if (from > 0) {
+            response.writeHead(206, {
+                "content-length": size - from,
+                "content-range": `bytes ${from}-${size - 1}/${size}`,
+            });
+        } else {
+            response.writeHead(200, { "content-length": size, "accept-ranges": "bytes" });
+        }
+        if (spoiled) {
+            const bytes = fs.readFileSync(file);
+            bytes[size - 1]! ^= 1;
+            response.end(bytes.subarray(from));
+        } else if (broken && !this.brokenOnce.has(file)) {
+            this.brokenOnce.add(file);
+            await pipeline(fs.createReadStream(file, { end: Math.floor(size / 2) }), response, {
+                end: false,
+            });
+            response.destroy();
+        } else {
+            await pipeline(fs.createReadStream(file, { start: from }), response);
+        }
+    }
+
+    /** Docker Hub lets nobody in without a token, which it gives to everybody. */
+    private async answerAsHub(
+        url: URL,
+        request: http.IncomingMessage,
+        response: http.ServerResponse,
+    ): Promise<void> {
+        const refuse = (status: number, code: string, message: string, headers = {}): void => {
+            response.writeHead(status, { "content-type": "application/json", ...headers });
+            response.end(JSON.stringify({ errors: [{ code, message }] }));
+        };
+        if (request.headers.authorization !== `Bearer ${TOKEN}`) {
+            const challenge = `Bearer realm="https://${HUB_LOGIN}/token",service="registry.docker.io"`;
+            refuse(401, "UNAUTHORIZED", "authentication required", { "www-authenticate": challenge });
+            return;
+        }
+        const trouble = url.pathname.includes("/manifests/") ? this.trouble.hub : undefined;
+        if (trouble === "too many requests") {
+            refuse(429, "TOOMANYREQUESTS", "You have reached your unauthenticated pull rate limit.");
+            return;
+        }
+        if (trouble === "login wanted") {
+            refuse(401, "UNAUTHORIZED", "authentication required");
+            return;
+        }
+        const headers = { ...request.headers };
+        delete headers.authorization;
+        delete headers.host;
+        const [name, port] = this.hub.split(":");
+        const asked = http.request({
+            host: name,
+            port,
+            path: `${url.pathname}${url.search}`,
+            method: request.method,
+            headers,
+        });
+        const answer = once(asked, "response") as Promise<[http.IncomingMessage]>;
+        request.pipe(asked);
+        const [given] = await answer;
+        response.writeHead(given.statusCode ?? 502, given.headers);
+        await pipeline(given, response);
+    }
+}

@@ -1,0 +1,127 @@
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { hasSysResource } from "../../local/docker-daemon/start";
+import { copyCheckout } from "../support/copy";
+import { docker, tryDocker, type Result, waitFor } from "../support/docker";
+import { HOSTS, type Internet } from "./internet";
+
+const IMAGE = "dabaweb/machine";
+const USER = "dev";
+const HOME = `/home/${USER}`;
+const NARROW = "runc-without-sys-resource";
+
+/** What somebody has who clones this: make, curl, Docker. No Node, no Go, and none of the tools. */
+const DOCKERFILE = `
+ARG BASE
+FROM \${BASE}
+RUN apt-get update \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates curl docker.io docker-cli iptables make \\
+    && rm -rf /var/lib/apt/lists/* \\
+    && useradd --create-home --groups docker ${USER}
+`;
+
+/** A machine with a clone on it: a container with an engine of its own, where the internet is the one that is given. */
+export class Machine {
+    private constructor(
+        readonly name: string,
+        private readonly environment: Readonly<Record<string, string>>,
+    ) {}
+
+    /**
+     * @param network the network that it is in
+     * @param proxy where that is the only way out of it
+     */
+    static async start(
+        name: string,
+        internet: Internet,
+        { network = "bridge", proxy }: { network?: string; proxy?: string } = {},
+    ): Promise<Machine> {
+        const proxies = proxy === undefined ? {} : variables(proxy);
+        const certificates = "/etc/ssl/certs/ca-certificates.crt";
+        const machine = new Machine(name, { ...proxies, NODE_EXTRA_CA_CERTS: certificates });
+        const hosts = proxy === undefined ? HOSTS : [];
+        await docker([
+            ...["run", "--detach", "--init", "--privileged", "--name", name, "--hostname", name],
+            // Groups inside groups are another matter; here its containers' lie beside its own.
+            ...["--cgroupns", "host", "--network", network],
+            ...["--volume", "/var/lib/docker", "--tmpfs", "/run:exec"],
+            ...hosts.flatMap((host) => ["--add-host", `${host}:${internet.address}`]),
+            ...[IMAGE, "sleep", "infinity"],
+        ]);
+        const trusted = "/usr/local/share/ca-certificates/internet.crt";
+        await docker(["cp", internet.certificate, `${name}:${trusted}`]);
+        await machine.asRoot("update-ca-certificates");
+        await machine.startDocker();
+        return machine;
+    }
+
+    /** Makes what machines are made from. */
+    static async build(base: string): Promise<void> {
+        await docker(["build", "--tag", IMAGE, "--build-arg", `BASE=${base}`, "-"], {
+            input: DOCKERFILE,
+            timeoutSeconds: 300,
+        });
+    }
+
+    /** Puts a checkout where somebody would clone it. */
+    async clone(change: (folder: string) => Promise<void>): Promise<void> {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "clone-"));
+        try {
+            copyCheckout(path.join(folder, "clone"));
+            await change(path.join(folder, "clone"));
+            await docker(["cp", path.join(folder, "clone"), `${this.name}:${HOME}/dabaweb-pulumi`], {
+                timeoutSeconds: 300,
+            });
+        } finally {
+            fs.rmSync(folder, { recursive: true });
+        }
+        await this.asRoot(`chown -R ${USER}:${USER} ${HOME}/dabaweb-pulumi`);
+    }
+
+    /** Runs a line in the checkout, as the user. */
+    run(line: string, timeoutSeconds = 60): Promise<Result> {
+        return this.exec(USER, `cd ${HOME}/dabaweb-pulumi && ${line}`, timeoutSeconds);
+    }
+
+    /** Runs a line as root; a failure throws. */
+    async asRoot(line: string): Promise<string> {
+        const { code, stdout, stderr } = await this.exec("root", line, 120);
+        if (code !== 0) {
+            throw new Error(`${line} on ${this.name}: exit code ${code}\n${stdout}${stderr}`);
+        }
+        return stdout.trim();
+    }
+
+    async remove(): Promise<void> {
+        await tryDocker(["rm", "--force", "--volumes", this.name], { timeoutSeconds: 120 });
+    }
+
+    private exec(user: string, line: string, timeoutSeconds: number): Promise<Result> {
+        const env = Object.entries({ ...this.environment, HOME: user === "root" ? "/root" : HOME });
+        const options = env.flatMap(([key, value]) => ["--env", `${key}=${value}`]);
+        return tryDocker(["exec", "--user", user, ...options, this.name, "sh", "-c", line], {
+            timeoutSeconds,
+        });
+    }
+
+    private async startDocker(): Promise<void> {
+        const options = ["--mtu $(cat /sys/class/net/eth0/mtu)"];
+        if (!hasSysResource()) {
+            const file = path.resolve(__dirname, "../../local/docker-daemon", NARROW);
+            await docker(["cp", file, `${this.name}:/usr/local/bin/${NARROW}`]);
+            options.push(`--add-runtime narrowed=/usr/local/bin/${NARROW} --default-runtime narrowed`);
+        }
+        await this.asRoot(`dockerd ${options.join(" ")} >/var/log/dockerd.log 2>&1 </dev/null &`);
+        await waitFor("the machine's Docker Engine to answer", 60, async () => {
+            return (await this.exec("root", "docker version", 30)).code === 0;
+        });
+    }
+}
+
+/** What a machine behind a proxy has in its environment; who forgets that it is no way to the machine itself is not alone. */
+function variables(proxy: string): Record<string, string> {
+    const names = ["http_proxy", "https_proxy"].flatMap((name) => [name, name.toUpperCase()]);
+    return Object.fromEntries(names.map((name) => [name, proxy]));
+}

@@ -1,0 +1,139 @@
+import { createHash } from "crypto";
+import * as fs from "fs";
+import * as os from "os";
+import * as path from "path";
+
+import { nodeVersion } from "../../local/check-pins";
+import { releaseOf } from "../../local/download";
+import { places } from "../../local/environment";
+import { mirrored, RECIPE_LABEL } from "../../local/engine-images";
+import { nodeImage } from "../../local/images";
+import { images, plugins, tagged, thisPlatform, tools, type ReleasedTool } from "../../local/pins";
+import { command, docker } from "../support/docker";
+import { SENT_ON } from "./internet";
+
+/** A file as its project publishes it: under which address, and with which list of checksums. */
+interface Release {
+    readonly file: string;
+    readonly checksums: string;
+    /** Whether the list names its files. */
+    readonly named: boolean;
+}
+
+/**
+ * Lays out the programs of the local environment as their projects publish them, in a folder with a folder per server.
+ *
+ * @returns bytes of each file
+ */
+export async function publishFiles(folder: string): Promise<ReadonlyMap<string, number>> {
+    const platform = thisPlatform()!;
+    const place = places();
+    const at = (tool: ReleasedTool, named: boolean): Release => ({ ...releaseOf(tool, platform, {}), named });
+    const node = `https://nodejs.org/dist/v${nodeVersion()}`;
+    const nodeName = `node-v${nodeVersion()}-${platform.os}-${process.arch}`;
+
+    const work = fs.mkdtempSync(path.join(os.tmpdir(), "published-"));
+    const sizes = new Map<string, number>();
+    try {
+        await publish(
+            { file: `${node}/${nodeName}.tar.gz`, checksums: `${node}/SHASUMS256.txt`, named: true },
+            () => {
+                const target = path.join(work, nodeName);
+                // The folder that Node lies in, with its npm.
+                const source = path.dirname(path.dirname(process.execPath));
+                for (const each of ["bin/node", "bin/npm", "bin/npx", "lib/node_modules/npm"]) {
+                    fs.cpSync(path.join(source, each), path.join(target, each), {
+                        recursive: true,
+                        verbatimSymlinks: true,
+                    });
+                }
+                return [work, nodeName];
+            },
+        );
+        await publish(at(tools.pulumi, true), () => {
+            for (const program of ["pulumi", "pulumi-language-nodejs"]) {
+                fs.cpSync(path.join(place.bin, program), path.join(work, "pulumi", program));
+            }
+            return [work, "pulumi"];
+        });
+        await publish(at(tools.kind, true), () => path.join(place.bin, "kind"));
+        await publish(at(tools.kubectl, false), () => path.join(place.bin, "kubectl"));
+        for (const [name, plugin] of Object.entries(plugins)) {
+            await publish(at(plugin, true), () => {
+                const installed = [plugin.version, plugin.built]
+                    .map((version) => path.join(place.pulumiHome, "plugins", `resource-${name}-v${version}`))
+                    .find((each) => fs.existsSync(each))!;
+                return [installed, `pulumi-resource-${name}`];
+            });
+        }
+    } finally {
+        fs.rmSync(work, { recursive: true });
+    }
+    return sizes;
+
+    /** @param content a file, or a folder and what of it an archive takes. */
+    async function publish(release: Release, content: () => string | [string, string]): Promise<void> {
+        const target = inFolder(release.file);
+        fs.mkdirSync(path.dirname(target), { recursive: true });
+        const source = content();
+        if (typeof source === "string") {
+            fs.copyFileSync(source, target);
+        } else {
+            const [from, what] = source;
+            await sure("tar", ["-czf", target, "-C", from, what]);
+        }
+        const sum = createHash("sha256").update(fs.readFileSync(target)).digest("hex");
+        const list = inFolder(release.checksums);
+        fs.appendFileSync(list, release.named ? `${sum}  ${path.basename(target)}\n` : sum);
+        sizes.set(path.basename(target), fs.statSync(target).size);
+    }
+
+    function inFolder(url: string): string {
+        const { host, pathname } = new URL(url);
+        // Where a server sends on, the file lies with the other one.
+        return path.join(folder, SENT_ON[host] ?? host, pathname);
+    }
+}
+
+async function sure(file: string, args: readonly string[]): Promise<void> {
+    const { code, stderr } = await command(file, args, { timeoutSeconds: 300 });
+    if (code !== 0) {
+        throw new Error(`${file} ${args.join(" ")}: exit code ${code}\n${stderr}`);
+    }
+}
+
+/**
+ * Pushes the images that users pull into a registry, under the names that they have on Docker Hub. They are like pulled ones:
+ * nothing says that they were built here.
+ *
+ * @param hub host:port
+ */
+export async function publishImages(hub: string): Promise<void> {
+    const node = await nodeImage();
+    const all = new Map<string, string>([
+        [node!, images.node],
+        ...[images.registry, ...images.bases.map(({ image }) => image)].map((each): [string, string] => [
+            tagged(each),
+            each,
+        ]),
+    ]);
+    for (const [here, name] of all) {
+        await push(here, tagged(mirrored(name, hub)), `${RECIPE_LABEL}=`);
+    }
+}
+
+/** Pushes another image under the tag of a base. */
+export async function rebuild(name: (typeof images.bases)[number]["name"], hub: string): Promise<void> {
+    const image = tagged(images.bases.find((each) => each.name === name)!.image);
+    await push(image, mirrored(image, hub), "rebuilt=yes");
+}
+
+async function push(here: string, there: string, label: string): Promise<void> {
+    const args = ["build", "--quiet", "--tag", there, "--label", label, "-"];
+    await docker(args, { input: `FROM ${here}\n`, timeoutSeconds: 120 });
+    try {
+        await docker(["push", "--quiet", there], { timeoutSeconds: 600 });
+    } finally {
+        await docker(["rmi", there]);
+    }
+}
