@@ -437,7 +437,7 @@ async function engineAnswers(): Promise<boolean> {
 
 /** Lets Docker ask a registry for an image; throws where that answers and refuses. */
 async function askRegistry(image: string, args: readonly string[], timeout?: number): Promise<Attempt> {
-    const asked = await attempt("docker", [...args, image], { timeout });
+    const asked = await attempt("docker", args, { timeout });
     const why = asked.code === 0 ? undefined : refusalOf(image, asked.complaints);
     if (why !== undefined) {
         throw new Refusal(why);
@@ -446,14 +446,13 @@ async function askRegistry(image: string, args: readonly string[], timeout?: num
 }
 
 async function answers(image: string): Promise<boolean> {
-    return (
-        (await askRegistry(askedName(mirrored(image)), ["manifest", "inspect"], REGISTRY_ANSWER_MS)).code ===
-        0
-    );
+    const name = mirrored(image);
+    const question = ["manifest", "inspect", askedName(name)];
+    return (await askRegistry(name, question, REGISTRY_ANSWER_MS)).code === 0;
 }
 
 async function pull(image: string): Promise<void> {
-    const { code, complaints } = await askRegistry(image, ["pull", "--quiet"]);
+    const { code, complaints } = await askRegistry(image, ["pull", "--quiet", image]);
     if (code !== 0) {
         throw new Refusal(
             `\`docker pull ${image}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,

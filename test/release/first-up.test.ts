@@ -58,6 +58,7 @@ describe("a first `make up` where releases can be reached", function () {
     after(async () => {
         await registries.close();
         await scope.close();
+        await Machine.forget();
         fs.rmSync(files, { recursive: true });
     });
 

@@ -50,10 +50,15 @@ export class Machine {
             ...hosts.flatMap((host) => ["--add-host", `${host}:${internet.address}`]),
             ...[IMAGE, "sleep", "infinity"],
         ]);
-        const trusted = "/usr/local/share/ca-certificates/internet.crt";
-        await docker(["cp", internet.certificate, `${name}:${trusted}`]);
-        await machine.asRoot("update-ca-certificates");
-        await machine.startDocker();
+        try {
+            const trusted = "/usr/local/share/ca-certificates/internet.crt";
+            await docker(["cp", internet.certificate, `${name}:${trusted}`]);
+            await machine.asRoot("update-ca-certificates");
+            await machine.startDocker();
+        } catch (error) {
+            await machine.remove();
+            throw error;
+        }
         return machine;
     }
 
@@ -63,6 +68,11 @@ export class Machine {
             input: DOCKERFILE,
             timeoutSeconds: 300,
         });
+    }
+
+    /** Removes what machines are made from, where there is one. */
+    static async forget(): Promise<void> {
+        await tryDocker(["rmi", IMAGE]);
     }
 
     /** Puts a checkout where somebody would clone it. */
