@@ -147,7 +147,7 @@ function ownBase(name: BaseName) {
     return taggedImage
         .optional()
         .describe(
-            `Unset: the official image that images/*/Dockerfile pins in ${BASES[name]}. By digest, it never changes unseen.`,
+            `Unset: the official image that images/*/Dockerfile pins in ${BASES[name]}. Name it by digest: what is pushed again under a tag alone is not noticed.`,
         );
 }
 
@@ -193,12 +193,16 @@ const keys = z.strictObject({
         .describe("Where images go."),
     mirror: z
         .strictObject({
-            images: imagePrefix.optional().describe("Prefix that replaces Docker Hub for the base images."),
+            images: imagePrefix
+                .optional()
+                .describe(
+                    "Prefix that replaces Docker Hub for the official base images: <prefix>/redis is asked for. Those in `bases` are not asked of it.",
+                ),
             pip: openUrl.optional().describe("Index URL that replaces PyPI while dabaweb is built."),
             proxy: openUrl
                 .optional()
                 .describe(
-                    "HTTP proxy on the way to PyPI while dabaweb is built; its containers have to reach it, so it is no address of loopback. Another proxy is another image.",
+                    "HTTP proxy on the way to PyPI while dabaweb is built; its containers have to reach it, so it is no address of loopback. With `pip` beside it, that index is asked through it, too. Another proxy is another image.",
                 ),
         })
         .default({})
@@ -207,7 +211,7 @@ const keys = z.strictObject({
         .strictObject(mapBases(ownBase))
         .default({})
         .describe(
-            "Images of your own below the project's: hardened ones, for example. What each needs stands in its Dockerfile in `images/`.",
+            "Images of your own below the project's, hardened ones for example. They have what the official ones have on PATH: the server, its client, bash and coreutils; `python-build` also a C compiler and MariaDB's connector, and the same Python at the same path as `python`.",
         ),
     platform: z
         .enum(["linux/amd64", "linux/arm64"])

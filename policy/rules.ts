@@ -98,7 +98,7 @@ export const rules: readonly Rule[] = [
     {
         name: "fixed-images",
         description:
-            "Every container's image is named by its digest, or before its push by its content tag, and never becomes another one.",
+            "Every container's image is named by a digest, or by a content tag, which a preview has before the push.",
         resource: (resource) =>
             containersOf(resource)
                 .filter(({ image = "" }) => !FIXED_IMAGE.test(image))
