@@ -99,12 +99,12 @@ export function mapBases<T>(value: (name: BaseName) => T): Record<BaseName, T> {
 
 /** What a Dockerfile's images are built on, by the argument that carries each. */
 export function basesOf(dockerfile: string, { mirror, own = {} }: BaseSources): ReadonlyMap<string, string> {
-    const others = new Map(
-        Object.values(mapBases((name): [string, string | undefined] => [BASES[name], own[name]])),
-    );
     const prefix = mirror === undefined ? "" : `${mirror.replace(/\/$/, "")}/`;
     return new Map(
-        [...officialBases(dockerfile)].map(([arg, image]) => [arg, others.get(arg) ?? `${prefix}${image}`]),
+        [...officialBases(dockerfile)].map(([arg, image]) => {
+            const name = baseName(arg);
+            return [arg, (name && own[name]) ?? `${prefix}${image}`];
+        }),
     );
 }
 

@@ -7,9 +7,7 @@ export const RECIPE_LABEL = "dabaweb.recipe";
 
 /** The recipe's hash that an image was built from; empty for one that was pulled, none where it is absent. */
 export async function inspect(image: string): Promise<string | undefined> {
-    const format = `{{with .Config.Labels}}{{index . "${RECIPE_LABEL}"}}{{end}}`;
-    const { code, output } = await attempt("docker", ["image", "inspect", "--format", format, image]);
-    return code === 0 ? output.trim() : undefined;
+    return told(image, `{{with .Config.Labels}}{{index . "${RECIPE_LABEL}"}}{{end}}`);
 }
 
 /** An image's name in another registry that has the same images, as DABAWEB_IMAGES names one. */
@@ -41,10 +39,13 @@ export function namesOf(pinned: string, used?: string): readonly string[] {
 
 /** Whether the engine has something else under the name and tag of a pinned image, which is not ours to move. */
 export async function isTakenByAnother(pinned: string, name: string): Promise<boolean> {
-    const idOf = async (image: string): Promise<string | undefined> => {
-        const { code, output } = await attempt("docker", ["image", "inspect", "--format", "{{.Id}}", image]);
-        return code === 0 ? output.trim() : undefined;
-    };
-    const there = await idOf(tagged(pinned));
-    return there !== undefined && there !== (await idOf(name));
+    const id = "{{.Id}}";
+    const there = await told(tagged(pinned), id);
+    return there !== undefined && there !== (await told(name, id));
+}
+
+/** What the engine tells of an image; none where that is absent. */
+async function told(image: string, format: string): Promise<string | undefined> {
+    const { code, output } = await attempt("docker", ["image", "inspect", "--format", format, image]);
+    return code === 0 ? output.trim() : undefined;
 }

@@ -25,7 +25,7 @@ const TOKEN = "anonymous";
 
 /** What is wrong with the internet for a while. */
 export interface Trouble {
-    /** Servers that take no connection. */
+    /** Servers that end each connection without an answer. */
     readonly away?: readonly string[];
     /** Ends of the names of files that come with one byte changed. */
     readonly spoiled?: readonly string[];
@@ -81,7 +81,6 @@ export class Internet {
         const server = https.createServer(tls, (request, response) => {
             this.answer(request, response).catch(() => response.destroy());
         });
-        // Before TLS: a server that is away answers nobody, whatever he asks.
         server.on("connection", (socket: net.Socket) => this.remember(socket));
         await this.listen(server, 443);
     }
