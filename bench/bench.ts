@@ -8,11 +8,11 @@ import { randomUUID } from "crypto";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
-
 import { stringify } from "yaml";
 
-import { places, readJson, stackFile } from "../local/environment";
-import type { Seconds } from "../local/up";
+import type { Seconds } from "../local/environment/up";
+import { readJson } from "../local/machine/files";
+import { copiedStackFile, places } from "../local/places";
 import type { TestTimes } from "../test/run";
 import { copyProgram } from "../test/support/copy";
 import {
@@ -151,7 +151,7 @@ function ofState(stack: string): Preview | undefined {
     if (resources === 0) {
         return undefined;
     }
-    const committed = ["--config-file", stackFile("dabaweb", stack)];
+    const committed = ["--config-file", copiedStackFile("dabaweb", stack)];
     const preview = ["preview", "--expect-no-changes", "--stack", stack, ...committed];
     return { stack, finds: "nothing", resources, take: () => run("pulumi", preview, ROOT) };
 }

@@ -3,7 +3,6 @@ import { spawnSync } from "child_process";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
-
 import { parse, stringify } from "yaml";
 
 import { copyProgram } from "../test/support/copy";
@@ -35,7 +34,11 @@ export function run(
 /** Deploys dev, whose images are taken. */
 export function bringDevUp(): void {
     process.stdout.write("bringing the dev stack up, whose images are taken\n");
-    run(process.execPath, ["-r", "ts-node/register/transpile-only", "local/stack.ts", "up", "dev"], ROOT);
+    run(
+        process.execPath,
+        ["-r", "ts-node/register/transpile-only", "local/stacks/main.ts", "up", "dev"],
+        ROOT,
+    );
 }
 
 /** The configuration of a stack, with the images of dev by digest. */

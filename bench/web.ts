@@ -8,7 +8,7 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { install } from "../local/apt";
+import { install } from "../local/machine/apt";
 import { benchProgram, bringDevUp, inFolder, kubectl, NODE_PORT, ROOT, run } from "./stack";
 
 const PODS = [1, 3];

@@ -2,7 +2,7 @@
 import { buildsImages, unpairedImage } from "../components/images";
 import { quantityValue } from "../components/quantity";
 import { isLoopback } from "../components/registry";
-import type { StackConfig } from "../config";
+import type { StackConfig } from "./keys";
 
 /** One setting that goes against another. */
 export interface Conflict {

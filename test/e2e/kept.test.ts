@@ -1,7 +1,7 @@
 import assert from "assert";
 import { randomUUID } from "crypto";
 
-import { Stack } from "../../local/stack";
+import { Stack } from "../../local/stacks/stack";
 import { waitFor } from "../support/docker";
 import { RECOVERY_SECONDS, System } from "../support/system";
 import { mysqlReplicates, redisReplicates } from "./checks";

@@ -2,9 +2,9 @@ import assert from "assert";
 import * as fs from "fs";
 import * as path from "path";
 
-import { places } from "../../local/environment";
-import { contractOfPlugins } from "../../local/from-source/plugin-contract";
 import recorded from "../../local/from-source/built-plugins.json";
+import { contractOfPlugins } from "../../local/from-source/plugin-contract";
+import { places } from "../../local/places";
 
 describe("the installed Pulumi plugins", function () {
     this.timeout(120_000);

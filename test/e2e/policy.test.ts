@@ -3,8 +3,8 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { policyPack } from "../../local/plugins";
-import { attempt } from "../../local/shell";
+import { attempt } from "../../local/machine/shell";
+import { policyPack } from "../../local/tools/plugins";
 import { rules } from "../../policy/rules";
 import { copyProgram } from "../support/copy";
 

@@ -3,7 +3,7 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { directories } from "../../local/environment";
+import { directories } from "../../local/places";
 import { copyCheckout } from "../support/copy";
 import { command } from "../support/docker";
 import { recordedStack } from "../support/program";

@@ -2,7 +2,7 @@ import assert from "assert";
 import { readFileSync } from "fs";
 import * as path from "path";
 
-import { stackFile } from "../../local/environment";
+import { copiedStackFile } from "../../local/places";
 import { command, waitFor } from "../support/docker";
 import { forStack, parseRunbook } from "../support/runbook";
 import { RECOVERY_SECONDS, System } from "../support/system";
@@ -45,7 +45,7 @@ export function describeRunbook(system: System): void {
 /** Runs one line in the shell that `make env` prepares; a failure throws with its message. */
 async function execute(system: System, line: string): Promise<string> {
     const typed = forStack(line, system);
-    const file = `PULUMI_OPTION_CONFIG_FILE=${stackFile("dabaweb", system.stack)}`;
+    const file = `PULUMI_OPTION_CONFIG_FILE=${copiedStackFile("dabaweb", system.stack)}`;
     const shell = ["bash", "-euo", "pipefail", "-c", typed];
     const result = await command("env", ["-C", path.dirname(path.dirname(PAGE)), file, ...shell], {
         timeoutSeconds: COMMAND_SECONDS,

@@ -3,11 +3,10 @@ import { randomUUID } from "crypto";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
-
 import { parseDocument } from "yaml";
 
-import { registryAddress } from "../../local/registry";
-import { forThisMachine } from "../../local/this-machine";
+import { registryAddress } from "../../local/places";
+import { forThisMachine } from "../../local/stacks/this-machine";
 import { MANIFEST_TYPES } from "../../operations/manifest-types";
 import { copyProgram } from "../support/copy";
 import { command, docker, Result, waitFor } from "../support/docker";

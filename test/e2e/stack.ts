@@ -1,6 +1,6 @@
 import * as path from "path";
 
-import { stackFile } from "../../local/environment";
+import { copiedStackFile } from "../../local/places";
 import { command } from "../support/docker";
 import { System } from "../support/system";
 
@@ -10,10 +10,10 @@ const ROOT = path.resolve(__dirname, "../..");
 const PULUMI_SECONDS = 25 * 60;
 
 async function script(name: string, stack: string): Promise<void> {
-    const args = ["-r", "ts-node/register/transpile-only", "local/stack.ts", name, stack];
+    const args = ["-r", "ts-node/register/transpile-only", "local/stacks/main.ts", name, stack];
     const result = await command(process.execPath, args, { timeoutSeconds: PULUMI_SECONDS });
     if (result.code !== 0) {
-        throw new Error(`local/stack.ts ${name} ${stack}:\n${result.stdout}\n${result.stderr}`);
+        throw new Error(`local/stacks/main.ts ${name} ${stack}:\n${result.stdout}\n${result.stderr}`);
     }
 }
 
@@ -48,7 +48,7 @@ export async function pulumi(
         folder,
         "--stack",
         stack,
-        ...(takesConfig ? ["--config-file", stackFile("dabaweb", stack)] : []),
+        ...(takesConfig ? ["--config-file", copiedStackFile("dabaweb", stack)] : []),
     ];
     const { code, stdout, stderr } = await command("env", all, { timeoutSeconds: PULUMI_SECONDS });
     if (code !== 0) {

@@ -53,7 +53,7 @@ describe("the whole system on a real cluster", function () {
             const folder = mkdtempSync(join(tmpdir(), "state-preview-"));
             try {
                 const file = join(folder, "outcome.json");
-                const args = ["-r", "ts-node/register/transpile-only", "local/preview.ts", "e2e"];
+                const args = ["-r", "ts-node/register/transpile-only", "local/stacks/preview.ts", "e2e"];
                 const all = [...args, "--state", "--json", file];
                 const { code, stdout, stderr } = await command(process.execPath, all, {
                     timeoutSeconds: 300,
@@ -137,7 +137,7 @@ describe("the whole system on a real cluster", function () {
 
     describe("what somebody changed by hand", () => {
         const drift = async () => {
-            const args = ["-r", "ts-node/register/transpile-only", "local/drift.ts", "e2e"];
+            const args = ["-r", "ts-node/register/transpile-only", "local/stacks/drift.ts", "e2e"];
             const { code, stdout, stderr } = await command(process.execPath, args, { timeoutSeconds: 300 });
             return { code, text: stdout + stderr };
         };

@@ -3,12 +3,12 @@ import { randomBytes } from "crypto";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
-
 import { parseDocument } from "yaml";
 
-import { clusterNodes, registryDirectory, useRegistry } from "../../local/cluster";
-import { names } from "../../local/environment";
-import { forThisMachine } from "../../local/this-machine";
+import { registryDirectory, useRegistry } from "../../local/cluster/node-registry";
+import { clusterNodes } from "../../local/cluster/nodes";
+import { names } from "../../local/places";
+import { forThisMachine } from "../../local/stacks/this-machine";
 import { copyCheckout } from "../support/copy";
 import { command, docker, Result, Scope, waitFor } from "../support/docker";
 import { Registries, Registry } from "../support/registries";

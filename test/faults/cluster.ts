@@ -6,14 +6,17 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { checkPorts } from "../../local/checks";
-import { clusterNodes, kindConfig, thaw, useRegistry } from "../../local/cluster";
-import { dockerChoice, exported, fileBackend, places, writeWhole } from "../../local/environment";
-import { nodeImage } from "../../local/images";
+import { kindConfig } from "../../local/cluster/kind-config";
+import { useRegistry } from "../../local/cluster/node-registry";
+import { clusterNodes, thaw } from "../../local/cluster/nodes";
+import { nodeImage } from "../../local/images/images";
+import { checkPorts } from "../../local/machine/disk-and-ports";
+import { writeWhole } from "../../local/machine/files";
+import { say } from "../../local/machine/progress";
+import { attempt, Refusal, run, until } from "../../local/machine/shell";
 import { images, tagged } from "../../local/pins";
-import { say } from "../../local/progress";
-import { joinNetwork } from "../../local/registry";
-import { attempt, Refusal, run, until } from "../../local/shell";
+import { dockerChoice, exported, fileBackend, places } from "../../local/places";
+import { joinNetwork } from "../../local/registry/registry";
 
 /**
  * FAULTS_CLUSTER, 1 by default and at most 3: which of several, so that rows that take nodes can run beside others. Ports

@@ -4,11 +4,11 @@
  */
 import { spawnSync } from "node:child_process";
 
-import { dockerChoice, exported } from "../../local/environment";
-import { takeLock } from "../../local/lock";
-import { during } from "../../local/progress";
-import { Refusal } from "../../local/shell";
-import { partsUp } from "../../local/up";
+import { partsUp } from "../../local/environment/up";
+import { during } from "../../local/machine/progress";
+import { Refusal } from "../../local/machine/shell";
+import { dockerChoice, exported } from "../../local/places";
+import { takeLock } from "../../local/state/lock";
 import { environment, make, NAME, NODE_PORTS, REGISTRY_ADDRESS, remove } from "./cluster";
 
 async function main([file, ...args]: readonly string[]): Promise<void> {

@@ -5,12 +5,13 @@ import * as path from "node:path";
 
 import { parse, stringify } from "yaml";
 
-import { writeWhole } from "../../local/environment";
-import { run } from "../../local/shell";
-import { forThisMachine } from "../../local/this-machine";
+import { writeWhole } from "../../local/machine/files";
+import { run } from "../../local/machine/shell";
+import { forThisMachine } from "../../local/stacks/this-machine";
 import { parseStackFile } from "../../operations/stack-file";
 import { copyProgram } from "../support/copy";
 import { command, waitFor } from "../support/docker";
+import { TEST_STACKS } from "../support/stacks";
 import { System } from "../support/system";
 import { files, NAME, NODE_PORTS, PORTS_OF_A_LANE, REGISTRY_ADDRESS } from "./cluster";
 
@@ -49,7 +50,7 @@ export class Program {
         this.doors = doors;
         this.folder = path.join(files.folder, this.stack);
         this.stackFile = path.join(this.folder, `Pulumi.${this.stack}.yaml`);
-        const file = parse(fs.readFileSync(path.join(ROOT, "Pulumi.faults.yaml"), "utf8")) as Placed;
+        const file = parse(fs.readFileSync(path.join(TEST_STACKS, "Pulumi.faults.yaml"), "utf8")) as Placed;
         file.config["dabaweb:kubeContext"] = `kind-${NAME}`;
         file.config["dabaweb:registry"].address = REGISTRY_ADDRESS;
         file.config["dabaweb:namespace"].name += suffix;

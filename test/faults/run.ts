@@ -13,11 +13,12 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
 
-import { dockerChoice, exported, readJson, writeWhole } from "../../local/environment";
-import { takeLock } from "../../local/lock";
-import { during, say } from "../../local/progress";
-import { Refusal } from "../../local/shell";
-import { partsUp } from "../../local/up";
+import { partsUp } from "../../local/environment/up";
+import { readJson, writeWhole } from "../../local/machine/files";
+import { during, say } from "../../local/machine/progress";
+import { Refusal } from "../../local/machine/shell";
+import { dockerChoice, exported } from "../../local/places";
+import { takeLock } from "../../local/state/lock";
 import { docker } from "../support/docker";
 import { System } from "../support/system";
 import { bareRestart } from "./bare";

@@ -20,11 +20,11 @@ interface Config {
 describe("what the product's images are built on", function () {
     this.timeout(60_000);
 
-    for (const { image: pinned, recipe } of images.bases) {
+    for (const { image: pinned, name } of images.bases) {
         const image = tagged(pinned);
         describe(image, () => {
-            const official = OFFICIAL[recipe]!;
-            const scope = new Scope(`base-${recipe}`);
+            const official = OFFICIAL[name]!;
+            const scope = new Scope(`base-${name}`);
             let config: Config;
             let container: string;
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual } from "node:assert";
 
-import { removeImages } from "../../local/leftovers";
+import { removeImages } from "../../local/registry/images";
 import { Repository } from "../../operations/registry-client";
 import { Scope } from "../support/docker";
 import { pushImage, Registries } from "../support/registries";

@@ -3,8 +3,8 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { digestNow, movePins, moves, pinFiles } from "../../local/move-pins";
-import { pinnedImages } from "../../local/check-pins";
+import { pinnedImages } from "../../local/pin-upkeep/check";
+import { digestNow, movePins, moves, pinFiles } from "../../local/pin-upkeep/move";
 import { plugins, tagged, tools } from "../../local/pins";
 import { table } from "../../operations/table";
 import { docker, type Result, Scope } from "../support/docker";
@@ -212,7 +212,7 @@ describe("a first `make up` where releases can be reached", function () {
             /^(kind|pulumi-resource-\w+) is not on this machine, its release cannot be reached, .*\.$/m,
         );
         internet.trouble = { away: ["dl.k8s.io"] };
-        const plan = await unlucky.run("local/run local/main.ts plan", 300);
+        const plan = await unlucky.run("local/run local/environment/main.ts plan", 300);
         assert.match(plan.stdout, /^kubectl +download .* of the npm registry$/m);
         await refused(
             "make local-up",

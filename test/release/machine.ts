@@ -2,9 +2,9 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { hasSysResource } from "../../local/docker-daemon/start";
+import { hasSysResource } from "../../local/engine/start";
 import { copyCheckout } from "../support/copy";
-import { docker, tryDocker, type Result, waitFor } from "../support/docker";
+import { docker, type Result, tryDocker, waitFor } from "../support/docker";
 import { HOSTS, type Internet } from "./internet";
 
 const IMAGE = "dabaweb/machine";
@@ -119,7 +119,7 @@ export class Machine {
     private async startDocker(): Promise<void> {
         const options = ["--mtu $(cat /sys/class/net/eth0/mtu)"];
         if (!hasSysResource()) {
-            const file = path.resolve(__dirname, "../../local/docker-daemon", NARROW);
+            const file = path.resolve(__dirname, "../../local/engine", NARROW);
             await docker(["cp", file, `${this.name}:/usr/local/bin/${NARROW}`]);
             options.push(`--add-runtime narrowed=/usr/local/bin/${NARROW} --default-runtime narrowed`);
         }

@@ -3,12 +3,13 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { nodeVersion } from "../../local/check-pins";
-import { releaseOf } from "../../local/download";
-import { places } from "../../local/environment";
-import { mirrored, RECIPE_LABEL } from "../../local/engine-images";
-import { nodeImage } from "../../local/images";
-import { images, plugins, tagged, thisPlatform, tools, type ReleasedTool } from "../../local/pins";
+import { mirrored, RECIPE_LABEL } from "../../local/engine/images";
+import { builtVersion } from "../../local/from-source/programs";
+import { nodeImage } from "../../local/images/images";
+import { nodeVersion } from "../../local/pin-upkeep/check";
+import { images, plugins, type ReleasedTool, tagged, thisPlatform, tools } from "../../local/pins";
+import { places } from "../../local/places";
+import { releaseOf } from "../../local/tools/download";
 import { command, docker } from "../support/docker";
 import { SENT_ON } from "./internet";
 
@@ -60,7 +61,7 @@ export async function publishFiles(folder: string): Promise<ReadonlyMap<string, 
         await publish(at(tools.kubectl, false), () => path.join(place.bin, "kubectl"));
         for (const [name, plugin] of Object.entries(plugins)) {
             await publish(at(plugin, true), () => {
-                const installed = [plugin.version, plugin.built]
+                const installed = [plugin.version, builtVersion(`pulumi-${name}`)]
                     .map((version) => path.join(place.pulumiHome, "plugins", `resource-${name}-v${version}`))
                     .find((each) => fs.existsSync(each))!;
                 return [installed, `pulumi-resource-${name}`];

@@ -5,7 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { baseArguments } from "../../components/bases";
 import { images, tagged } from "../../local/pins";
-import { ownBases } from "../../local/this-machine";
+import { ownBases } from "../../local/state/bases";
 import { Shells } from "./shells";
 import { spending, spentOn } from "./spent";
 

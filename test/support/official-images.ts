@@ -202,7 +202,7 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
         },
         locales: ["C", "C.utf8", "POSIX"],
     },
-    "python-slim": {
+    python: {
         config: { Cmd: ["python3"], Env: ["PATH", "PYTHON_VERSION"] },
         present: [
             ...paths("/usr/local/bin", "pip", "pip3", "pydoc", "pydoc3", "python", "python3", "python3.13"),
@@ -214,7 +214,7 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
         ],
         notInStandIn: { "/usr/local/bin/idle": "Debian has it with Tk, which no server needs" },
     },
-    python: {
+    "python-build": {
         config: { Cmd: ["python3"], Env: ["PATH", "PYTHON_VERSION"] },
         present: [
             ...paths("/usr/local/bin", "pip", "python", "python3", "python3-config"),

@@ -3,8 +3,10 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
+import { stackFile } from "../../operations/stack-file";
 import type { Graph, GraphResource } from "../../review/graph";
 import { recordGraphs } from "../../review/record-graphs";
+import { TEST_STACKS } from "./stacks";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -15,29 +17,32 @@ export type Recorded = GraphResource & { readonly urn: string };
 export const STACKS = ["dev", "prod", "e2e", "kept"] as const;
 export type Stack = (typeof STACKS)[number];
 
-/** Stacks that only the tests deploy. */
-const TEST_STACKS = ["e2e", "changes", "kept", "faults"];
-
-/** Every stack that has a file in the project. */
-export function allStacks(): readonly string[] {
+function stackFilesIn(folder: string): readonly string[] {
     return fs
-        .readdirSync(ROOT)
-        .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? [])
-        .sort();
+        .readdirSync(folder)
+        .filter((file) => /^Pulumi\..+\.yaml$/.test(file))
+        .map((file) => path.join(folder, file));
 }
 
-/** The stacks that somebody uses: those have a golden graph. */
+const stackOf = (file: string): string => /Pulumi\.(.+)\.yaml$/.exec(file)![1]!;
+
+/** Every stack that has a file: the users' and the tests'. */
+export function allStacks(): readonly string[] {
+    return allFiles().map(stackOf).sort();
+}
+
+const allFiles = (): readonly string[] => [...stackFilesIn(ROOT), ...stackFilesIn(TEST_STACKS)];
+
+/** The stacks that users deploy; each has a golden graph. */
 export function usersStacks(): readonly string[] {
-    return allStacks().filter((stack) => !TEST_STACKS.includes(stack));
+    return stackFilesIn(ROOT).map(stackOf).sort();
 }
 
 let recorded: ReadonlyMap<string, Graph> | undefined;
 
 /** The graph of a stack that has a file in the project. All of them are recorded once per test process. */
 export function graphOf(stack: string): Graph {
-    recorded ??= new Map(
-        recordGraphs(allStacks().map((each) => `Pulumi.${each}.yaml`)).map((graph) => [graph.stack, graph]),
-    );
+    recorded ??= new Map(recordGraphs(allFiles()).map((graph) => [graph.stack, graph]));
     return recorded.get(stack)!;
 }
 
@@ -60,7 +65,7 @@ export function recordedChanges(
 ): readonly (readonly Recorded[])[] {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "changed-"));
     try {
-        const committed = fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
+        const committed = fs.readFileSync(stackFile(stack), "utf8");
         const files = changes.map((change, index) => {
             const file = path.join(folder, String(index), `Pulumi.${stack}.yaml`);
             fs.mkdirSync(path.dirname(file));

@@ -6,8 +6,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 
 import { officialBases } from "../../components/bases";
-import { allPins, checkPins, pinnedImages } from "../../local/check-pins";
-import { movePins, moves, pinFiles } from "../../local/move-pins";
+import { allPins, checkPins, pinnedImages } from "../../local/pin-upkeep/check";
+import { movePins, moves, pinFiles } from "../../local/pin-upkeep/move";
 import { images, tagged } from "../../local/pins";
 import { digestOf } from "../support/registries";
 

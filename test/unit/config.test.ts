@@ -5,12 +5,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
 import { parseConfig, PROJECT, readConfig } from "../../config";
+import { stackFile } from "../../operations/stack-file";
 import { STACKS } from "../support/program";
 
 const PIN = `registry.example.com/team/x@sha256:${"a".repeat(64)}`;
 
 function rawConfig(stack: string): Record<string, unknown> {
-    const { config } = parse(fs.readFileSync(`Pulumi.${stack}.yaml`, "utf8")) as {
+    const { config } = parse(fs.readFileSync(stackFile(stack), "utf8")) as {
         config: Record<string, unknown>;
     };
     return Object.fromEntries(

@@ -1,10 +1,10 @@
 import assert from "assert";
 
-import { kindConfig } from "../../local/cluster";
+import { kindConfig } from "../../local/cluster/kind-config";
 import { Checked } from "../faults/check";
+import { LANES_AT_MOST } from "../faults/cluster";
 import { Ledger, secondsWithout } from "../faults/ledger";
 import { broken, Run } from "../faults/matrix";
-import { LANES_AT_MOST } from "../faults/cluster";
 import { Pod, restartsOfOthers } from "../faults/pods";
 import { Program } from "../faults/program";
 import { joined, Matrix, merged, page, RowResult, verdict } from "../faults/report";

@@ -3,6 +3,7 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
+import { stackFile } from "../../operations/stack-file";
 import { Change, compareGraphs } from "../../review/changes";
 import { Graph, graphText, readGraph } from "../../review/graph";
 import { recordGraphs } from "../../review/record-graphs";
@@ -90,7 +91,7 @@ describe("a change in one place", function () {
 
     /** The graph of a stack with `from` replaced by `to` in its file. */
     function withConfig(stack: string, from: string, to: string): Graph {
-        const text = fs.readFileSync(`Pulumi.${stack}.yaml`, "utf8");
+        const text = fs.readFileSync(stackFile(stack), "utf8");
         assert.ok(text.includes(from), `Pulumi.${stack}.yaml has no "${from}"`);
         const file = path.join(folder, `Pulumi.${stack}.yaml`);
         fs.writeFileSync(file, text.replace(from, to));

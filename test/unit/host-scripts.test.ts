@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { nodeVersion } from "../../local/check-pins";
+import { nodeVersion } from "../../local/pin-upkeep/check";
 
 const ROOT = path.resolve(__dirname, "../..");
 const SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]] as const;

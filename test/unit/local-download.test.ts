@@ -6,8 +6,8 @@ import * as net from "net";
 import * as os from "os";
 import * as path from "path";
 
-import { checksumIn, download, reachable, releaseOf } from "../../local/download";
 import { tools } from "../../local/pins";
+import { checksumIn, download, reachable, releaseOf } from "../../local/tools/download";
 
 const hashOf = (data: string | Buffer): string => createHash("sha256").update(data).digest("hex");
 const content = "a release";

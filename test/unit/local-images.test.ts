@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 
 import { askedName } from "../../components/bases";
-import { broughtImages } from "../../local/down";
-import { mirrored, namesOf } from "../../local/engine-images";
-import { refusalOf } from "../../local/images";
-import { cannotBuildGo } from "../../local/tools";
+import { mirrored, namesOf } from "../../local/engine/images";
+import { broughtImages } from "../../local/environment/down";
+import { cannotBuildGo } from "../../local/from-source/programs";
+import { refusalOf } from "../../local/images/registry-answers";
 
 /** As Docker 20.10 to 29 write them. */
 const SAID: readonly [what: string, image: string, complaints: string, answer: RegExp | undefined][] = [

@@ -6,28 +6,27 @@ import * as os from "os";
 import * as path from "path";
 import { gzipSync } from "zlib";
 
-import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/checks";
-import {
-    decide as decideCluster,
-    kindConfig,
-    registryDirectoryOf,
-    reportReady,
-    wantedNodes,
-} from "../../local/cluster";
-import { decide as decideEngine } from "../../local/docker-daemon/find";
-import { hasSysResource, silenceContainers } from "../../local/docker-daemon/start";
-import { directories, exported, exportLines, places } from "../../local/environment";
+import { decide as decideCluster, wantedNodes } from "../../local/cluster/decide";
+import { kindConfig } from "../../local/cluster/kind-config";
+import { registryDirectoryOf } from "../../local/cluster/node-registry";
+import { reportReady } from "../../local/cluster/nodes";
+import { decide as decideEngine } from "../../local/engine/find";
+import { hasSysResource, silenceContainers } from "../../local/engine/start";
+import { allSteps } from "../../local/environment/up";
 import { cacheKey, goTools } from "../../local/from-source/go-tools";
-import { whatStays } from "../../local/leftovers";
-import { setAside } from "../../local/lost-stacks";
-import { birthOf, takeLock, takeLockInTurn } from "../../local/lock";
+import { unzip } from "../../local/from-source/npm-kubectl";
+import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/machine/disk-and-ports";
+import { attempt, until } from "../../local/machine/shell";
 import { isAtLeast, thisPlatform } from "../../local/pins";
-import { policyPack } from "../../local/plugins";
-import { unzip } from "../../local/npm-kubectl";
-import { attempt, until } from "../../local/shell";
-import { Stack } from "../../local/stack";
-import { choose, type Plan, type Step } from "../../local/step";
-import { allSteps, announcement, runAll, type Planned } from "../../local/up";
+import { directories, exported, exportLines, places } from "../../local/places";
+import { Stack } from "../../local/stacks/stack";
+import { whatStays } from "../../local/state/deployed";
+import { birthOf, takeLock, takeLockInTurn } from "../../local/state/lock";
+import { setAside } from "../../local/state/lost-stacks";
+import { announcement, type Planned } from "../../local/steps/announcement";
+import { runAll } from "../../local/steps/run";
+import { choose, type Plan, type Step } from "../../local/steps/step";
+import { policyPack } from "../../local/tools/plugins";
 
 const made: string[] = [];
 
@@ -354,7 +353,7 @@ describe("local: one run at a time", () => {
         const log = path.join(directory, "log");
         const script = `
             const fs = require("fs");
-            const { takeLockInTurn } = require("./local/lock");
+            const { takeLockInTurn } = require("./local/state/lock");
             takeLockInTurn("it", "make local-up", ${JSON.stringify(directory)}, () => undefined).then((release) => {
                 fs.appendFileSync(${JSON.stringify(log)}, "in ");
                 setTimeout(() => {
@@ -731,7 +730,7 @@ describe("local: a stack whose update was ended half-way", () => {
 });
 
 describe("local: the runtime of machines without CAP_SYS_RESOURCE", () => {
-    const wrapper = path.resolve(__dirname, "../../local/docker-daemon/runc-without-sys-resource");
+    const wrapper = path.resolve(__dirname, "../../local/engine/runc-without-sys-resource");
     const capabilities = {
         bounding: ["CAP_CHOWN", "CAP_SYS_RESOURCE"],
         effective: ["CAP_SYS_RESOURCE", "CAP_KILL"],

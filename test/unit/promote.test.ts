@@ -298,7 +298,7 @@ describe("promote: the command", () => {
         `if [[ "$1 $2" == "stack output" ]]; then echo '${JSON.stringify(value)}'; else echo '{"deployment":{}}'; fi`;
 
     const refusals: [string, string, [string, string], RegExp][] = [
-        ["no stacks", "", ["", ""], /^FROM is "", and there is no Pulumi\.\.yaml; name a stack .*\.$/],
+        ["no stacks", "", ["", ""], /^FROM is "", and there is no Pulumi\.\.yaml; the stacks are dev, .*\.$/],
         [
             "an unknown FROM",
             "",

@@ -2,11 +2,11 @@ import assert from "assert";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
-
 import { parse } from "yaml";
 
-import { besideProxy } from "../../local/cluster";
-import { forThisMachine, ownBases, rememberBase } from "../../local/this-machine";
+import { besideProxy } from "../../local/cluster/cluster";
+import { forThisMachine } from "../../local/stacks/this-machine";
+import { ownBases, rememberBase } from "../../local/state/bases";
 
 const FILE = "# Ours.\nconfig:\n    dabaweb:namespace: { name: a, create: true }\n";
 const STAND_INS = { redis: "dabaweb/base-redis:0123" };

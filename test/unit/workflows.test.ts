@@ -7,6 +7,7 @@ import * as path from "path";
 import { parse } from "yaml";
 
 import { valuesIn } from "../../operations/pulumi-stack";
+import { stackFile } from "../../operations/stack-file";
 import { allStacks, usersStacks } from "../support/program";
 
 const FOLDER = ".github/workflows";
@@ -130,9 +131,11 @@ describe("the workflows", () => {
         const step = workflow("test").jobs.full?.steps.find((each) => each.if === "matrix.platform != ''");
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "workflow-"));
         try {
-            fs.readdirSync(".")
-                .filter((file) => /^Pulumi\..*yaml$/.test(file))
-                .forEach((file) => fs.copyFileSync(file, path.join(folder, file)));
+            for (const stack of allStacks()) {
+                const file = path.relative(".", stackFile(stack));
+                fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
+                fs.copyFileSync(file, path.join(folder, file));
+            }
             fs.writeFileSync(path.join(folder, "make"), '#!/bin/sh\necho "$*"\n', { mode: 0o755 });
             const env = { PATH: `${folder}:${process.env.PATH}`, PLATFORM: "linux/arm64" };
             const said = execFileSync("bash", ["--norc", "-c", step?.run ?? ""], {
@@ -144,7 +147,7 @@ describe("the workflows", () => {
             assert.strictEqual(said, "golden\n");
             for (const stack of allStacks()) {
                 const { config } = parse(
-                    fs.readFileSync(path.join(folder, `Pulumi.${stack}.yaml`), "utf8"),
+                    fs.readFileSync(path.join(folder, path.relative(".", stackFile(stack))), "utf8"),
                 ) as { config: Record<string, unknown> };
                 assert.strictEqual(valuesIn(config).platform, "linux/arm64", stack);
             }

@@ -1,0 +1,57 @@
+/** What tells one cluster on this machine from another. */
+
+import { names, ports } from "../places";
+
+export interface ClusterShape {
+    readonly name: string;
+    readonly apiPort: number;
+    /** nodePorts that this machine can open, and those alone. */
+    readonly nodePorts: readonly number[];
+    /** Whether the control plane takes pods beside workers; where it is the only node it always does. */
+    readonly podsOnControlPlane: boolean;
+    /** Folders of this machine that every node has: host path to path in the node. */
+    readonly mounts?: Readonly<Record<string, string>>;
+}
+
+export const ownShape: ClusterShape = {
+    name: names.cluster,
+    apiPort: ports.api,
+    nodePorts: ports.node,
+    podsOnControlPlane: true,
+};
+/** kind's configuration; the nodePorts are opened on this machine's loopback alone. */
+export function kindConfig(nodes: number, shape = ownShape): string {
+    const mapping = (port: number): object => ({
+        containerPort: port,
+        hostPort: port,
+        listenAddress: "127.0.0.1",
+        protocol: "TCP",
+    });
+    const schedulable = "kind: InitConfiguration\nnodeRegistration:\n  taints: []\n";
+    const mounts = Object.entries(shape.mounts ?? {}).map(([hostPath, containerPath]) => ({
+        hostPath,
+        containerPath,
+    }));
+    const common = mounts.length > 0 ? { extraMounts: mounts } : {};
+    // JSON is YAML.
+    return JSON.stringify(
+        {
+            kind: "Cluster",
+            apiVersion: "kind.x-k8s.io/v1alpha4",
+            name: shape.name,
+            networking: { apiServerAddress: "127.0.0.1", apiServerPort: shape.apiPort },
+            nodes: [
+                {
+                    role: "control-plane",
+                    extraPortMappings: shape.nodePorts.map(mapping),
+                    // kind does so itself where it is the only node, and fails if it has been done.
+                    ...(nodes > 1 && shape.podsOnControlPlane ? { kubeadmConfigPatches: [schedulable] } : {}),
+                    ...common,
+                },
+                ...Array.from({ length: nodes - 1 }, () => ({ role: "worker", ...common })),
+            ],
+        },
+        undefined,
+        2,
+    );
+}

@@ -1,0 +1,84 @@
+/** Which Docker Engine holds the environment: the one it was made in, else the user's active one, else one of our own. */
+import { attempt, Refusal, STUCK_MS } from "../machine/shell";
+import { dockerAtLeast, isAtLeast } from "../pins";
+import { dockerChoice, type DockerChoice, places } from "../places";
+
+export interface Engine {
+    readonly host?: string;
+    readonly version: string;
+}
+
+/** Asks an engine for its version; none for one that does not answer. */
+export async function ask(host: string | undefined): Promise<Engine | undefined> {
+    const answer = await attempt("docker", ["version", "--format", "{{.Server.Version}}"], {
+        env: host === undefined ? {} : { DOCKER_HOST: host, DOCKER_CONTEXT: undefined },
+        timeout: STUCK_MS,
+    });
+    const version = answer.output.trim();
+    return answer.code === 0 && version !== "" ? { host, version } : undefined;
+}
+
+/** What DOCKER_HOST must be for the engine that plain `docker` talks to now; none where that is the default socket. */
+export async function activeHost(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
+    if (env.DOCKER_HOST) {
+        return env.DOCKER_HOST;
+    }
+    const { output } = await attempt("docker", [
+        "context",
+        "inspect",
+        "--format",
+        "{{.Endpoints.docker.Host}}",
+    ]);
+    const host = output.trim();
+    return host === "" || host === "unix:///var/run/docker.sock" ? undefined : host;
+}
+
+export interface Facts {
+    /** The engine that the environment was made in. */
+    readonly chosen?: DockerChoice;
+    readonly chosenAnswers?: Engine;
+    /** The engine that plain `docker` talks to, where one answers. */
+    readonly active?: Engine;
+    readonly ownSocket: string;
+}
+
+export type Decision =
+    | { readonly way: "use"; readonly engine: Engine; readonly startedBy?: DockerChoice["startedBy"] }
+    | { readonly way: "start"; readonly why: string };
+
+/** Takes the decision from facts alone. */
+export function decide({ chosen, chosenAnswers, active, ownSocket }: Facts): Decision {
+    if (chosen !== undefined) {
+        if (chosenAnswers !== undefined) {
+            return { way: "use", engine: chosenAnswers, startedBy: chosen.startedBy };
+        }
+        if (chosen.startedBy !== undefined) {
+            return { way: "start", why: "the engine that holds the environment does not run" };
+        }
+        throw new Refusal(
+            `The Docker Engine at ${chosen.host ?? "Docker's default socket"} holds the local environment and does not ` +
+                `answer; start it. (\`make local-purge\` forgets that environment.)`,
+        );
+    }
+    if (active === undefined) {
+        return { way: "start", why: "no Docker Engine answers" };
+    }
+    if (!isAtLeast(active.version, dockerAtLeast)) {
+        throw new Refusal(
+            `The Docker Engine that answers is ${active.version}; ${dockerAtLeast} or newer is needed. Update it.`,
+        );
+    }
+    // With the exports of `make env`, or after a lost state: plain `docker` already talks to our own.
+    return { way: "use", engine: active, startedBy: active.host === ownSocket ? "hand" : undefined };
+}
+
+/** Collects the facts and decides. */
+export async function findEngine(): Promise<Decision> {
+    const ownSocket = `unix://${places().dockerSocket}`;
+    const chosen = dockerChoice();
+    if (chosen !== undefined) {
+        return decide({ chosen, chosenAnswers: await ask(chosen.host), ownSocket });
+    }
+    const active = (await ask(await activeHost())) ?? (await ask(ownSocket));
+    return decide({ active, ownSocket });
+}

@@ -1,0 +1,105 @@
+/** The ways back: stop everything and keep its data, or give everything back. */
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+
+import { madeNetwork, removeCluster } from "../cluster/cluster";
+import { clusterNodes, stopCluster } from "../cluster/nodes";
+import { ask } from "../engine/find";
+import { stopEngine } from "../engine/start";
+import { say } from "../machine/progress";
+import { attempt, run } from "../machine/shell";
+import { dockerChoice, names, places, registryAddress } from "../places";
+import { containerState } from "../registry/registry";
+import { type Part, readOrigins } from "../state/origins";
+
+/** Stops what `local up` started; everything is kept, and the next `up` takes seconds. */
+export async function down(): Promise<void> {
+    const choice = dockerChoice();
+    if (choice === undefined) {
+        console.log("Nothing to stop: there is no local environment.");
+        return;
+    }
+    if ((await ask(choice.host)) === undefined) {
+        say("the Docker Engine does not run, so nothing of the environment does");
+    } else {
+        await stopCluster();
+        say("cluster: stopped");
+        if ((await containerState(names.registry)) === "running") {
+            await run("docker", ["stop", names.registry]);
+        }
+        say("registry: stopped");
+    }
+    await stopEngine(choice);
+    if (choice.startedBy !== undefined) {
+        say("Docker Engine: stopped");
+    }
+}
+
+/** Removes the cluster, the images, all caches and the state. */
+export async function purge(): Promise<void> {
+    const choice = dockerChoice();
+    const { cache, state } = places();
+    const before = gigabytesOf(cache) + gigabytesOf(state);
+    if (choice !== undefined && (await ask(choice.host)) !== undefined) {
+        const made = madeNetwork();
+        if ((await clusterNodes()).length > 0) {
+            await removeCluster();
+            say("cluster: removed");
+        }
+        await attempt("docker", ["rm", "--force", "--volumes", names.registry]);
+        say("registry: removed");
+        if (made) {
+            // That of another cluster is in use, and stays.
+            await attempt("docker", ["network", "rm", names.network]);
+        }
+        if (choice.startedBy !== "hand") {
+            await removeImages();
+        }
+    }
+    if (choice !== undefined) {
+        await stopEngine(choice);
+    }
+    for (const directory of [cache, state]) {
+        if (fs.existsSync(directory)) {
+            // Go's module cache is read-only, directories too.
+            spawnSync("chmod", ["-R", "u+w", directory]);
+            fs.rmSync(directory, { recursive: true });
+        }
+    }
+    console.log(`${before.toFixed(1)} GB given back: ${cache} and ${state} are gone.`);
+}
+
+/** In an engine that is not our own, what came with the environment, and nothing that was there before. */
+async function removeImages(): Promise<void> {
+    const { output } = await attempt("docker", ["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    // One that has no such name any more, or a container of somebody else, is no failure.
+    for (const name of broughtImages(output.split("\n"), readOrigins())) {
+        await attempt("docker", ["rmi", name]);
+    }
+    say(
+        "images: removed where nothing else uses them; Docker's build cache is yours: `docker builder prune`",
+    );
+}
+
+/**
+ * @param there every image of the engine, by name and tag
+ * @param parts of the environment, and of its earlier pins
+ */
+export function broughtImages(there: readonly string[], parts: readonly Part[]): string[] {
+    const made = there.filter(
+        (name) => name.startsWith("dabaweb/") || name.startsWith(`${registryAddress}/`),
+    );
+    const brought = parts
+        .filter(({ origin }) => origin !== "found")
+        .flatMap(
+            ({ part, images }) =>
+                // Before names were remembered, a part was called as its image.
+                images ?? (part.includes(":") ? [part] : []),
+        );
+    return [...new Set([...made, ...brought])];
+}
+
+function gigabytesOf(directory: string): number {
+    const { stdout } = spawnSync("du", ["-sk", directory], { encoding: "utf8" });
+    return Number(stdout.split("\t")[0] || 0) / 1e6;
+}

@@ -1,0 +1,98 @@
+/**
+ * The local environment's commands: up, tools, down, purge, env, plan, status; and for other scripts `with COMMAND...` and
+ * `with-docker COMMAND...`, which bring what is missing and run the command in the environment.
+ */
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+
+import { table } from "../../operations/table";
+import { clusterNodes, isReady } from "../cluster/nodes";
+import { ask } from "../engine/find";
+import { Refusal } from "../machine/shell";
+import { dockerChoice, exported, exportLines, names, places, copiedStackFile } from "../places";
+import { containerState } from "../registry/registry";
+import { takeLock } from "../state/lock";
+import { announcement, planAll } from "../steps/announcement";
+import { allPlugins } from "../tools/plugins";
+import { down, purge } from "./down";
+import { allSteps, dockerUp, pulumiUp, up } from "./up";
+
+const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
+    up,
+    tools: () => pulumiUp(allPlugins),
+    down: locked("make local-down", down),
+    purge: locked("make local-purge", purge),
+    env: async ([stack = "dev"]) => {
+        const variables = exported(dockerChoice()?.host);
+        // Plain `pulumi` takes it as --config-file.
+        const file = { PULUMI_OPTION_CONFIG_FILE: copiedStackFile("dabaweb", stack) };
+        process.stdout.write(exportLines({ ...variables, ...file }));
+    },
+    plan: async () => {
+        console.log(announcement(await planAll(allSteps())));
+    },
+    status,
+    with: (args) => inside(up, args),
+    "with-docker": (args) => inside(dockerUp, args),
+};
+
+async function inside(bring: () => Promise<void>, [command, ...args]: readonly string[]): Promise<void> {
+    if (command === undefined) {
+        throw new Refusal("There is no command to run in the local environment; name one.");
+    }
+    await bring();
+    const env = { ...process.env, ...exported(dockerChoice()?.host) };
+    const { status, error } = spawnSync(command, args, { stdio: "inherit", env });
+    if (error !== undefined) {
+        throw new Refusal(`\`${command}\` cannot be run: ${error.message}.`);
+    }
+    process.exitCode = status ?? 1;
+}
+
+/** Takes the ground from under every stack, so no run on a stack may be at work either. */
+function locked(what: string, work: () => Promise<void>): () => Promise<void> {
+    return async () => {
+        const { locks } = places();
+        const stacks = fs.existsSync(locks)
+            ? fs.readdirSync(locks).filter((each) => each.startsWith("stack-"))
+            : [];
+        const taken: (() => void)[] = [];
+        try {
+            for (const name of ["environment", ...stacks]) {
+                taken.push(takeLock(name, what));
+            }
+            await work();
+        } finally {
+            taken.forEach((release) => release());
+        }
+    };
+}
+
+async function status(): Promise<void> {
+    const choice = dockerChoice();
+    const engine = choice && (await ask(choice.host));
+    const nodes = engine ? await clusterNodes() : [];
+    const rows = [
+        ["Docker Engine", engine ? engine.version : "does not run"],
+        ["registry", (engine && (await containerState(names.registry))) ?? "absent"],
+        ["cluster", nodes.length === 0 ? "absent" : (await isReady()) ? "ready" : "not ready"],
+        ...nodes.map((node) => [node.name, node.running ? "running" : "stopped"]),
+    ];
+    console.log(table(["part", "state"], rows));
+}
+
+async function main(name = "", ...args: string[]): Promise<void> {
+    const command = commands[name];
+    if (command === undefined) {
+        throw new Refusal(`"${name}" is no command; there are ${Object.keys(commands).join(", ")}.`);
+    }
+    // Everything talks to the engine of the environment and to its own tools, whatever the caller's shell has set.
+    Object.assign(process.env, exported(dockerChoice()?.host));
+    await command(args);
+}
+
+/** The sentence is what a user needs; a stack trace only where the fault is ours. */
+main(...process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof Refusal ? error.message : error);
+    process.exitCode = 1;
+});

@@ -1,0 +1,138 @@
+/** `local up`: says what it will do, checks that it can, does what is missing, and tells what took how long. */
+import { table } from "../../operations/table";
+import { ClusterStep } from "../cluster/cluster";
+import { DockerStep } from "../engine/step";
+import { fetchModules, goTools, hasBuildCaches, removeBuildCaches } from "../from-source/go-tools";
+import { PushedBasesStep } from "../images/bases-in-registry";
+import { baseImageSteps, imageSteps, programsStep } from "../images/images";
+import { checkDisk, gigabytesNeeded } from "../machine/disk-and-ports";
+import { readJson, writeWhole } from "../machine/files";
+import { processorSeconds } from "../machine/processors";
+import { during, say } from "../machine/progress";
+import { names, places, registryAddress } from "../places";
+import { RegistryStep } from "../registry/registry";
+import { takeLockInTurn } from "../state/lock";
+import { announcement, planAll, Planned } from "../steps/announcement";
+import { runAll, secondsSince } from "../steps/run";
+import type { Step } from "../steps/step";
+import { type PluginName, pluginSteps } from "../tools/plugins";
+import { toolSteps } from "../tools/tools";
+import { BackendStep } from "./backend";
+
+/** How long each step took when it last had to do something: docs/benchmarks.md is written from it. */
+export type Seconds = Readonly<Record<string, number>>;
+
+/**
+ * The engine first, since the others ask it; then what a cluster is made of, so that it starts while the rest is compiled.
+ * Every step comes after those that it needs.
+ */
+export const allSteps = (): Step[] => [
+    new DockerStep(),
+    ...toolSteps(["kind", "kubectl"]),
+    programsStep(),
+    ...toolSteps(["pulumi"]),
+    ...pluginSteps(),
+    ...imageSteps(),
+    new RegistryStep(),
+    new PushedBasesStep(),
+    new BackendStep(),
+    new ClusterStep(),
+];
+
+/** Brings the whole environment up. */
+export async function up(): Promise<void> {
+    await bring(allSteps());
+    console.log(`Local environment: cluster ${names.context}, registry ${registryAddress}.`);
+}
+
+/** Brings what images are built and run with: an engine and the base images. */
+export async function dockerUp(): Promise<void> {
+    await bring([new DockerStep(), ...baseImageSteps()]);
+}
+
+/** Brings everything that another cluster than the local one is made of. */
+export async function partsUp(): Promise<void> {
+    await bring([new DockerStep(), ...toolSteps(), programsStep(), ...pluginSteps(), ...imageSteps()]);
+}
+
+/** Brings only what runs on this machine without a cluster: enough to preview a stack. */
+export async function toolsUp(): Promise<void> {
+    await bring([...toolSteps(), ...pluginSteps(), new BackendStep()]);
+}
+
+/** Brings Pulumi and some of its plugins. */
+export async function pulumiUp(plugins: readonly PluginName[]): Promise<void> {
+    await bring([...toolSteps(["pulumi"]), ...pluginSteps(plugins)]);
+}
+
+async function bring(steps: Step[]): Promise<void> {
+    const planned = await planAll(steps);
+    // Where everything stands nothing is locked, so that runs on several stacks go side by side.
+    if (planned.every(({ plan }) => plan.way === "stands")) {
+        return;
+    }
+    const release = await takeLockInTurn("environment", "make local-up");
+    try {
+        await bringLocked(steps);
+    } finally {
+        release();
+    }
+}
+
+async function bringLocked(steps: Step[]): Promise<void> {
+    // Anew: whoever had the lock may have brought it all.
+    const planned = await planAll(steps);
+    const open = planned.filter(({ plan }) => plan.way !== "stands");
+    const ways = open.map(({ plan }) => plan.way);
+    if (ways.includes("download") || ways.includes("build")) {
+        const { cache, state } = places();
+        const needed = ways.includes("build") ? gigabytesNeeded.toBuild : gigabytesNeeded.toDownload;
+        [cache, state].forEach((directory) => checkDisk(directory, needed));
+    }
+    if (open.length > 0) {
+        console.log(announcement(planned));
+    }
+    const started = { milliseconds: Date.now(), processors: processorSeconds().busy };
+    const modules = modulesStep(open);
+    const took = await runAll(modules === undefined ? open : [modules, ...open]);
+    // Whoever works on from-source/ keeps them.
+    const built = hasBuildCaches(places().cache);
+    if (built && !process.env.DABAWEB_KEEP_BUILD_CACHES) {
+        const since = Date.now();
+        await during("removing build caches", () => removeBuildCaches(places().cache));
+        took.push(["removing build caches", secondsSince(since)]);
+    }
+    if (took.length > 0) {
+        const whole = secondsSince(started.milliseconds);
+        const busy = processorSeconds().busy - started.processors;
+        console.log(table(["step", "seconds"], [...took, ["all, some beside others", whole]]));
+        if (busy > 0) {
+            console.log(`This machine's processors were busy for ${(busy / 60).toFixed(1)} minutes.`);
+        }
+        const { steps: file } = places();
+        // The whole is of interest where something was made, not where a stopped cluster was started.
+        const all = built ? { [wholeName]: whole, [busyName]: Math.round(busy) } : {};
+        const seconds = { ...readJson<Seconds>(file), ...Object.fromEntries(took), ...all };
+        writeWhole(file, `${JSON.stringify(seconds)}\n`);
+    }
+}
+
+const wholeName = "all of the last run that built, some beside others";
+const busyName = "the processors' seconds in that";
+
+/** Fetches what will be compiled, from the first moment on; nothing waits for it, since a build fetches what it misses. */
+function modulesStep(open: readonly Planned[]): Planned | undefined {
+    const builds = new Set(open.flatMap(({ plan }) => plan.builds ?? []));
+    const names = goTools.map(({ name }) => name).filter((name) => builds.has(name));
+    if (names.length === 0) {
+        return undefined;
+    }
+    return {
+        step: {
+            name: "Go modules",
+            plan: () => Promise.reject(new Error("is made when the others are planned")),
+            run: () => fetchModules(names, { cacheDir: places().cache, onProgress: say }),
+        },
+        plan: { way: "download", detail: names.join(", "), minutes: 0, gigabytes: 0 },
+    };
+}

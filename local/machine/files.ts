@@ -1,0 +1,19 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** Reads a JSON file of the state; one that is absent or broken counts as absent. */
+export function readJson<T>(file: string): T | undefined {
+    try {
+        return JSON.parse(fs.readFileSync(file, "utf8")) as T;
+    } catch {
+        return undefined;
+    }
+}
+
+/** Writes a file completely or not at all. */
+export function writeWhole(file: string, content: string, mode = 0o644): void {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    const partial = `${file}.${process.pid}`;
+    fs.writeFileSync(partial, content, { mode });
+    fs.renameSync(partial, file);
+}

@@ -1,0 +1,95 @@
+/**
+ * `make pins-move [PINS="<name>:<tag>..."]`: pins images by the digests that their registry has now. Without a name it asks for
+ * the tags that are pinned, which official images are rebuilt under when what is below them got a fix; kind's node is left
+ * out then, since each release of kind names the digest that fits it.
+ */
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { Refusal } from "../machine/shell";
+import { images, tagged } from "../pins";
+import { CHECKOUT } from "../places";
+import { manifestOf, pinnedImages } from "./check";
+
+/** The files of a checkout that pin images. */
+export function pinFiles(checkout = CHECKOUT): string[] {
+    const images = path.join(checkout, "images");
+    const dockerfiles = fs.readdirSync(images).map((name) => path.join(images, name, "Dockerfile"));
+    return [path.join(checkout, "local", "pins.ts"), ...dockerfiles.filter((file) => fs.existsSync(file))];
+}
+
+/**
+ * Which pins become what: an image by name and tag takes the place of the one of the same name and variant.
+ *
+ * @param wanted as they are asked for, such as python:3.13.15-slim-trixie
+ * @returns tagged image by pinned image
+ * @throws Refusal where one is no other version of any
+ */
+export function moves(wanted: readonly string[], pinned = pinnedImages): ReadonlyMap<string, string> {
+    if (wanted.length === 0) {
+        return new Map(
+            pinned.filter((image) => image !== images.node).map((image) => [image, tagged(image)]),
+        );
+    }
+    // python:3.13-slim and python:3.13 are two images.
+    const kind = (image: string): string => tagged(image).replace(/:v?\d+(\.\d+)*/, ":");
+    return new Map(
+        wanted.map((image) => {
+            const old = pinned.find((each) => kind(each) === kind(image));
+            if (old === undefined || image.includes("@")) {
+                const allowed = pinned.map((each) => tagged(each)).join(", ");
+                throw new Refusal(
+                    `${image} is no version, by tag, of an image that is pinned; there are ${allowed}.`,
+                );
+            }
+            return [old, image];
+        }),
+    );
+}
+
+/**
+ * Writes new digests into the files, all of them or none.
+ *
+ * @param digestOf what a registry has under an image's tag now
+ * @returns a line for each pin
+ */
+export async function movePins(
+    pins: ReadonlyMap<string, string>,
+    digestOf: (image: string) => Promise<string>,
+    files = pinFiles(),
+): Promise<string[]> {
+    const moved = new Map<string, string>();
+    for (const [old, image] of pins) {
+        moved.set(old, `${image}@${await digestOf(image)}`);
+    }
+    for (const file of files) {
+        let text = fs.readFileSync(file, "utf8");
+        for (const [old, image] of moved) {
+            text = text.replaceAll(old, image);
+        }
+        fs.writeFileSync(file, text);
+    }
+    return [...moved].map(([old, image]) => (old === image ? `${old} stays` : `${old} -> ${image}`));
+}
+
+/** What a registry has under a tag now. `env` may name a mirror of Docker Hub, as for `make up`. */
+export async function digestNow(image: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+    const manifest = await manifestOf(image, env);
+    if (manifest === undefined) {
+        throw new Refusal(`The registry of ${image} has no such image; nothing was changed.`);
+    }
+    return manifest.digest;
+}
+
+if (require.main === module) {
+    Promise.resolve(process.argv.slice(2))
+        .then((wanted) => movePins(moves(wanted), (image) => digestNow(image)))
+        .then(
+            (lines) =>
+                console.log([...lines, "Next: `make golden`, and a look at the difference."].join("\n")),
+            (error: Error) => {
+                console.error(error.message);
+                process.exitCode = 1;
+            },
+        );
+}

@@ -1,0 +1,84 @@
+/** The registry on loopback: a container whose data lies in the state directory. */
+import * as fs from "node:fs";
+
+import { nameHere } from "../engine/images";
+import { checkPorts } from "../machine/disk-and-ports";
+import { say } from "../machine/progress";
+import { attempt, run, STUCK_MS, until } from "../machine/shell";
+import { images, tagged } from "../pins";
+import { names, places, ports, registryAddress } from "../places";
+import type { Plan, Step } from "../steps/step";
+
+export class RegistryStep implements Step {
+    readonly name = "registry";
+    readonly needs = ["registry image"];
+    readonly asksEngine = true;
+
+    async plan(): Promise<Plan> {
+        if ((await containerState(names.registry)) !== "running") {
+            await checkPorts([ports.registry], "the local registry");
+        } else if (await answers()) {
+            return { way: "stands", detail: registryAddress, minutes: 0, gigabytes: 0 };
+        }
+        return { way: "start", detail: registryAddress, minutes: 0.1, gigabytes: 0 };
+    }
+
+    async run(): Promise<void> {
+        const state = await containerState(names.registry);
+        if (state === undefined) {
+            await this.create();
+        } else if (state !== "running") {
+            say("registry: starting the stopped one");
+            await run("docker", ["start", names.registry]);
+        }
+        const remedy = `\`docker logs ${names.registry}\` tells more.`;
+        await until(`the registry to answer at ${registryAddress}`, 30, answers, remedy);
+    }
+
+    private async create(): Promise<void> {
+        const data = places().registryData;
+        fs.mkdirSync(data, { recursive: true });
+        // A container that was created but could not start would stand in the way of the next run.
+        try {
+            await run("docker", [
+                ...["run", "--detach", "--restart=unless-stopped", "--name", names.registry],
+                ...["--publish", `127.0.0.1:${ports.registry}:5000`],
+                ...["--volume", `${data}:/var/lib/registry`],
+                // So that the user can remove the data.
+                ...["--user", `${process.getuid!()}:${process.getgid!()}`],
+                ...["--env", "REGISTRY_STORAGE_DELETE_ENABLED=true", "--env", "OTEL_TRACES_EXPORTER=none"],
+                (await nameHere(images.registry)) ?? tagged(images.registry),
+            ]);
+        } catch (error) {
+            await attempt("docker", ["rm", "--force", names.registry]);
+            throw error;
+        }
+    }
+}
+
+/** Lets the nodes reach a registry by its name. */
+export async function joinNetwork(network: string, registry: string = names.registry): Promise<void> {
+    const format = `{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}`;
+    const joined = await run("docker", ["inspect", "--format", format, registry]);
+    if (!joined.split(" ").includes(network)) {
+        await run("docker", ["network", "connect", network, registry]);
+    }
+}
+
+/** Docker's word for a container's state; none where there is no such container. */
+export async function containerState(name: string): Promise<string | undefined> {
+    const { code, output } = await attempt("docker", [
+        ...["container", "inspect", "--format", "{{.State.Status}}", name],
+    ]);
+    return code === 0 ? output.trim() : undefined;
+}
+
+async function answers(): Promise<boolean> {
+    try {
+        return (
+            await fetch(`http://127.0.0.1:${ports.registry}/v2/`, { signal: AbortSignal.timeout(STUCK_MS) })
+        ).ok;
+    } catch {
+        return false;
+    }
+}

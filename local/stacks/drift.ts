@@ -1,0 +1,31 @@
+/** `make drift`: operations/drift.ts with the local environment's tools, and its backend unless another one is named. */
+import * as fs from "node:fs";
+
+import { PROJECT } from "../../config";
+import { drift } from "../../operations/drift";
+import { Refusal } from "../../operations/stack-file";
+import { namedBackend } from "../../review/mode";
+import { copiedStackFile } from "../places";
+import { isLocal, stackVariables } from "./variables";
+
+/** Takes no lock: it reads, while whoever found something may be about to mend it. */
+async function main(stack = "dev"): Promise<void> {
+    const { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE_FILE, ...tools } = stackVariables(isLocal(stack));
+    const isElsewhere =
+        namedBackend(process.env) !== undefined && process.env.PULUMI_BACKEND_URL !== PULUMI_BACKEND_URL;
+    Object.assign(process.env, tools);
+    if (!isElsewhere) {
+        Object.assign(process.env, { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE_FILE });
+        // The salt of the stack's secrets is in a copy of its file.
+        const copy = copiedStackFile(PROJECT, stack);
+        if (fs.existsSync(copy)) {
+            process.env.PULUMI_OPTION_CONFIG_FILE = copy;
+        }
+    }
+    process.exitCode = await drift(stack);
+}
+
+main(...process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof Refusal ? error.message : error);
+    process.exitCode = 1;
+});

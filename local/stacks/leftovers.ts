@@ -1,0 +1,55 @@
+/** What `pulumi destroy` leaves for others to finish: namespaces, volumes and images go after it has returned. */
+import { run, until } from "../machine/shell";
+import { names } from "../places";
+import { isRemoved } from "../registry/images";
+import { Leftovers } from "../state/deployed";
+
+/** Waits until all of it is gone; volumes that their class or the stack keeps stay, and are named. */
+export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Promise<void> {
+    for (const namespace of namespaces) {
+        const args = ["get", "namespace", namespace, "--ignore-not-found", "--output", "name"];
+        await until(`namespace ${namespace} to be gone`, 120, async () => (await kubectl(args)) === "");
+        await until(`the volumes of namespace ${namespace} to be gone`, 120, async () => {
+            return (await volumes(namespace)).every((each) => each.policy !== "Delete");
+        });
+        for (const { name, claim } of await volumes(namespace)) {
+            console.log(
+                `Volume ${name} of ${namespace}/${claim} is retained by its class: \`kubectl delete pv ${name}\`.`,
+            );
+        }
+    }
+    for (const image of images) {
+        await until(`${image} to be gone`, 60, () => isRemoved(image));
+    }
+    console.log(
+        kept.length === 0
+            ? "Nothing is left of it."
+            : `The data is kept in the claims ${kept.join(", ")}: \`up\` takes them again, \`kubectl delete pvc\` gives them up.`,
+    );
+}
+
+interface Volume {
+    readonly name: string;
+    readonly claim: string;
+    readonly policy: string;
+}
+
+async function volumes(namespace: string): Promise<Volume[]> {
+    const { items } = JSON.parse(await kubectl(["get", "persistentvolume", "--output", "json"])) as {
+        items: {
+            metadata: { name: string };
+            spec: { persistentVolumeReclaimPolicy: string; claimRef?: { namespace: string; name: string } };
+        }[];
+    };
+    return items
+        .filter(({ spec }) => spec.claimRef?.namespace === namespace)
+        .map(({ metadata, spec }) => ({
+            name: metadata.name,
+            claim: spec.claimRef!.name,
+            policy: spec.persistentVolumeReclaimPolicy,
+        }));
+}
+
+function kubectl(args: readonly string[]): Promise<string> {
+    return run("kubectl", ["--context", names.context, ...args]);
+}

@@ -1,0 +1,144 @@
+/**
+ * A Pulumi stack of the local backend. Pulumi writes a stack's encryption salt into its stack file, so it gets a copy of that
+ * file in the state directory, and the committed file stays unchanged.
+ */
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { stackFile } from "../../operations/stack-file";
+import { toolsUp, up as localUp } from "../environment/up";
+import { readJson, writeWhole } from "../machine/files";
+import { Refusal, run } from "../machine/shell";
+import { CHECKOUT, copiedStackFile, names, places } from "../places";
+import type { ExportedResource } from "../state/deployed";
+import { birthOf } from "../state/lock";
+import { forThisMachine } from "./this-machine";
+import { stackVariables } from "./variables";
+
+const projectFile = path.join(CHECKOUT, "Pulumi.yaml");
+const project = /^name:\s*(\S+)/m.exec(fs.readFileSync(projectFile, "utf8"))![1]!;
+
+/** A stack, by the file that is committed for it. */
+export class Stack {
+    /** The file that is committed. */
+    readonly committed: string;
+    /** The file that Pulumi gets. */
+    readonly copy: string;
+
+    constructor(readonly name: string) {
+        this.committed = stackFile(name);
+        this.copy = copiedStackFile(project, name);
+    }
+
+    /** Whether it is deployed to the cluster that local/ made. */
+    get isLocal(): boolean {
+        return configured(this.committed, "kubeContext") === names.context;
+    }
+
+    /** Whether the backend of the local environment knows it. */
+    get exists(): boolean {
+        const stacks = path.join(places().backend, ".pulumi", "stacks", project);
+        return ["json", "json.gz"].some((each) => fs.existsSync(path.join(stacks, `${this.name}.${each}`)));
+    }
+
+    /** Brings what the stack needs of the local environment, and gives the variables for everything that follows. */
+    async environment(everything: boolean): Promise<void> {
+        await (everything && this.isLocal ? localUp() : toolsUp());
+        Object.assign(process.env, stackVariables(this.isLocal));
+    }
+
+    /** Creates the stack where the backend has none, and selects it in this checkout for plain `pulumi`. */
+    async select(): Promise<void> {
+        const folder = path.dirname(this.copy);
+        this.refresh();
+        fs.copyFileSync(projectFile, path.join(folder, "Pulumi.yaml"));
+        if (!this.exists) {
+            // In the copy's folder, since this is what writes the salt.
+            await run("pulumi", [
+                "--cwd",
+                folder,
+                "stack",
+                "init",
+                this.name,
+                "--no-select",
+                "--non-interactive",
+            ]);
+        }
+        await run("pulumi", ["--cwd", CHECKOUT, "stack", "select", this.name, "--non-interactive"]);
+        await this.heal();
+    }
+
+    /** Runs a pulumi command on the stack, its output on the terminal. */
+    pulumi(command: string, ...args: string[]): Promise<void> {
+        const all = [command, "--stack", this.name, "--config-file", this.copy, ...args];
+        return new Promise((resolve, reject) => {
+            const child = spawn("pulumi", all, { cwd: CHECKOUT, stdio: "inherit" });
+            // Pulumi gets Ctrl-C as well, and ends in its own time.
+            const ignore = (): void => undefined;
+            process.on("SIGINT", ignore);
+            child.on("error", reject);
+            child.on("close", (code, signal) => {
+                process.off("SIGINT", ignore);
+                const text = `\`pulumi ${command}\` of stack ${this.name} failed (${code ?? signal}); what it said is above.`;
+                return code === 0 ? resolve() : reject(new Refusal(text));
+            });
+        });
+    }
+
+    /** The stack's state, as Pulumi keeps it. */
+    async resources(): Promise<readonly ExportedResource[]> {
+        const text = await run("pulumi", ["--cwd", CHECKOUT, "stack", "export", "--stack", this.name]);
+        return (
+            (JSON.parse(text) as { deployment: { resources?: ExportedResource[] } }).deployment.resources ??
+            []
+        );
+    }
+
+    /** Copies the committed file anew, for the local cluster with what this machine adds, and keeps the salt of the earlier copy. */
+    private refresh(): void {
+        const committed = fs.readFileSync(this.committed, "utf8");
+        // What goes to another cluster is to be the same from every machine.
+        const text = this.isLocal ? forThisMachine(committed, project) : committed;
+        const salt =
+            fs.existsSync(this.copy) && /^encryptionsalt:.*$/m.exec(fs.readFileSync(this.copy, "utf8"));
+        const ours = /^encryptionsalt:/m.test(text) || !salt ? text : `${text.trimEnd()}\n${salt[0]}\n`;
+        writeWhole(this.copy, ours, 0o600);
+    }
+
+    /** A run that was killed leaves the stack locked; a run that lives is named. */
+    private async heal(): Promise<void> {
+        const directory = path.join(places().backend, ".pulumi", "locks", "organization", project, this.name);
+        for (const file of fs.existsSync(directory) ? fs.readdirSync(directory) : []) {
+            const lock = readJson<PulumiLock>(path.join(directory, file));
+            if (lock === undefined) {
+                continue;
+            }
+            if (lock.hostname === os.hostname() && birthOf(lock.pid) === undefined) {
+                console.log(
+                    `Stack ${this.name} was locked by process ${lock.pid}, which is dead: lock removed.`,
+                );
+                await run("pulumi", ["--cwd", CHECKOUT, "cancel", "--yes", "--stack", this.name]);
+                return;
+            }
+            throw new Refusal(
+                `Stack ${this.name} is locked by process ${lock.pid} of ${lock.username} on ${lock.hostname}; wait until ` +
+                    `it has ended. (If it never will: \`pulumi cancel --stack ${this.name}\`.)`,
+            );
+        }
+    }
+}
+
+interface PulumiLock {
+    readonly pid: number;
+    readonly username: string;
+    readonly hostname: string;
+}
+
+/** One setting of a stack file that is a plain word; the program reads these files as what they are. */
+function configured(file: string, key: string): string | undefined {
+    return new RegExp(`^\\s*["']?${project}:${key}["']?:\\s*["']?([^\\s"'#]+)`, "m").exec(
+        fs.readFileSync(file, "utf8"),
+    )?.[1];
+}

@@ -1,0 +1,15 @@
+/** `make status`: operations/status.ts with the local environment's tools, and its kubeconfig where the stack is on it. */
+import { Refusal } from "../../operations/stack-file";
+import { status } from "../../operations/status";
+import { isLocal, stackVariables } from "./variables";
+
+/** Takes no lock and brings nothing: it is asked while an update hangs. */
+async function main(stack = "dev", ...options: string[]): Promise<void> {
+    Object.assign(process.env, stackVariables(isLocal(stack)));
+    process.exitCode = await status(stack, options.includes("--json"));
+}
+
+main(...process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof Refusal ? error.message : error);
+    process.exitCode = 1;
+});
