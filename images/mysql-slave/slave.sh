@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# What the programs of the slave's image share: how its own state is asked, and where data may be taken from. Sourced after lib.sh or probe.sh.
-# shellcheck disable=SC2154 # lib.sh sets asked_identity and its like.
+# Shared by the programs of the slave image: how to query its own state, and where to take data from. Sourced after lib.sh or probe.sh.
+# shellcheck disable=SC2154 # lib.sh sets asked_identity and similar variables.
 
 # shellcheck source=../mysql/decide-slave.sh
 source /opt/dabaweb/lib/decide-slave.sh
 
-# Every transaction that this server could have made itself; a slave makes none.
+# Every transaction that this server could have written itself; a slave writes none.
 readonly OWN="CONCAT(@@server_uuid, ':1-9223372036854775806')"
-# Those of them that it did make.
+# The subset that it did write.
 readonly OWN_EXECUTED="REPLACE(GTID_SUBTRACT(@@GLOBAL.gtid_executed, GTID_SUBTRACT(@@GLOBAL.gtid_executed, $OWN)), '\n', '')"
 
 # One line: identity|receiver|applier|age of the heartbeat in ms|errant transactions|error of the receiver|error of the applier.
@@ -29,10 +29,10 @@ readonly STATE="$SET_AGE
     JOIN performance_schema.replication_applier_status applier USING (channel_name)
     WHERE channel_name = ''"
 
-# compare ADDRESS PORT SET [owned]: sets compared_identity to the identity of another pod's server, compared_lacks to what of the GTID set
-# it has not executed, and compared_own to what it made itself; fails when there is no answer. With "owned", transactions count that are in
-# its binlog and wait to be committed, for a semi-synchronous acknowledgement for example: whoever received one has not parted from it. They
-# are read first: one that is committed between the two reads is in both sets then, in the other order it would be in none.
+# compare ADDRESS PORT SET [owned]: sets compared_identity to the identity of another pod's server, compared_lacks to the part of the GTID
+# set that it has not executed, and compared_own to what it wrote itself; fails if there is no answer. With "owned", transactions also count
+# that are in its binlog and wait to be committed, for example for a semi-synchronous acknowledgement: a slave that received one has not
+# diverged. They are read first: one that is committed between the two reads is then in both sets; in the other order, it would be in neither.
 compared_identity="" compared_lacks="" compared_own=""
 compare() {
     local owned=NULL
@@ -44,8 +44,8 @@ compare() {
     IFS='|' read -r compared_identity compared_lacks compared_own <"$RUN/answer" && [[ $compared_identity =~ $UUID ]]
 }
 
-# survey: asks all other slaves and then the master for their state, into the arrays below; the master is the last of them. In this order, so
-# that a healthy slave's transactions are a part of the master's.
+# survey: asks all other slaves and then the master for their state, into the arrays below; the master is last. The order ensures that the
+# transactions of a healthy slave are a subset of the master's.
 survey_address=() survey_identity=() survey_executed=() survey_receiver=() survey_applier=() survey_age=() survey_why=()
 survey() {
     local own addresses address
@@ -69,8 +69,9 @@ port_of() {
     if [[ $1 == "$MASTER_HOST" ]]; then printf '%s' "$MASTER_PORT"; else printf '%s' "${SLAVES_PORT-}"; fi
 }
 
-# choose_donor WANTED SET: of the servers in the survey, the first whose data has the identity WANTED, is healthy and holds the GTID set; the
-# master last, which has writes to do. Sets donor to its address, empty if there is none, and donor_why to one sentence about all that are not fit.
+# choose_donor WANTED SET: chooses the first server in the survey whose data has the identity WANTED, is healthy and contains the GTID set; the
+# master is last, because it is busy with writes. Sets donor to its address, empty if there is none, and donor_why to one sentence about all
+# servers that are not fit.
 donor="" donor_why=""
 choose_donor() {
     local wanted=$1 set=$2 i last role master=no lacks extra why
@@ -82,7 +83,7 @@ choose_donor() {
         if ((i == last)); then role=master; fi
         if [[ ${survey_identity[i]} == "$wanted" ]]; then
             if compare "${survey_address[i]}" "$(port_of "${survey_address[i]}")" "$set"; then lacks=$compared_lacks; else lacks="an answer"; fi
-            # What a slave made itself was written by hand. What came to it with its data, nobody but the master can tell.
+            # What a slave wrote itself was written by hand. What came with its data, only the master knows.
             if [[ $role == slave ]]; then extra=$compared_own; fi
             if [[ $role == slave && -z $extra && $master == yes ]]; then
                 if compare "$MASTER_HOST" "$MASTER_PORT" "${survey_executed[i]}" owned; then extra=$compared_lacks; fi

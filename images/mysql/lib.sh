@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the programs of the MySQL images share. Sourced.
+# Shared by the programs of the MySQL images. Sourced.
 
 # shellcheck source=decide.sh
 source /opt/dabaweb/lib/decide.sh
@@ -16,7 +16,7 @@ readonly UUID='^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 # Files hold passwords unless said otherwise.
 umask 077
 
-# What an earlier start left: temporary files fill the volume, and the lock of a socket names a process that may exist again as another one.
+# Removes what an earlier start left: temporary files fill the volume, and a socket's lock names a process id that another process may have now.
 prepare() {
     rm -rf /data/tmp
     mkdir /data/tmp
@@ -32,26 +32,26 @@ fail() {
     exit 1
 }
 
-# pause SECONDS: a sleep that SIGTERM ends at once; a shell answers signals only between foreground commands.
+# pause SECONDS: a sleep that SIGTERM ends immediately; a shell handles signals only between foreground commands.
 pause() {
     sleep "$1" &
     wait "$!"
 }
 
-# in_background COMMAND...: its output goes to $RUN/answer, so that SIGTERM is answered while it runs.
+# in_background COMMAND...: runs it with its output in $RUN/answer, so that SIGTERM is handled meanwhile.
 in_background() {
     "$@" >"$RUN/answer" 2>&1 &
     wait "$!"
 }
 
-# answer_line: what the last command in the background said, in one line.
+# answer_line: prints the output of the last background command in one line.
 answer_line() {
     local text
     text=$(<"$RUN/answer")
     printf '%s' "${text//$'\n'/ }"
 }
 
-# hold WHY: one turn of a wait without end. Says why when that changes and every 10 s; the probes read it.
+# hold WHY: one turn of an endless wait. Logs the reason when it changes and every 10 s; the probes read it.
 held=""
 said=0
 hold() {
@@ -63,14 +63,14 @@ hold() {
     pause 1
 }
 
-# setting NAME PATTERN ALLOWED: the value of an environment variable.
+# setting NAME PATTERN ALLOWED: prints the value of an environment variable.
 setting() {
     local value=${!1-}
     [[ $value =~ $2 ]] || fail "$1 is \"$value\": it must be $3; set it in the pod's environment"
     printf '%s' "$value"
 }
 
-# secret NAME: a mounted password. Only letters and digits, so that it needs no quoting in SQL and option files.
+# secret NAME: prints a mounted password. Only letters and digits are allowed, so it needs no quoting in SQL and option files.
 secret() {
     local value=""
     read -r value <"/run/secrets/mysql/$1" || [[ -n $value ]] || fail "the password /run/secrets/mysql/$1 is empty or missing"
@@ -88,7 +88,7 @@ identity_beside() {
     printf '%s' "$value"
 }
 
-# write_identity IDENTITY: in one step, so that a killed start leaves no half line.
+# write_identity IDENTITY: writes the file atomically, so that a killed start leaves no partial line.
 write_identity() {
     printf '%s\n' "$1" >"$BESIDE.new"
     chmod 0644 "$BESIDE.new"
@@ -96,7 +96,7 @@ write_identity() {
     mv "$BESIDE.new" "$BESIDE"
 }
 
-# put_in_place NEW: makes a complete directory the data. All of it is on disk before the name is.
+# put_in_place NEW: makes a complete directory the data. Its contents are on disk before the new name is.
 put_in_place() {
     sync -f "$1"
     if [[ -d $DATA ]]; then rmdir "$DATA"; fi
@@ -105,8 +105,8 @@ put_in_place() {
 }
 
 # find_identity DIRECTORY EXPECTED: sets `inside` to the identity in replication.identity of a data directory, empty if there is none.
-# The usual case costs no server: the table's file contains what is expected. Everything else is asked of a server that only this script
-# reaches.
+# The usual case needs no server: the table's file contains the expected identity. Otherwise, a temporary server that only this script can
+# reach is asked.
 find_identity() {
     local directory=$1 expected=$2
     inside=""
@@ -120,7 +120,7 @@ find_identity() {
     if [[ ! $inside =~ $UUID ]]; then inside=""; fi
 }
 
-# temporary_server OPTION...: starts a server without network that only this script uses, and waits until it answers.
+# temporary_server OPTION...: starts a server without network access for this script alone, and waits until it answers.
 temporary=""
 temporary_server() {
     local began=$SECONDS why
@@ -128,7 +128,7 @@ temporary_server() {
         --skip-networking --socket="$RUN/temporary.sock" --pid-file="$RUN/temporary.pid" >&2 &
     temporary=$!
     until why=$(temporary_client -e 'DO 0' 2>&1); do
-        kill -0 "$temporary" 2>/dev/null || fail "the temporary MySQL server has ended, its log is above"
+        kill -0 "$temporary" 2>/dev/null || fail "the temporary MySQL server has exited; its log is above"
         if ((SECONDS - began < 10)); then pause 0.1; else hold "the temporary MySQL server does not answer yet: $why"; fi
     done
 }
@@ -144,34 +144,34 @@ stop_temporary_server() {
     temporary=""
 }
 
-# slave_addresses: the address of every slave pod that exists, ready or not, one per line; nothing when there is none. Ask for it
-# in_background: a name server may be slow.
+# slave_addresses: prints the address of every existing slave pod, ready or not, one per line. Call it in_background: a name server may be
+# slow.
 slave_addresses() {
     { timeout 3 getent ahosts "${SLAVES_HOST-}" || true; } | sed -n 's/ .*STREAM.*//p' | sort -u
 }
 
-# query_server ADDRESS PORT SQL: what another pod's server answers to the account `seed`, in $RUN/answer. An end is set to each way of not
-# answering, and SIGTERM is answered all the while.
+# query_server ADDRESS PORT SQL: queries another pod's server as the account `seed`, with the answer in $RUN/answer. Every way of not
+# answering has a timeout, and SIGTERM is handled throughout.
 query_server() {
     printf '[client]\nuser=seed\npassword=%s\nprotocol=tcp\nssl-mode=REQUIRED\nconnect-timeout=3\n' "$(secret seed)" >"$RUN/seed.cnf"
     in_background timeout "${QUERY_SECONDS:-10}" mysql --defaults-file="$RUN/seed.cnf" --host="$1" --port="$2" \
         --batch --skip-column-names -e "$3" && return 0
-    # Ended by timeout, the client says nothing.
+    # A client that timeout ended prints nothing.
     if [[ ! -s $RUN/answer ]]; then echo "no answer in time" >"$RUN/answer"; fi
     return 1
 }
 
-# ask_server ADDRESS [PORT]: asks another pod's server for its state; the port is that of the slaves unless said otherwise. Sets
-#   asked_identity   of its data
-#   asked_executed   GTID set it has executed; of a slave without what was written there by hand
+# ask_server ADDRESS [PORT]: asks another pod's server for its state; the default port is that of the slaves. Sets
+#   asked_identity   identity of its data
+#   asked_executed   GTID set it has executed; for a slave, without what was written there by hand
 #   asked_received   GTID set its receiver has fetched, executed or not
-#   asked_receiver   state of the receiver: ON, CONNECTING, OFF, or empty where replication is not set up
+#   asked_receiver   state of the receiver: ON, CONNECTING, OFF, or empty if replication is not set up
 #   asked_applier    state of the applier: ON, OFF, or empty
 #   asked_age        seconds since the heartbeat in its data, or empty
-#   asked_why        why there is no answer, in one line, else empty
-# and fails when there is no answer.
-# What was written by hand on a slave (GTIDs with its own uuid) is nothing that a master lacks: a master would stay closed for its sake, and the
-# slave, which needs an open one to be cloned again, would never lose it.
+#   asked_why        why there is no answer, in one line, otherwise empty
+# and fails if there is no answer.
+# What was written by hand on a slave (GTIDs with its own uuid) does not count as lacking on a master. Otherwise the master would stay closed
+# because of it, and the slave, which needs an open master to be cloned again, would never get rid of it.
 readonly STATE_OF_SERVER="$SET_AGE
     SELECT CONCAT_WS('|',
         IFNULL(MAX(identity.id), ''),
@@ -194,13 +194,13 @@ ask_server() {
     fi
     IFS='|' read -r asked_identity asked_executed asked_received asked_receiver asked_applier asked_age <"$RUN/answer" || true
     if [[ ! $asked_identity =~ $UUID ]]; then
-        asked_why="its identity is \"$asked_identity\", which is no UUID"
+        asked_why="its identity is \"$asked_identity\", which is not a UUID"
         return 1
     fi
 }
 
-# ask_slaves: asks every slave. Sets, for those that answered, the arrays addresses, identities and holdings (GTID set executed or
-# received), and for those that did not, the array silent ("ADDRESS - WHY").
+# ask_slaves: asks every slave. Sets the arrays addresses, identities and holdings (GTID set executed or received) for those that
+# answered, and the array silent ("ADDRESS - WHY") for those that did not.
 addresses=() identities=() holdings=() silent=()
 ask_slaves() {
     local found=() address
@@ -218,7 +218,7 @@ ask_slaves() {
     done
 }
 
-# joined SEPARATOR WORD...: the words that are not empty, with the separator between them.
+# joined SEPARATOR WORD...: prints the non-empty words with the separator between them.
 joined() {
     local separator=$1 word all=""
     shift
@@ -228,39 +228,39 @@ joined() {
     printf '%s' "$all"
 }
 
-# marker NAME: what the program left about the system in /run/initialised, or nothing.
+# marker NAME: prints what the program recorded about the system in /run/initialised, or nothing.
 marker() {
     local value=""
     if [[ -e /run/initialised/$1 ]]; then read -r value <"/run/initialised/$1" || true; fi
     printf '%s' "$value"
 }
 
-# expected_slaves: how many slaves the stack has; nothing where nobody said it.
+# expected_slaves: prints how many slaves the stack has, or nothing if that is unknown.
 expected_slaves() {
     local number
     number=$(marker slaves)
     if [[ $number =~ ^[0-9]{1,4}$ ]]; then printf '%s' "$((10#$number))"; fi
 }
 
-# overridden: yes when the operator's word counts: it was not used up.
+# overridden: prints yes if the operator's word counts, that is, if it has not been used yet.
 overridden() {
     if [[ -n ${BOOTSTRAP-} && ${BOOTSTRAP-} != "$(marker bootstrap)" ]]; then echo yes; else echo no; fi
 }
 
-# clone_from ADDRESS PORT IDENTITY: one try to make $DATA.new a complete copy of a server's data; the caller gives it its name. A server of
-# its own receives the clone: it stays up, and what it receives is another directory. Where it fails, clone_why says why in one line, and
-# nothing of it is left.
+# clone_from ADDRESS PORT IDENTITY: one attempt to make $DATA.new a complete copy of a server's data; the caller renames it. A temporary
+# server receives the clone: it keeps running, because the clone goes to another directory. On failure, clone_why has the reason in one
+# line, and nothing of the clone is left.
 clone_why=""
-# shellcheck disable=SC2034 # The caller reads why.
+# shellcheck disable=SC2034 # The caller reads clone_why.
 clone_from() {
     local address=$1 port=$2 identity=$3
     local options=(--datadir="$RECIPIENT" --skip-log-bin --super-read-only=OFF --read-only=OFF --innodb-redo-log-capacity=8M)
     clone_why=""
     drop_clone
-    say "making a temporary server for the clone"
+    say "creating a temporary server for the clone"
     in_background mysqld --defaults-file="$CONFIG" "${options[@]}" --initialize-insecure || {
         cat "$RUN/answer" >&2
-        fail "MySQL could not initialise $RECIPIENT, its log is above"
+        fail "MySQL could not initialise $RECIPIENT; its log is above"
     }
     temporary_server "${options[@]}" --plugin-load-add=mysql_clone.so --clone-valid-donor-list="$address:$port" --clone-max-concurrency=4
     say "cloning $address:$port, identity $identity"
@@ -276,14 +276,14 @@ SQL
     else
         find_identity "$DATA.new" "$identity"
         if [[ $inside == "$identity" ]]; then return 0; fi
-        clone_why="the clone of $address:$port has identity \"$inside\", but it was to be $identity: it is thrown away"
+        clone_why="the clone of $address:$port has identity \"$inside\" instead of $identity and is discarded"
     fi
     drop_clone
     return 1
 }
 
-# release_donor: starts the receiver again of the slave that an empty master took its data from. The address is kept on the volume until
-# then, so that a master killed half-way leaves no slave without its receiver.
+# release_donor: restarts the receiver of the slave that an empty master took its data from. The address stays on the volume until then,
+# so that a master that is killed half-way does not leave a slave without its receiver.
 release_donor() {
     local address=""
     if [[ ! -e /data/donor ]]; then return 0; fi
@@ -293,21 +293,21 @@ release_donor() {
     rm -f /data/donor
 }
 
-# drop_clone: removes what a clone leaves that was ended half-way.
+# drop_clone: removes what an interrupted clone left.
 drop_clone() {
     rm -rf "$DATA.new" "$RECIPIENT"
 }
 
-# leave_login: `mysql` typed in this container logs in as root by its option file in memory.
+# leave_login: writes an option file in memory, so that `mysql` in this container logs in as root.
 leave_login() {
     local password
     password=$(secret root)
-    # Newer clients know \G and its like only when told.
+    # Newer clients accept \G and similar commands only with this option.
     printf '[client]\nuser=root\npassword=%s\nsocket=%s/mysqld.sock\n[mysql]\nloose-commands=ON\n' "$password" "$RUN" >"$RUN/.my.cnf"
 }
 
-# become_server SQL_FILE [COMPANION...]: the server takes this process over, so that signals reach it. It runs the file before it lets
-# anyone in, and super_read_only holds from there on. The companion runs beside it, ends with it and is not waited for.
+# become_server SQL_FILE [COMPANION...]: replaces this process with the server, so that signals reach it. The server runs the file before it
+# lets anyone in; super_read_only applies from then on. The companion runs in parallel, ends with the server and is not waited for.
 become_server() {
     local id pool file=$1
     shift

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the probes of the MySQL images share. Sourced.
+# Shared by the probes of the MySQL images. Sourced.
 
 # shellcheck source=decide.sh
 source /opt/dabaweb/lib/decide.sh
@@ -8,12 +8,12 @@ source /opt/dabaweb/lib/sql.sh
 
 readonly RUN=/run/mysqld
 
-# ask SQL: the answer of this pod's server; on failure what the client said about it.
+# ask SQL: prints the answer of this pod's server, or the client's error message.
 ask() {
     mysql --connect-timeout=2 --batch --skip-column-names -e "$1" 2>&1
 }
 
-# stop_if_waiting: an unready pod says what its start waits for.
+# stop_if_waiting: reports what start waits for, and exits unready.
 stop_if_waiting() {
     if [[ -e $RUN/waiting ]]; then
         echo "waiting: $(<"$RUN/waiting")"
@@ -21,7 +21,7 @@ stop_if_waiting() {
     fi
 }
 
-# stop_unless_identity ANSWER: the data that is served must be the data that belongs to this volume.
+# stop_unless_identity ANSWER: exits unready unless the served data belongs to this volume.
 stop_unless_identity() {
     local beside=""
     read -r beside </data/identity || true

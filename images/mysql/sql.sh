@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# SQL that more than one program of the MySQL images needs. Sourced by lib.sh and probe.sh.
+# SQL that several programs of the MySQL images need. Sourced by lib.sh and probe.sh.
 # shellcheck disable=SC2034 # Not every program needs all of it.
 
-# Statements that set @age to the microseconds since the heartbeat in this data, NULL where it has none. The heartbeat's table is younger
-# than the first volumes: a query that names it must not fail for those.
+# Statements that set @age to the microseconds since the heartbeat in this data, or NULL if there is none. The oldest volumes do not have
+# the heartbeat table, so a query that uses it must not fail on them.
 readonly SET_AGE="
     SET @age = NULL, @query = IF(
         EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = 'replication' AND table_name = 'heartbeat'),
@@ -11,13 +11,13 @@ readonly SET_AGE="
     PREPARE query FROM @query;
     EXECUTE query;"
 
-# Condition on performance_schema.threads: its commit waits for a slave, or behind one that does. A session
-# that is idle may still show its last state.
+# Condition on performance_schema.threads: the commit of the session waits for a slave, or behind a commit that does. An idle session
+# may still show its last state.
 readonly COMMIT_HANGS="processlist_command <> 'Sleep' AND
     processlist_state IN ('Waiting for semi-sync ACK from replica', 'waiting for handler commit')"
 
-# What the applier stopped at, as "number message". Of several workers the one that failed: the others end with 3030
-# (ER_REPLICA_WORKER_STOPPED_PREVIOUS_THD_ERROR), which names a transaction that is in order.
+# The error that stopped the applier, as "number message". With several workers, this is the one that failed: the others end with 3030
+# (ER_REPLICA_WORKER_STOPPED_PREVIOUS_THD_ERROR), which names a transaction without a fault.
 readonly WORKER_ERROR="SELECT CONCAT_WS(' ', last_error_number, last_error_message)
     FROM performance_schema.replication_applier_status_by_worker
     WHERE last_error_number <> 0 ORDER BY last_error_number = 3030, worker_id LIMIT 1"

@@ -8,7 +8,7 @@ readonly identity_file=/data/identity
 readonly secrets=/run/secrets/redis
 readonly run=/run/redis
 readonly marker=/run/initialised
-# Exists, with one line why, exactly as long as redis-server does not run for clients: see `live` and `ready`.
+# Exists while redis-server is not open for clients, with the reason in one line: see `live` and `ready`.
 readonly state_file=$run/state
 
 private_pid=
@@ -24,7 +24,7 @@ fail() {
     exit 1
 }
 
-# One second of waiting, alive and unready; says why at once and then every ten seconds.
+# Waits one second, alive and not ready; logs the reason immediately and then every ten seconds.
 wait_saying() {
     printf '%s\n' "$*" >"$state_file"
     if [[ $said != "$*" ]] || ((SECONDS - said_at >= 10)); then
@@ -35,7 +35,7 @@ wait_saying() {
     sleep 1
 }
 
-# SIGTERM before redis-server is PID 1: bash as PID 1 would ignore it.
+# Handles SIGTERM before redis-server is PID 1: bash as PID 1 would ignore it.
 stopped() {
     trap - TERM INT
     say "stopped before redis-server was open"
@@ -43,12 +43,12 @@ stopped() {
     exit 143
 }
 
-# Whether the operator gave a word in `bootstrap` that was not used up yet: yes | no.
+# Whether the operator set a word in `bootstrap` that has not been used yet: yes | no.
 override() {
     if [[ -n ${BOOTSTRAP-} && $BOOTSTRAP != "$(marked bootstrap)" ]]; then echo yes; else echo no; fi
 }
 
-# What the marker, which the program makes when the system was ready once, says under a name, or nothing.
+# The value of a key in the marker, which the program creates once the system has been ready, or nothing.
 marked() {
     if [[ -r $marker/$1 ]]; then one_word "$(<"$marker/$1")"; fi
 }
@@ -59,7 +59,7 @@ one_word() {
     echo "$word"
 }
 
-# Checks a variable of the environment: name, pattern, what is allowed.
+# Checks an environment variable: name, pattern, what is allowed.
 check_env() {
     local value=${!1-}
     [[ $value =~ ^($2)$ ]] || fail "$1 is '$value'; it must be $3: set it in the container's environment"
@@ -70,11 +70,11 @@ password() {
     local text=
     if [[ -r $secrets/$1 ]]; then text=$(<"$secrets/$1"); fi
     [[ $text =~ ^[[:alnum:]]+$ ]] ||
-        fail "$secrets/$1 has no password of letters and digits: mount the Secret with the key $1"
+        fail "$secrets/$1 does not contain a password of letters and digits: mount the Secret with the key $1"
     printf %s "$text"
 }
 
-# To be called first: checks the environment, forgets what an earlier run of this container left.
+# Call this first: checks the environment and removes what an earlier run of this container left.
 prepare() {
     trap stopped TERM INT
     umask 0022
@@ -83,12 +83,12 @@ prepare() {
     check_env REDIS_MAXMEMORY '[1-9][0-9]{6,}' "a number of bytes, at least 1000000"
     check_env SLAVES_HOST '[A-Za-z0-9.-]+' "the name under which every slave pod has an address"
     check_env SLAVES_PORT '[1-9][0-9]{0,4}' "the slaves' port"
-    # The copy is what this server was started with, whatever the Secret becomes: see `redis-cli`.
+    # The copy keeps the password that this server was started with, even if the Secret changes: see `redis-cli`.
     local admin
     admin=$(password admin)
     (umask 0077 && printf %s "$admin" >"$run/admin")
     if [[ -e $data.new ]]; then
-        say "data that was being made was cut off before it was complete: removing $data.new"
+        say "removing $data.new, which an interrupted start left incomplete"
         rm -rf "$data.new"
     fi
 }
@@ -104,7 +104,7 @@ data_state() {
     fi
 }
 
-# The identity beside the data, or nothing.
+# The identity in the file next to the data, or nothing.
 known_identity() {
     if [[ -r $identity_file ]]; then identity_in "$(<"$identity_file")"; fi
 }
@@ -116,12 +116,12 @@ write_identity() {
     sync -f "$identity_file"
 }
 
-# The engine's own client: the wrapper in /opt/dabaweb/bin would log in, which a private server does not know.
+# The engine's own client: the wrapper in /opt/dabaweb/bin would log in, but a private server has no users.
 private_cli() {
     REDIS_CLI_PLAIN=yes redis-cli -s "$run/private.sock" "$@"
 }
 
-# Starts a server on the given directory that only this script reaches, and waits until it has loaded. Further
+# Starts a server on the given directory that only this script can reach, and waits until it has loaded. Further
 # arguments are lines of its configuration.
 private_start() {
     (umask 0077 && : >"$run/private.conf")
@@ -139,13 +139,13 @@ CONF
     private_pid=$!
     until [[ $(private_cli PING 2>/dev/null) == PONG ]]; do
         kill -0 "$private_pid" 2>/dev/null ||
-            fail "redis-server cannot load $1, in its own words: $(<"$run/private.log")"
-        printf 'loading %s in private, before clients may come\n' "$1" >"$state_file"
+            fail "redis-server cannot load $1; its log says: $(<"$run/private.log")"
+        printf 'loading %s privately, before clients may connect\n' "$1" >"$state_file"
         sleep 0.05
     done
 }
 
-# Stops it; whatever it wrote is on disk then.
+# Stops it; everything it wrote is then on disk.
 private_stop() {
     kill -TERM "$private_pid" 2>/dev/null || true
     wait "$private_pid" || true
@@ -165,15 +165,15 @@ private_identity() {
 }
 
 # Puts an identity into the data of the private server. A function library survives FLUSHALL and is copied to
-# slaves; as the function's name is always the same, data cannot carry two identities.
+# slaves. The function's name is always the same, so data cannot have two identities.
 private_identify() {
     local answer
     answer=$(private_cli FUNCTION LOAD "#!lua name=identity_${1//-/}
 redis.register_function{function_name='identity', callback=function() return '$1' end, flags={'no-writes'}}")
-    [[ $answer == "identity_${1//-/}" ]] || fail "redis-server did not take the identity $1: $answer"
+    [[ $answer == "identity_${1//-/}" ]] || fail "redis-server did not accept the identity $1: $answer"
 }
 
-# Makes empty data of the given identity; the rename is the moment from which it exists.
+# Creates empty data with the given identity; the data exists from the rename on.
 initialise() {
     say "initialising $data with the identity $1"
     mkdir "$data.new"
@@ -185,8 +185,8 @@ initialise() {
     write_identity "$1"
 }
 
-# Asks another redis server for all that decisions about it need; any failure is part of the answer. The password
-# is the first line of the client's input: see `redis-cli`.
+# Asks another redis server for everything that decisions about it need; any failure is part of the answer. The
+# password is the first line of the client's input: see `redis-cli`.
 ask() {
     timeout 2 redis-cli --askpass -h "$1" -p "$2" -n 15 2>&1 <<ASK || true
 $(<"$run/admin")
@@ -197,8 +197,8 @@ CONFIG GET replica-priority
 ASK
 }
 
-# Asks every slave pod at once; a line each, see `slave_line`. In a subshell, so that `wait` has only these to wait
-# for, and in any case waits: what outlives its parent is left to process 1.
+# Asks all slave pods in parallel and prints a line for each, see `slave_line`. It runs in a subshell, so that `wait`
+# waits for these processes only. It always waits: process 1 would inherit a process that outlives its parent.
 ask_slaves() (
     addresses=$(timeout 3 getent ahosts "$SLAVES_HOST" | sed -n 's/ *STREAM.*//p' | sort -u) || true
     {
@@ -209,8 +209,8 @@ ask_slaves() (
     } | sort
 )
 
-# Returns when the data and the file beside it have the same identity; waits for ever where they contradict. Leaves
-# the heartbeat that is in the data in $own_heartbeat.
+# Returns when the data and the file next to it have the same identity; waits forever if they contradict each other.
+# Stores the heartbeat in the data in $own_heartbeat.
 verify_identity() {
     local library
     private_start "$data"
@@ -234,20 +234,20 @@ verify_identity() {
             ;;
         differ)
             wait_saying "$data has the identity $library, but $identity_file says $(known_identity): two" \
-                "histories are mixed on this volume, so it is not opened. Put the right data back, or, if" \
-                "this data is right, delete $identity_file"
+                "histories are mixed on this volume, so it is not opened. Restore the correct data, or, if" \
+                "this data is correct, delete $identity_file"
             ;;
         unknown)
             wait_saying "$data has no identity, neither inside nor in $identity_file, so it is not opened." \
-                "If this data is right, write the identity of its system (a slave's $identity_file) there"
+                "If this data is correct, write the identity of its system (from a slave's $identity_file) to that file"
             ;;
         esac
     done
 }
 
 wait_partial() {
-    wait_saying "$data exists but has no append-only file, so nothing is made there." \
-        "Put the data back, or move $data away"
+    wait_saying "$data exists but has no append-only file, so no data is created there." \
+        "Restore the data, or move $data away"
 }
 
 sha256() {
@@ -256,15 +256,15 @@ sha256() {
     echo "${sum%% *}"
 }
 
-# Writes users and configuration to memory; the caller appends its own lines to $run/redis.conf. Users are made
-# from the mounted passwords at every start, so that kept data never needs an old one.
+# Writes users and configuration to memory; the caller appends its own lines to $run/redis.conf. Users are created
+# from the mounted passwords at every start, so that kept data never needs an old password.
 render() {
     local identity admin dabaweb replication backlog=$((REDIS_MAXMEMORY / 8))
     identity=$(known_identity)
     admin=$(<"$run/admin")
     dabaweb=$(password dabaweb)
     replication=$(password replication)
-    # The backlog counts as memory: one that is larger than the data it repeats would evict that data.
+    # The backlog counts as memory: if it were larger than the data it repeats, it would evict that data.
     ((backlog >= 1 << 20)) || backlog=$((1 << 20))
     ((backlog <= 64 << 20)) || backlog=$((64 << 20))
     umask 0077
@@ -287,9 +287,9 @@ CONF
     umask 0022
 }
 
-# Becomes redis-server: from here on it gets the signals.
+# Becomes redis-server, which receives the signals from then on.
 open_for_clients() {
-    say "opening $data of identity $(known_identity)"
+    say "opening $data with the identity $(known_identity)"
     rm -f "$state_file"
     exec redis-server "$run/redis.conf"
 }

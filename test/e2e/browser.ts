@@ -30,7 +30,7 @@ const LANGUAGES = {
         wrongPassword: /enter the correct username and password/i,
         administration: "Site administration",
         negative: /greater than or equal to 0/,
-        changedMeanwhile: /Somebody else changed this since you opened it/,
+        changedMeanwhile: /Someone else has changed this since you opened it/,
         noFile: /no \.xlsx workbook and no \.csv/,
         nothingImported: "Nothing was imported.",
         notANumber: "Enter a whole number.",

@@ -4,7 +4,7 @@ import { images, tagged } from "../../local/pins";
 import { docker, exec, Scope } from "../support/docker";
 import { OFFICIAL } from "../support/official-images";
 
-/** As `docker image inspect` has it. */
+/** The format of `docker image inspect`. */
 interface Config {
     readonly Entrypoint?: readonly string[] | null;
     readonly Cmd?: readonly string[] | null;
@@ -16,8 +16,8 @@ interface Config {
     readonly Labels?: Readonly<Record<string, string>> | null;
 }
 
-/** Stand-ins, or the official images themselves where they can be pulled. */
-describe("what the product's images are built on", function () {
+/** Stand-ins, or the official images themselves if they can be pulled. */
+describe("the base images of the product's images", function () {
     this.timeout(60_000);
 
     for (const { image: pinned, name } of images.bases) {
@@ -43,7 +43,7 @@ describe("what the product's images are built on", function () {
                 return stdout.trimEnd().split("\n");
             };
 
-            /** Of these paths, those that are there; of these names, those that are found on PATH. */
+            /** The subset of these paths that exist, and of these names that are on PATH. */
             const found = async (names: readonly string[]): Promise<string[]> => {
                 const script =
                     'for name; do if [[ $name == /* ]]; then [[ -e $name ]]; else type -P "$name" >/dev/null; fi && ' +
@@ -51,7 +51,7 @@ describe("what the product's images are built on", function () {
                 return (await said("bash", "-c", script, "bash", ...names)).slice(0, -1);
             };
 
-            it("is configured as the official image", () => {
+            it("is configured like the official image", () => {
                 const keys = (set: object | null | undefined) => Object.keys(set ?? {}).sort();
                 const { Entrypoint = [], Cmd, WorkingDir = "", StopSignal = "", ...more } = official.config;
                 assert.deepEqual(config.Entrypoint ?? [], Entrypoint);
@@ -67,7 +67,7 @@ describe("what the product's images are built on", function () {
                 );
             });
 
-            it("has what the official image has, where it has it", async () => {
+            it("has what the official image has, in the same places", async () => {
                 assert.deepEqual(await found(official.present), official.present);
             });
 
@@ -75,7 +75,7 @@ describe("what the product's images are built on", function () {
                 assert.deepEqual(await found(official.absent), []);
             });
 
-            it("lacks, as a stand-in, what is said to be missing, and nothing of that as the official image", async () => {
+            it("lacks, as a stand-in, exactly what is listed as missing; the official image lacks none of it", async () => {
                 const isStandIn = config.Labels?.["dabaweb.recipe"] !== undefined;
                 const names = Object.keys(official.notInStandIn);
                 assert.deepEqual(await found(names), isStandIn ? [] : names);
@@ -100,7 +100,7 @@ describe("what the product's images are built on", function () {
                 });
             }
             if (locales !== undefined) {
-                it(`has the locales ${locales.join(", ")} alone`, async () => {
+                it(`has only the locales ${locales.join(", ")}`, async () => {
                     assert.deepEqual((await said("locale", "-a")).sort(), locales);
                 });
             }

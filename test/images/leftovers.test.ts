@@ -12,7 +12,7 @@ describe("images of a stack that can no longer be destroyed", function () {
 
     after(() => registries.close());
 
-    it("are removed from the registry, each where it is still there, and no others", async () => {
+    it("are removed from the registry, each one that still exists, and no others", async () => {
         const { host } = await registries.open("leftovers");
         const mine = new Repository(`${host}/dabaweb/dev/nginx`, undefined, "push");
         const promoted = new Repository(`${host}/dabaweb/prod/nginx`, undefined, "push");

@@ -3,13 +3,13 @@ import { docker, exec, logs, Result, waitFor } from "../support/docker";
 import { isLong } from "../support/long";
 import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
 
-/** What a slave has executed or received. */
+/** The transactions that a slave has executed or received. */
 const HELD =
     "SELECT GTID_SUBTRACT(CONCAT(@@GLOBAL.gtid_executed, ',', received_transaction_set), '') " +
     "FROM performance_schema.replication_connection_status";
 
 describe("loss of a mysql master", function () {
-    // Bounds are for a machine that does other work at the same time.
+    // The timeouts allow for a machine that does other work at the same time.
     this.timeout(300_000);
 
     const pods = new MysqlPods("mysql-loss", { ON_NO_REPLICA: "wait" });
@@ -46,7 +46,7 @@ describe("loss of a mysql master", function () {
         await pods.tearDown();
     });
 
-    /** A system that has never been used but for a table: a master, and slaves that replicate. None of them runs. */
+    /** A stopped system with one table and no other use: a master, and slaves that replicate. */
     const fresh: Pod[] = [];
 
     before("a system is made, of which every test gets a copy", async function () {
@@ -65,7 +65,7 @@ describe("loss of a mysql master", function () {
         }
     });
 
-    /** A system of its own for a test: a copy of that, with so many slaves, which are attached. */
+    /** A test's own system: a copy of that one, with this many attached slaves. */
     async function system(count: number): Promise<void> {
         made += 1;
         const copy = (pod: Pod, name: string) => pods.copyOf(pod, name);
@@ -106,7 +106,7 @@ describe("loss of a mysql master", function () {
         }
     }
 
-    /** Waits until so many slaves acknowledge, and commits wait for them before they are complete. */
+    /** Waits until this many slaves acknowledge, and commits wait for them before they complete. */
     async function attached(count: number): Promise<void> {
         await waitFor(`${count} slaves acknowledge`, 60, async () => {
             const query =
@@ -124,7 +124,7 @@ describe("loss of a mysql master", function () {
         return pods.mysql(master, `INSERT INTO form.t VALUES (${n})`, timeoutSeconds);
     }
 
-    /** Writes rows, one by one, until told to stop or the master is gone. Gives those that were acknowledged. */
+    /** Writes rows, one by one, until it is told to stop or the master is gone. Returns the acknowledged ones. */
     function writing(from: number): () => Promise<number[]> {
         const acknowledged: number[] = [];
         let go = true;
@@ -151,7 +151,7 @@ describe("loss of a mysql master", function () {
         return all.filter((n) => !held.includes(n));
     }
 
-    /** Leaves the master stopped, with row 1 in its volume, while the slaves have 1 and 2. */
+    /** Leaves the master stopped, with row 1 on its volume, while the slaves have rows 1 and 2. */
     async function bringOlderCopyBack(): Promise<void> {
         await insert(1);
         await everySlaveFollows();
@@ -165,13 +165,13 @@ describe("loss of a mysql master", function () {
         await pods.scope.inVolume(master.volume, "rm -rf mysql; cp -a lost+found/copy mysql");
     }
 
-    /** Takes pod and volume away, under way or not, and gives the pod an empty one. */
+    /** Removes a pod, running or not, and its volume, and gives the pod an empty one. */
     async function loseMaster(): Promise<void> {
         await pods.kill(master);
         await pods.emptyVolume(master);
     }
 
-    /** A new system whose one slave is gone with its volume, after row 1. */
+    /** A new system whose only slave is lost with its volume, after row 1. */
     async function lostOnlySlave(): Promise<Pod> {
         await system(1);
         const [lost] = slaves as [Pod];
@@ -182,7 +182,7 @@ describe("loss of a mysql master", function () {
         return lost;
     }
 
-    /** Every slave has what the master has. One that ends by itself to take a new copy is started again, as a kubelet does. */
+    /** Every slave has the master's data. A slave that exits to take a new copy is restarted, as the kubelet does. */
     async function everySlaveFollows(): Promise<void> {
         for (const pod of slaves) {
             await waitFor(`${pod.name} follows`, 120, async () => {
@@ -196,7 +196,7 @@ describe("loss of a mysql master", function () {
         }
     }
 
-    /** The master opens, with the identity it had and every row that was acknowledged. */
+    /** The master opens with its former identity and every acknowledged row. */
     async function isBack(acknowledged: number[]): Promise<void> {
         await pods.ready(master);
         assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
@@ -204,10 +204,10 @@ describe("loss of a mysql master", function () {
         assert.deepEqual(missing(acknowledged, await rows(master)), []);
     }
 
-    /** An application's write that nothing acknowledges yet. */
+    /** An application's write that no slave acknowledges yet. */
     async function hangs(n: number): Promise<() => Promise<Result>> {
         const statement = `INSERT INTO form.t VALUES (${n})`;
-        // It may hang while a slave is made, or its data taken.
+        // It may hang while a slave is created, or while its data is taken.
         const account = ["mysql-master", "dabaweb", pods.passwords.dabaweb] as const;
         const result = pods.loginFor(240, master, ...account, "-e", statement);
         await waitFor("the write hangs", 60, async () => {
@@ -218,11 +218,11 @@ describe("loss of a mysql master", function () {
         return () => result;
     }
 
-    /** Ends the master's companion, and with it what it asked the server for; it is started again. */
+    /** Kills the master's companion and, with it, its query in the server; the companion is restarted. */
     async function killCompanion(): Promise<void> {
         const find = `for p in /proc/[0-9]*; do [[ $(tr '\\0' ' ' <$p/cmdline) == "bash ${bin}/open"* ]] && kill -9 \${p#/proc/}; done; true`;
         assert.equal((await exec(pods.running(master), ["bash", "-c", find])).code, 0);
-        await pods.logged(pods.running(master), /the companion of the server has ended and is started again/);
+        await pods.logged(pods.running(master), /the server's companion has exited; restarting it/);
     }
 
     async function status(pod: Pod): Promise<Record<string, string>> {
@@ -239,13 +239,13 @@ describe("loss of a mysql master", function () {
         );
     }
 
-    describe("pod and volume are gone", () => {
-        it("under writes that a slave has only received: all that was acknowledged is back, and the slaves follow", async () => {
+    describe("pod and volume are lost", () => {
+        it("under writes that a slave has only received: all acknowledged writes are back, and the slaves follow", async () => {
             await system(2);
             const [first, second] = slaves as [Pod, Pod];
             await insert(0);
             await everySlaveFollows();
-            // The one has the newest in its relay log only, the other does not get it.
+            // One slave has the newest writes only in its relay log, the other does not receive them.
             await pods.sql(first, "STOP REPLICA SQL_THREAD");
             await docker(["pause", pods.running(second)]);
             const end = writing(1);
@@ -260,7 +260,7 @@ describe("loss of a mysql master", function () {
             const configuration =
                 "SELECT COUNT(*) FROM performance_schema.replication_connection_configuration";
             assert.equal(await pods.sql(master, configuration), "0");
-            // The companion releases the donor when the master is open already.
+            // The companion releases the donor after the master has opened.
             await waitFor("the donor to be released", 60, async () => {
                 const left = (await exec(pods.running(master), ["ls", "/data"])).stdout.trim().split("\n");
                 assert.deepEqual(left, ["identity", "lost+found", "mysql", "tmp"]);
@@ -270,7 +270,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("while the slaves restart too: it waits for them", async () => {
+        it("while the slaves also restart: it waits for them", async () => {
             await system(2);
             const end = writing(0);
             await waitFor("twenty rows", 60, async () => (await rows(master)).length > 20);
@@ -278,13 +278,13 @@ describe("loss of a mysql master", function () {
             await loseMaster();
             const acknowledged = await end();
             await startMaster();
-            await pods.unready(master, /0 of the 2 slaves it would be taken from answer/);
+            await pods.unready(master, /0 of the 2 slaves that could provide it answer/);
             await docker(["start", ...slaves.map((pod) => pods.running(pod))]);
             await isBack(acknowledged);
             await everySlaveFollows();
         });
 
-        it("killed while it takes the data: the next start begins afresh, and no slave is left without its receiver", async () => {
+        it("killed while it takes the data: the next start begins from scratch, and every slave gets its receiver back", async () => {
             await system(1);
             await insert(1);
             await everySlaveFollows();
@@ -307,7 +307,7 @@ describe("loss of a mysql master", function () {
             }
         });
 
-        it("fewer slaves than there were: waits and names them, and a new word goes on without the missing one", async () => {
+        it("fewer slaves than before: waits and names them, and a new word continues without the missing one", async () => {
             await system(1);
             await insert(1);
             await everySlaveFollows();
@@ -323,7 +323,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("no slave at all: waits, and a new word begins anew", async () => {
+        it("no slave at all: waits, and a new word starts from scratch", async () => {
             await system(0);
             await insert(1);
             await loseMaster();
@@ -337,12 +337,12 @@ describe("loss of a mysql master", function () {
     });
 
     describe("the volume holds something else", () => {
-        it("an older copy: it never opens and no slave takes anything of it; without the volume it heals", async () => {
+        it("an older copy: it never opens and no slave takes anything from it; without the volume, it heals", async () => {
             await system(2);
             await bringOlderCopyBack();
             const held = await pods.sql(slaves[0] as Pod, "SELECT @@GLOBAL.gtid_executed");
             await startMaster();
-            await pods.unready(master, /an older copy of the volume was brought back/);
+            await pods.unready(master, /an older copy of the volume was restored/);
             const closed = await pods.login(
                 master,
                 "mysql-master",
@@ -364,7 +364,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("an older copy that the operator declares the right one: it opens as a new history that no slave mixes with its own", async () => {
+        it("an older copy that the operator declares correct: it opens as a new history that no slave mixes with its own", async () => {
             await system(1);
             await bringOlderCopyBack();
             await startMaster({ env: { BOOTSTRAP: "older", ON_NO_REPLICA: "degrade" } });
@@ -384,7 +384,7 @@ describe("loss of a mysql master", function () {
             assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), declared);
         });
 
-        it("a new system: the slaves refuse it and keep all they have", async () => {
+        it("a new system: the slaves refuse it and keep everything they have", async () => {
             await system(2);
             await insert(1);
             await everySlaveFollows();
@@ -417,7 +417,7 @@ describe("loss of a mysql master", function () {
     }
 
     describe("commits without a slave", () => {
-        it("wait: a write hangs until a slave with data is back", async () => {
+        it("wait: a write hangs until a slave with data returns", async () => {
             await system(1);
             const [slave] = slaves as [Pod];
             await insert(1);
@@ -430,7 +430,7 @@ describe("loss of a mysql master", function () {
         });
 
         if (isLong) {
-            it("wait: writes that hang from the start do not keep the first slave from being cloned, and return when it is there", async () => {
+            it("wait: writes that hang from the start do not block the clone of the first slave, and return when it is attached", async () => {
                 await system(0);
                 await startMaster({ slaves: 0 }, "restart");
                 const write = await hangs(1);
@@ -441,7 +441,7 @@ describe("loss of a mysql master", function () {
             });
         }
 
-        it("wait: a write that hung when the only slave was lost is cut off for the clone of a new one, never acknowledged", async () => {
+        it("wait: a write that hangs because the only slave is lost is disconnected for the clone of a new one, never acknowledged", async () => {
             const lost = await lostOnlySlave();
             const write = await hangs(2);
             await pods.seed(lost);
@@ -453,7 +453,7 @@ describe("loss of a mysql master", function () {
             assert.deepEqual(await rows(lost), [1, 2, 3]);
         });
 
-        it("wait: a companion that was started again does not wait for a slave itself, and sees to its clone", async () => {
+        it("wait: a restarted companion does not wait for a slave itself, and unblocks its clone", async () => {
             const lost = await lostOnlySlave();
             await killCompanion();
             const write = await hangs(2);
@@ -465,14 +465,14 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("wait: closed before it ends, the server ends in time and acknowledges nothing that no slave has", async () => {
+        it("wait: closed before it stops, the server stops in time and acknowledges nothing that no slave has", async () => {
             await system(0);
             await startMaster({ slaves: 0 }, "restart");
             const write = await hangs(1);
             assert.equal((await exec(pods.running(master), [`${bin}/close`])).code, 0);
             const { code, log } = await pods.stop(master);
             assert.equal(code, 0);
-            assert.match(log, /closing: the slaves are not waited for.*Lock wait timeout/);
+            assert.match(log, /closing: not waiting for the slaves.*Lock wait timeout/);
             assert.match((await write()).stderr, /ERROR 2013/);
         });
 
@@ -497,7 +497,7 @@ describe("loss of a mysql master", function () {
     });
 
     describe("a master with slaves", () => {
-        it("has a heartbeat on every slave, and ends within its grace period", async () => {
+        it("has a heartbeat on every slave, and stops within its grace period", async () => {
             await system(2);
             for (const pod of slaves) {
                 const age = "SELECT TIMESTAMPDIFF(SECOND, at, NOW()) < 5 FROM replication.heartbeat";
@@ -511,13 +511,13 @@ describe("loss of a mysql master", function () {
             assert.equal(code, 0);
         });
 
-        it("closed before it ends, it leaves every slave that is attached with the same transactions", async () => {
+        it("closed before it stops, it leaves every attached slave with the same transactions", async () => {
             await system(2);
             const late = pods.running(slaves[1] as Pod);
             await pods.sql(master, "CREATE TABLE form.large (text LONGTEXT)");
             await everySlaveFollows();
             await docker(["pause", late]);
-            // More than what the kernel holds of a connection whose other end does not read.
+            // More than the kernel buffers of a connection whose other end does not read.
             const large = "INSERT INTO form.large VALUES (REPEAT('x', 2 << 20));";
             assert.equal((await pods.mysql(master, large.repeat(16), 60)).code, 0);
             const closing = exec(pods.running(master), [`${bin}/close`]);
@@ -526,20 +526,20 @@ describe("loss of a mysql master", function () {
             assert.equal((await closing).code, 0);
             assert.match(
                 await pods.kill(master),
-                /closing: 2 slaves have all that was committed, 0 are behind/,
+                /closing: 2 slaves have everything that was committed, 0 are behind/,
             );
             const held = await Promise.all(slaves.map((slave) => pods.sql(slave, HELD)));
             assert.equal(held[0], held[1]);
         });
 
-        it("a lonely master makes no transactions", async () => {
+        it("a master without slaves writes no transactions of its own", async () => {
             await system(0);
             const before = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
             await pods.sql(master, "DO SLEEP(3)");
             assert.equal(await pods.sql(master, "SELECT @@GLOBAL.gtid_executed"), before);
         });
 
-        it("the companion's death does the server no harm", async () => {
+        it("the death of the companion does not affect the server", async () => {
             await system(1);
             await killCompanion();
             assert.equal((await insert(1)).code, 0);

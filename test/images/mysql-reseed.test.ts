@@ -3,8 +3,8 @@ import { docker, exec, logs, waitFor } from "../support/docker";
 import { times } from "../support/long";
 import { MysqlPods, Pod, Start } from "../support/mysql-pods";
 
-describe("mysql slaves that lose their way", function () {
-    // Bounds are for a machine that does other work at the same time.
+describe("mysql slaves that diverge or fall behind", function () {
+    // The timeouts allow for a machine that does other work at the same time.
     this.timeout(300_000);
 
     const pods = new MysqlPods("mysql-reseed");
@@ -38,7 +38,7 @@ describe("mysql slaves that lose their way", function () {
         await pods.sql(master, `INSERT INTO form.t VALUES (${rows})`);
     }
 
-    /** Waits until slaves have every row, and nothing that the master has not. */
+    /** Waits until slaves have every row, and nothing that the master does not have. */
     async function haveAll(...slaves: Pod[]): Promise<void> {
         for (const pod of slaves) {
             await pods.ready(pod);
@@ -47,7 +47,7 @@ describe("mysql slaves that lose their way", function () {
         }
     }
 
-    /** Waits until a container has ended by itself and starts it again, as the kubelet does. */
+    /** Waits until a container has exited by itself and restarts it, as the kubelet does. */
     async function startedAgain(pod: Pod): Promise<void> {
         const container = pods.running(pod);
         await waitFor(`${pod.name} ends by itself`, 120, async () => {
@@ -66,7 +66,7 @@ describe("mysql slaves that lose their way", function () {
         return docker(["inspect", "-f", format, pods.running(pod)]);
     }
 
-    /** Runs statements on a slave that replication alone may write to. */
+    /** Runs statements on a slave, which only replication may write to. */
     function byHand(pod: Pod, statements: string): Promise<string> {
         const [open, close] = [0, 1].map(
             (on) => `SET GLOBAL super_read_only = ${on}; SET GLOBAL read_only = ${on};`,
@@ -74,7 +74,7 @@ describe("mysql slaves that lose their way", function () {
         return pods.sql(pod, `${open} ${statements}; ${close}`);
     }
 
-    /** Waits until a slave has shut down for a reason and has taken its data again. Returns the log. */
+    /** Waits until a slave has shut down for this reason and has cloned its data again. Returns the log. */
     async function heals(pod: Pod, why: RegExp): Promise<string> {
         await startedAgain(pod);
         await haveAll(pod);
@@ -93,19 +93,19 @@ describe("mysql slaves that lose their way", function () {
     }
 
     beforeEach("everyone has everything", async () => {
-        // A test may end with it just started.
+        // A test may end when it has only just started.
         await pods.ready(master);
         await write();
         await haveAll(slave, second);
     });
 
-    it("acknowledges semi-synchronously, from the first receiver on", async () => {
+    it("acknowledges semi-synchronously from the first start of the receiver", async () => {
         const status = "SHOW STATUS LIKE 'Rpl_semi_sync_replica_status'";
         assert.match(await pods.sql(slave, status), /ON$/);
         assert.match(await pods.sql(second, status), /ON$/);
     });
 
-    it("has a password of seed that the mounted file gives, whatever the master said", async () => {
+    it("takes the password of seed from the mounted file, whatever the master sent", async () => {
         await byHand(
             slave,
             "SET sql_log_bin = 0; ALTER USER seed IDENTIFIED BY 'forgotten'; ALTER USER seed DISCARD OLD PASSWORD",
@@ -118,12 +118,12 @@ describe("mysql slaves that lose their way", function () {
         assert.equal(await asSeed(), 0);
     });
 
-    it("serves while the master is away, leaves when its data is too old for that, and comes back by itself", async () => {
+    it("serves while the master is away, becomes unready when its data is too old, and recovers by itself", async () => {
         await restart(slave, { env: { MAX_MASTER_AWAY_SECONDS: "8" } });
         await pods.ready(slave);
         await pods.stop(master);
-        await pods.unready(slave, /receiver of replication is CONNECTING: MAX_MASTER_AWAY_SECONDS allows 8;/);
-        // Away for as long, but allowed to be.
+        await pods.unready(slave, /replication receiver is CONNECTING: MAX_MASTER_AWAY_SECONDS allows 8;/);
+        // Away for just as long, but within the limit.
         await pods.ready(second);
         assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.t"), String(rows));
         await pods.start(master, used);
@@ -133,7 +133,7 @@ describe("mysql slaves that lose their way", function () {
         await restart(slave);
     });
 
-    it("leaves when its data becomes too old while the link is up, and comes back by itself", async () => {
+    it("becomes unready when its data gets too old while the link is up, and recovers by itself", async () => {
         const lock = "LOCK TABLES replication.heartbeat READ; SELECT SLEEP(600)";
         const locked = pods.mysql(slave, lock, 200);
         await pods.unready(slave, /s old and the link to the master is up: MAX_STALE_SECONDS allows 10;/);
@@ -144,34 +144,34 @@ describe("mysql slaves that lose their way", function () {
         await pods.ready(slave);
     });
 
-    it("an applier that stops at an error is started again; when that does not help, the data is replaced", async () => {
+    it("an applier that stops at an error is restarted; if that does not help, the data is replaced", async () => {
         await byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
         await pods.sql(master, `DELETE FROM form.t WHERE n = ${rows}`);
         rows -= 1;
-        await pods.unready(slave, /the applier of replication is OFF: 1032 /);
+        await pods.unready(slave, /the replication applier is OFF: 1032 /);
         await heals(slave, /replaced by a clone of .* the applier stopped again after 3 starts: 1032 /);
         rows += 1;
         await pods.sql(master, `INSERT INTO form.t VALUES (${rows})`);
     });
 
-    it("what it received and cannot apply is still there after each start, with and without the master", async () => {
+    it("what it received but cannot apply is kept across starts, with and without the master", async () => {
         await restart(slave, { env: { AUTO_RESEED: "no" } });
         await pods.ready(slave);
         await byHand(slave, `SET sql_log_bin = 0; INSERT INTO form.t VALUES (${rows + 1})`);
         await write();
         const all = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
-        await pods.unready(slave, /the applier of replication is OFF: 1062 /);
+        await pods.unready(slave, /the replication applier is OFF: 1062 /);
         await pods.stop(master);
         const missing = `SELECT GTID_SUBTRACT('${all}', CONCAT(@@GLOBAL.gtid_executed, ',', received_transaction_set))
             FROM performance_schema.replication_connection_status WHERE channel_name = ''`;
         for (let start = 1; start <= 5; start += 1) {
             await restart(slave, { env: { AUTO_RESEED: "no" } });
-            await pods.unready(slave, /the applier of replication is OFF: 1062 /);
+            await pods.unready(slave, /the replication applier is OFF: 1062 /);
             assert.equal(await pods.sql(slave, missing), "", `after start ${start}`);
         }
         await pods.start(master, used);
         await restart(slave, { env: { AUTO_RESEED: "no" } });
-        await pods.unready(slave, /the applier of replication is OFF: 1062 /);
+        await pods.unready(slave, /the replication applier is OFF: 1062 /);
         await byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
         await pods.sql(slave, "START REPLICA SQL_THREAD");
         await haveAll(slave);
@@ -187,28 +187,28 @@ describe("mysql slaves that lose their way", function () {
             await pods.sql(master, `PURGE BINARY LOGS TO '${last}'`);
         }
 
-        it("heals by itself: the data comes from the other slave, which has it all", async () => {
+        it("heals by itself: the data comes from the other slave, which has everything", async () => {
             await pods.stop(slave);
             await gap();
             await haveAll(second);
             await pods.start(slave);
             await heals(
                 slave,
-                new RegExp(`replaced by a clone of ${(await address(second)).replace(/\./g, "[.]")},`),
+                new RegExp(`replaced by a clone of ${(await address(second)).replace(/\./g, "[.]")}:`),
             );
         });
 
-        it("heals from the master where no other slave is fit", async () => {
+        it("heals from the master if no other slave is fit", async () => {
             await pods.stop(slave);
             await gap();
             await haveAll(second);
             await pods.stop(second);
             await pods.start(slave);
-            await heals(slave, /replaced by a clone of mysql-master,/);
+            await heals(slave, /replaced by a clone of mysql-master:/);
             await pods.start(second);
         });
 
-        it("stays when AUTO_RESEED is no, and is said with what to do", async () => {
+        it("stays if AUTO_RESEED is no, and the slave reports it and what to do", async () => {
             await pods.stop(slave);
             await gap();
             await pods.start(slave, { env: { AUTO_RESEED: "no" } });
@@ -225,7 +225,7 @@ describe("mysql slaves that lose their way", function () {
     describe("transactions written by hand", () => {
         const errant = "CREATE TABLE form.errant (n INT)";
 
-        it("heal by themselves, also when the clone is killed half-way", async () => {
+        it("heal by themselves, even if the clone is killed half-way", async () => {
             await restart(slave);
             await pods.ready(slave);
             await byHand(slave, errant);
@@ -236,11 +236,11 @@ describe("mysql slaves that lose their way", function () {
             await haveAll(slave);
             const log = await logs(pods.running(slave));
             assert.match(log, /written on this slave by hand/);
-            assert.match(log, /removing what an earlier clone left that was ended half-way/);
+            assert.match(log, /removing what an interrupted clone left/);
             assert.equal(await pods.sql(slave, "SHOW TABLES FROM form LIKE 'errant'"), "");
         });
 
-        it("stay while nobody has what this slave has", async () => {
+        it("stay while no other server has what this slave has", async () => {
             await pods.stop(second);
             await docker(["pause", pods.running(master)]);
             await byHand(slave, errant);
@@ -255,10 +255,10 @@ describe("mysql slaves that lose their way", function () {
         });
     });
 
-    describe("a reseed that was ended half-way", () => {
+    describe("an interrupted reseed", () => {
         const reason = `printf 'why: a test\nidentity: %s\nexecuted: %s\n'`;
 
-        /** Leaves a state of the volume as a kill could, starts the slave and gives the log. */
+        /** Puts the volume into a state that a kill could leave, starts the slave and returns the log. */
         async function after(script: string): Promise<string> {
             await pods.stop(second);
             await pods.scope.inVolume(second.volume, `${script}; chown -h 10001:10001 * mysql*/`);
@@ -271,7 +271,7 @@ describe("mysql slaves that lose their way", function () {
             return logs(pods.running(second));
         }
 
-        it("with a complete clone and the old data put aside, goes on with the clone", async () => {
+        it("with a complete clone and the old data put aside, continues with the clone", async () => {
             await after("cp -a mysql mysql.new; mv mysql mysql.old; touch reseed mysql.old/old");
             assert.equal((await exec(pods.running(second), ["test", "-e", "/data/mysql/old"])).code, 1);
         });
@@ -281,21 +281,21 @@ describe("mysql slaves that lose their way", function () {
             assert.equal((await exec(pods.running(second), ["test", "-e", "/data/mysql/old"])).code, 1);
         });
 
-        it("with the old data alone, goes on with that", async () => {
+        it("with the old data alone, continues with that", async () => {
             await after("mv mysql mysql.old; touch mysql.old/old");
             assert.equal((await exec(pods.running(second), ["rm", "/data/mysql/old"])).code, 0);
         });
 
-        it("when no server has what this slave has, the old data serves on after a few tries", async () => {
+        it("if no server has what this slave has, the old data stays in service after a few tries", async () => {
             const lost = "00000000-0000-4000-8000-000000000001:1";
             const log = await after(`${reason} "$(<identity)" ${lost} >reseed; touch mysql/old`);
             assert.match(log, new RegExp(`lacks ${lost}`));
-            assert.match(log, /5 tries found no server to clone; the old data serves on/);
+            assert.match(log, /5 tries found no server to clone; the old data stays in service/);
             assert.equal((await exec(pods.running(second), ["rm", "/data/mysql/old"])).code, 0);
         });
     });
 
-    it("an older copy of the master's volume drops nothing, and the right one goes on", async () => {
+    it("an older copy of the master's volume drops nothing, and the correct one resumes replication", async () => {
         await pods.stop(master);
         const older = await pods.copyOf(master, "mysql-master-1");
         await pods.start(master, used);
@@ -305,14 +305,14 @@ describe("mysql slaves that lose their way", function () {
         await pods.stop(slave);
         await pods.stop(second);
         await pods.stop(master);
-        // Nobody is there to tell it, so it opens.
+        // No slave can tell it that its copy is older, so it opens.
         await pods.start(older, { initialised: true, slaves: 0 });
         await pods.ready(older);
         for (const pod of [slave, second]) {
             await pods.start(pod);
             await pods.unready(
                 pod,
-                /the master has an older copy .*nothing is dropped; bring the master's right volume back/,
+                /the master has an older copy .*nothing is dropped; restore the master's correct volume/,
             );
             assert.equal(await pods.sql(pod, "SELECT COUNT(*) FROM form.t"), String(rows));
         }
@@ -323,7 +323,7 @@ describe("mysql slaves that lose their way", function () {
         await haveAll(slave, second);
     });
 
-    it("a new slave clones another while the master is away, also after a killed clone", async () => {
+    it("a new slave clones another while the master is away, even after a killed clone", async () => {
         const third = await pods.newPod("mysql-slave-2", "slave");
         await pods.stop(master);
         const container = await pods.start(third, { command: "seed" });
@@ -332,7 +332,7 @@ describe("mysql slaves that lose their way", function () {
         await pods.remove(container);
         assert.equal(await pods.scope.inVolume(third.volume, "[[ -e mysql ]] || echo none"), "none");
         const log = await pods.seed(third);
-        assert.match(log, /removing what an earlier clone left that was ended half-way/);
+        assert.match(log, /removing what an interrupted clone left/);
         assert.match(log, /cloned [0-9.]+ in/);
         await pods.start(third);
         await pods.ready(third);
@@ -344,7 +344,7 @@ describe("mysql slaves that lose their way", function () {
         await pods.stop(third);
     });
 
-    it("lives through hard ends of the master, one after another", async () => {
+    it("survives repeated kills of the master", async () => {
         const began = (): Promise<string[]> =>
             Promise.all(
                 [slave, second].map((pod) =>

@@ -5,7 +5,7 @@ import { bin, MysqlPods, newPasswords, Pod } from "../support/mysql-pods";
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 describe("mysql images", function () {
-    // Bounds are for a machine that does other work at the same time.
+    // The timeouts allow for a machine that does other work at the same time.
     this.timeout(300_000);
 
     const pods = new MysqlPods("mysql-test");
@@ -39,7 +39,7 @@ describe("mysql images", function () {
     }
 
     async function memory(pod: Pod): Promise<number> {
-        // What the kernel cannot take back; file cache is not counted.
+        // What the kernel cannot reclaim; the file cache does not count.
         const text = await docker([
             "exec",
             pods.running(pod),
@@ -59,7 +59,7 @@ describe("mysql images", function () {
     }
 
     describe("first start of a master", () => {
-        it("an empty volume is initialised, the server becomes ready as process 1", async () => {
+        it("an empty volume is initialised, and the server becomes ready as process 1", async () => {
             await pods.start(master);
             await pods.ready(master);
             assert.equal((await exec(pods.running(master), ["cat", "/proc/1/comm"])).stdout.trim(), "mysqld");
@@ -67,7 +67,7 @@ describe("mysql images", function () {
             assert.equal(await pods.sql(master, "SELECT @@server_id"), "100");
         });
 
-        it("the identity is in the data and beside it", async () => {
+        it("the identity is in the data and in the file next to it", async () => {
             identity = await pods.sql(master, "SELECT id FROM replication.identity");
             assert.match(identity, uuid);
             assert.equal(
@@ -76,7 +76,7 @@ describe("mysql images", function () {
             );
         });
 
-        it("the database is there, and nothing of the initialisation is in the binlog", async () => {
+        it("the database exists, and nothing of the initialisation is in the binlog", async () => {
             const charset =
                 "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = 'form'";
             assert.equal(await pods.sql(master, charset), "utf8mb4");
@@ -85,7 +85,7 @@ describe("mysql images", function () {
             assert.doesNotMatch(events, /CREATE (DATABASE|TABLE)|INSERT|root/i);
         });
 
-        it("each account logs in with its password over TLS only, and may do its own work only", async () => {
+        it("each account logs in with its password over TLS only, and may only do its own work", async () => {
             const repl = `repl_${identity.slice(0, 8)}`;
             const accounts = [
                 [repl, pods.passwords.replication],
@@ -156,7 +156,7 @@ describe("mysql images", function () {
     });
 
     describe("later starts of a master", () => {
-        it("SIGTERM ends the server cleanly: exit code 0 within the grace period", async () => {
+        it("SIGTERM stops the server cleanly: exit code 0 within the grace period", async () => {
             await pods.sql(master, "CREATE TABLE form.t (n INT PRIMARY KEY)");
             await pods.sql(master, "INSERT INTO form.t VALUES (0)");
             const { code, log } = await pods.stop(master);
@@ -175,7 +175,7 @@ describe("mysql images", function () {
             assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
         });
 
-        it("a lost /data/identity is written again from the table", async () => {
+        it("a lost /data/identity is rewritten from the table", async () => {
             await pods.stop(master);
             await pods.scope.inVolume(master.volume, "rm identity");
             await pods.start(master, { initialised: true });
@@ -186,7 +186,7 @@ describe("mysql images", function () {
             );
         });
 
-        it("the server is asked when the table's file does not show its row", async () => {
+        it("the server is asked if the table's file does not show its row", async () => {
             await pods.sql(
                 master,
                 "SET sql_log_bin = 0; ALTER TABLE replication.identity ROW_FORMAT = COMPRESSED",
@@ -199,7 +199,7 @@ describe("mysql images", function () {
             );
         });
 
-        it("data of another identity is refused until it is put right", async () => {
+        it("data with another identity is refused until it is corrected", async () => {
             await pods.stop(master);
             const other = "ffffffff-0000-4000-8000-000000000002";
             await pods.scope.inVolume(master.volume, `mv identity right; echo ${other} >identity`);
@@ -214,14 +214,14 @@ describe("mysql images", function () {
             await docker(["exec", pods.running(master), "rm", "-f", "/data/right"]);
         });
 
-        it("a row that was changed under a running server makes it unready", async () => {
+        it("a row that changes under a running server makes it unready", async () => {
             await pods.sql(master, "SET sql_log_bin = 0; UPDATE replication.identity SET id = 'other'");
             await pods.unready(master, /replication.identity says "other", but \/data\/identity says/);
             await pods.sql(master, `SET sql_log_bin = 0; UPDATE replication.identity SET id = '${identity}'`);
             await pods.ready(master);
         });
 
-        it("killed hard, it recovers what was committed", async () => {
+        it("after a kill, it recovers what was committed", async () => {
             await pods.sql(master, "INSERT INTO form.t VALUES (-1)");
             await docker(["kill", pods.running(master)]);
             await docker(["start", pods.running(master)]);
@@ -231,10 +231,10 @@ describe("mysql images", function () {
     });
 
     describe("a master that must not initialise", () => {
-        it("no data, but the system was in use: waits alive for slaves, says why, ends at SIGTERM", async () => {
+        it("no data, but the system was in use: waits alive for slaves, says why, stops at SIGTERM", async () => {
             const pod = await pods.newPod("mysql-master-8", "master");
             await pods.start(pod, { initialised: true, env: { POD_NAME: "mysql-master-0" } });
-            await pods.unready(pod, /holds no data, but this system was in use before/);
+            await pods.unready(pod, /has no data, but this system was in use before/);
             await waitFor("a second line after 10 s", 60, async () => {
                 const lines = (await logs(pods.running(pod))).match(/in use before/g) ?? [];
                 return lines.length >= 2;
@@ -244,7 +244,7 @@ describe("mysql images", function () {
             assert.equal(code, 0);
         });
 
-        it("no data, but the volume had it: waits for slaves, and goes on when /data/identity is deleted", async () => {
+        it("no data, but the volume had some: waits for slaves, and continues when /data/identity is deleted", async () => {
             const pod = await pods.newPod("mysql-master-9", "master");
             await pods.scope.inVolume(
                 pod.volume,
@@ -261,12 +261,12 @@ describe("mysql images", function () {
             await pods.stop(pod);
         });
 
-        it("a half-made data directory is removed and said", async () => {
+        it("an incomplete data directory is removed and reported", async () => {
             const pod = await pods.newPod("mysql-master-7", "master");
             await pods.start(pod);
             await pods.logged(pods.running(pod), /initialising/);
             await waitFor(
-                "the data directory is being made",
+                "the data directory is being created",
                 60,
                 async () => {
                     return (
@@ -282,7 +282,7 @@ describe("mysql images", function () {
             );
             await docker(["start", pods.running(pod)]);
             await pods.ready(pod);
-            assert.match((await pods.stop(pod)).log, /removing what an earlier start left/);
+            assert.match((await pods.stop(pod)).log, /removing what an interrupted start left/);
         });
     });
 
@@ -296,12 +296,12 @@ describe("mysql images", function () {
             identity = await pods.sql(master, "SELECT id FROM replication.identity");
         });
 
-        it("seed waits for the master and says so; SIGTERM ends it", async () => {
+        it("seed waits for the master and says so; SIGTERM stops it", async () => {
             const container = await pods.start(slave, {
                 command: "seed",
                 env: { MASTER_HOST: "nobody.invalid" },
             });
-            await pods.logged(container, /waiting: the master nobody.invalid:3306 must tell its identity/);
+            await pods.logged(container, /waiting: the master nobody.invalid:3306 must report its identity/);
             await docker(["stop", "-t", "10", container]);
             assert.equal(await docker(["inspect", "-f", "{{.State.ExitCode}}", container]), "143");
             await pods.remove(container);
@@ -309,11 +309,11 @@ describe("mysql images", function () {
 
         it("started without seed, a slave waits and says so", async () => {
             await pods.start(slave);
-            await pods.unready(slave, /a slave makes none: its init container seeds it/);
+            await pods.unready(slave, /a slave creates none: its init container seeds it/);
             await pods.stop(slave);
         });
 
-        it("a killed clone leaves nothing that looks like data, and the next one begins afresh", async () => {
+        it("a killed clone leaves nothing that looks like data, and the next one starts from scratch", async () => {
             const container = await pods.start(slave, { command: "seed" });
             await pods.logged(container, /cloning mysql-master:3306, identity/);
             await docker(["kill", container]);
@@ -327,17 +327,17 @@ describe("mysql images", function () {
             await pods.sql(master, `PURGE BINARY LOGS TO '${last}'`);
             assert.notEqual(await pods.sql(master, "SELECT @@GLOBAL.gtid_purged"), "");
 
-            // Whatever a kill leaves, this is what it looks like in the middle.
+            // What a kill half-way through leaves.
             const half = "mkdir -p mysql.new && : >mysql.new/half && chown -R 10001 mysql.new";
             await pods.scope.inVolume(slave.volume, half);
             const log = await pods.seed(slave);
-            assert.match(log, /removing what an earlier clone left that was ended half-way/);
+            assert.match(log, /removing what an interrupted clone left/);
             assert.equal(
                 await pods.scope.inVolume(slave.volume, "ls | tr '\\n' ' '"),
                 "identity lost+found mysql tmp",
             );
 
-            // From the first moment a client is let in, root included, it is refused to write.
+            // From the moment that clients are let in, no client may write, not even root.
             await pods.start(slave);
             let isReady = false;
             const refusals = await waitFor(
@@ -358,7 +358,7 @@ describe("mysql images", function () {
             await replicates(slave);
         });
 
-        it("has the same identity, a server id of its own, and logs with fixed names", async () => {
+        it("has the same identity, its own server id, and logs with fixed names", async () => {
             assert.equal(await pods.sql(slave, "SELECT id FROM replication.identity"), identity);
             assert.equal(
                 (await exec(pods.running(slave), ["cat", "/data/identity"])).stdout,
@@ -387,9 +387,9 @@ describe("mysql images", function () {
             );
         });
 
-        it("readiness says that the applier does not run", async () => {
+        it("readiness reports that the applier is not running", async () => {
             await pods.sql(slave, "STOP REPLICA SQL_THREAD");
-            await pods.unready(slave, /the applier of replication is OFF/);
+            await pods.unready(slave, /the replication applier is OFF/);
             await pods.sql(slave, "START REPLICA SQL_THREAD");
             await pods.ready(slave);
         });
@@ -404,7 +404,7 @@ describe("mysql images", function () {
 
         it("seed leaves data alone", async () => {
             await pods.stop(second);
-            assert.match(await pods.seed(second), /holds data: nothing to seed/);
+            assert.match(await pods.seed(second), /has data: nothing to seed/);
             await pods.start(second);
             await pods.ready(second);
             await replicates(second);
@@ -417,7 +417,7 @@ describe("mysql images", function () {
             await replicates(slave, second);
         });
 
-        it("killed hard, a slave comes back with all transactions", async () => {
+        it("after a kill, a slave returns with all transactions", async () => {
             await docker(["kill", pods.running(slave)]);
             await pods.sql(
                 master,
@@ -432,7 +432,7 @@ describe("mysql images", function () {
             await pods.stop(master);
             await pods.stop(slave);
             await pods.start(slave, { env: { MAX_MASTER_AWAY_SECONDS: "1" } });
-            await pods.unready(slave, /the receiver of replication is CONNECTING/);
+            await pods.unready(slave, /the replication receiver is CONNECTING/);
             assert.equal(await pods.sql(slave, "SELECT MAX(n) FROM form.t"), String(rows));
             await pods.start(master, { initialised: true });
             await pods.ready(master);
@@ -440,24 +440,24 @@ describe("mysql images", function () {
             await replicates(slave, second);
         });
 
-        it("a master of another history is refused", async () => {
+        it("a master with another history is refused", async () => {
             const pod = await pods.newPod("mysql-master-6", "master");
             await pods.start(pod);
             await pods.ready(pod);
             await pods.stop(slave);
             const host = pod.name;
             await pods.start(slave, { env: { MASTER_HOST: host } });
-            await pods.unready(slave, /receiver of replication is CONNECTING: .*Access denied/);
+            await pods.unready(slave, /replication receiver is CONNECTING: .*Access denied/);
             assert.equal(await pods.sql(slave, "SELECT MAX(n) FROM form.t"), String(rows));
             await pods.stop(pod);
-            // The changed host is taken at the next start.
+            // The changed host takes effect at the next start.
             await pods.restart(slave);
             await replicates(slave);
         });
     });
 
     describe("changed passwords", () => {
-        it("are applied when the master starts; slaves with the former one go on", async () => {
+        it("are applied when the master starts; slaves with the former one continue", async () => {
             const former = pods.passwords;
             await pods.usePasswords(newPasswords());
             await pods.restart(master, { initialised: true });
@@ -479,14 +479,14 @@ describe("mysql images", function () {
             }
         });
 
-        it("are taken by each slave at its start, for replication and its own root", async () => {
+        it("are applied by each slave at its start, for replication and its own root", async () => {
             for (const pod of [slave, second]) {
                 await pods.restart(pod);
                 await replicates(pod);
             }
             const query = "SELECT user_password FROM mysql.slave_master_info";
             assert.equal(await pods.sql(slave, query), pods.passwords.replication);
-            // The socket takes root's new password only.
+            // The socket accepts only root's new password.
             const options = (password: string): string => `[client]\nuser=root\npassword=${password}\n`;
             for (const [password, code] of [
                 [pods.passwords.root, 0],
@@ -504,7 +504,7 @@ describe("mysql images", function () {
             }
         });
 
-        it("the former ones end with the master's next start", async () => {
+        it("the former ones expire at the master's next start", async () => {
             await pods.restart(master, { initialised: true });
             await pods.ready(slave);
             await pods.ready(second);
@@ -521,7 +521,7 @@ describe("mysql images", function () {
     });
 
     describe("at the end", () => {
-        it("no slave has a transaction that the master has not", async () => {
+        it("no slave has a transaction that the master does not have", async () => {
             for (const pod of [slave, second]) {
                 await pods.caughtUp(master, pod);
                 assert.equal((await pods.probe(pod, "ready")).code, 0);
@@ -541,7 +541,7 @@ describe("mysql images", function () {
                 [slave, "ready"],
                 [slave, "live"],
             ] as const) {
-                // How long it takes is decided by what else runs as well: it has what the kubelet gives it (PROBE_TIMEOUT).
+                // How long it takes also depends on what else is running: its limit is that of the kubelet (PROBE_TIMEOUT).
                 const script = `TIMEFORMAT='%U %S'; time for i in {1..20}; do timeout 6 ${bin}/${which} >/dev/null || exit 1; done`;
                 const { code, stderr } = await exec(pods.running(pod), ["bash", "-c", script]);
                 assert.equal(code, 0, stderr);

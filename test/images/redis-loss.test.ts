@@ -21,14 +21,14 @@ import {
 const pods = new RedisPods("redis-loss");
 const { scope } = pods;
 
-/** Further facts of the marker, and the environment of the master. */
+/** Further values of the marker, and the environment of the master. */
 interface Options {
     readonly slaves?: number;
     readonly usedUp?: string;
     readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A master and its slaves as StatefulSets make them: a pod that comes back has its name and, unless lost, its volume. */
+/** A master and its slaves as StatefulSets create them: a recreated pod has its name and, unless lost, its volume. */
 class System {
     private static count = 0;
     private readonly containers = new Set<string>();
@@ -40,7 +40,7 @@ class System {
     private holder = "";
     private slaveEnv: Readonly<Record<string, string>> = {};
 
-    /** Starts everything and waits until the master has told the slaves the time. */
+    /** Starts everything and waits until the master's heartbeat has reached the slaves. */
     async up(slaves: number, slaveEnv: Readonly<Record<string, string>> = {}): Promise<this> {
         this.slaveEnv = slaveEnv;
         await this.startMaster();
@@ -55,8 +55,8 @@ class System {
     }
 
     /**
-     * The Service's name has an address also when no pod is behind it. Docker forgets names of containers that do not
-     * run, and asks the world for it, for seconds during which redis-server does nothing else.
+     * A Service name resolves even if no pod is behind it. Docker forgets the names of stopped containers and queries
+     * external DNS servers, for seconds during which redis-server does nothing else.
      */
     private async holdName(): Promise<void> {
         if (this.holder === "") {
@@ -88,7 +88,7 @@ class System {
         await this.holdName();
     }
 
-    /** Starts the container of the master again. */
+    /** Restarts the container of the master. */
     async continueMaster(): Promise<void> {
         await this.releaseName();
         await docker(["start", this.master]);
@@ -104,7 +104,7 @@ class System {
         this.master = await pods.startMaster(`${this.id}-redis-master-0`, {
             volume: await this.volume("master"),
             marker,
-            // The Service's name is the pod's without its number.
+            // The Service's name is the pod's name without its ordinal.
             env: { POD_NAME: "redis-master-0", ...env },
         });
         this.containers.add(this.master);
@@ -121,7 +121,7 @@ class System {
         return slave;
     }
 
-    /** Removes a pod and its claim: what comes back under its name is empty. */
+    /** Removes a pod and its claim: the next pod with its name is empty. */
     async lose(container: string, name: string): Promise<void> {
         await this.remove(container);
         this.volumes.delete(name);
@@ -132,7 +132,7 @@ class System {
         this.containers.delete(container);
     }
 
-    /** The volume of a pod, new and empty when it has none. */
+    /** The volume of a pod, new and empty if it has none. */
     async volume(name: string): Promise<string> {
         let volume = this.volumes.get(name);
         if (volume === undefined) {
@@ -142,7 +142,7 @@ class System {
         return volume;
     }
 
-    /** Puts another volume under a pod that does not run. */
+    /** Gives a stopped pod another volume. */
     exchange(name: string, volume: string): void {
         this.volumes.set(name, volume);
     }
@@ -153,7 +153,7 @@ class System {
         }
     }
 
-    /** Until every slave follows the master and serves. */
+    /** Waits until every slave follows the master and serves. */
     async untilWhole(): Promise<void> {
         await untilReady(this.master, ...this.slaves);
         await waitFor("all slaves follow", 60, async () => {
@@ -192,7 +192,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
 
     describe("a master whose volume is lost", () => {
         for (const count of isLong ? [1, 2] : [2]) {
-            it(`takes everything from ${count} slave(s), which follow it afterwards`, async () => {
+            it(`takes everything from ${count} slave(s), which then follow it`, async () => {
                 await system.up(count);
                 const born = await identity(system.master);
                 await redis(system.master, "SET", "greeting", "hello");
@@ -214,7 +214,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
                 );
                 await redis(system.master, "SET", "after", "wards");
                 await system.untilSame("after", "wards");
-                // What it took is on its own disk.
+                // What it copied is on its own disk.
                 await docker(["restart", "-t", "30", system.master], { timeoutSeconds: 45 });
                 await system.untilWhole();
                 await system.untilSame("greeting", "hello");
@@ -244,10 +244,10 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             [1, 0],
         ];
         for (const [early, late] of isLong ? orders : orders.slice(0, 1)) {
-            it(`takes the last write, which slave ${late} alone has, when all died within one heartbeat`, async () => {
+            it(`takes the last write, which only slave ${late} has, if all died within one heartbeat`, async () => {
                 await system.up(2);
                 const [first, last] = [system.slaves[early]!, system.slaves[late]!];
-                // One that each gets as a command: what is behind it is counted, and a copy of the master has nothing behind it.
+                // A heartbeat that each slave gets as a command: the bytes after it count, and a full copy has none after it.
                 const beat = Math.max(...(await Promise.all(system.slaves.map(heartbeat))));
                 for (const slave of system.slaves) {
                     await waitFor("a newer heartbeat", 20, async () => (await heartbeat(slave)) > beat);
@@ -256,7 +256,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
                 await redis(system.master, "SET", "k", "old");
                 await system.untilSame("k", "old");
                 await docker(["kill", first]);
-                // A slave's disk may be a second behind its memory.
+                // A slave's disk may be one second behind its memory.
                 const written = await exec(system.master, ["redis-cli"], {
                     input: "SET k new\nWAITAOF 0 1 20000\n",
                 });
@@ -280,13 +280,13 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             }
             await system.lose(system.master, "master");
             await system.startMaster({ slaves: 2 });
-            await untilWaits(system.master, /initialised before.* 0 of 2 slaves tell what they have/);
+            await untilWaits(system.master, /initialised before.* 0 of 2 slaves report what they have/);
             await docker(["start", ...system.slaves]);
             await system.untilWhole();
             await system.untilSame("k", "v");
         });
 
-        it("waits for a missing slave and names what the others say, until a new word overrides", async () => {
+        it("waits for a missing slave and names what the others have, until a new word overrides", async () => {
             await system.up(2);
             await redis(system.master, "SET", "k", "v");
             await system.untilSame("k", "v");
@@ -299,7 +299,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await untilWaits(
                 system.master,
                 new RegExp(
-                    `1 of 2 slaves tell .*: [0-9.]+ has identity ${born}, data of 20.* UTC.*\`bootstrap\``,
+                    `1 of 2 slaves report .*: [0-9.]+ has identity ${born} and data from 20.* UTC.*\`bootstrap\``,
                 ),
             );
             strictEqual(await role(system.slaves[0] as string), "slave", "nothing was touched");
@@ -312,17 +312,20 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             strictEqual(await identity(system.master), born);
         });
 
-        it("waits when there is no slave at all, until a new word lets it begin with nothing", async () => {
+        it("waits if there is no slave at all, until a new word lets it start empty", async () => {
             await system.startMaster({ slaves: 0 });
-            await untilWaits(system.master, /0 of 1 slaves tell what they have: no slave pod has an address/);
+            await untilWaits(
+                system.master,
+                /0 of 1 slaves report what they have: no slave pod has an address/,
+            );
             await system.remove(system.master);
             await system.startMaster({ slaves: 0, env: { BOOTSTRAP: "again" } });
             await untilReady(system.master);
-            match(await logs(system.master), /the new word in `bootstrap` says to begin with nothing/);
+            match(await logs(system.master), /the new word in `bootstrap` says to start empty/);
             match(await identity(system.master), /^[0-9a-f-]{36}$/);
         });
 
-        it("begins without marker and identity as ever, and old slaves keep what they have", async () => {
+        it("starts empty without marker and identity, and old slaves keep what they have", async () => {
             await system.up(1);
             const born = await identity(system.master);
             const slave = system.slaves[0] as string;
@@ -333,13 +336,15 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.startMaster();
             await untilReady(system.master);
             notStrictEqual(await identity(system.master), born);
-            await untilUnready(slave, /is of another history: its identity is/);
-            await waitFor("it was asked and refused", 20, async () => /WRONGPASS/.test(await logs(slave)));
+            await untilUnready(slave, /belongs to another history: its identity is/);
+            await waitFor("the master was asked and refused", 20, async () =>
+                /WRONGPASS/.test(await logs(slave)),
+            );
             strictEqual(await redis(slave, "GET", "k"), "v");
             strictEqual(await identity(slave), born);
         });
 
-        it("takes the data although a slave lost its volume at the same time", async () => {
+        it("takes the data even if a slave lost its volume at the same time", async () => {
             await system.up(2);
             const born = await identity(system.master);
             await redis(system.master, "SET", "k", "v");
@@ -348,7 +353,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.lose(system.master, "master");
             await system.lose(system.slaves[0] as string, "slave-0");
             system.slaves[0] = await system.startSlave(0);
-            await untilUnready(system.slaves[0], /its data has no heartbeat of a master/);
+            await untilUnready(system.slaves[0], /its data has no heartbeat from a master/);
             match(await logs(system.slaves[0]), /the identity of the other slaves, as the master does not/);
             await system.startMaster({ slaves: 2 });
             await system.untilWhole();
@@ -357,13 +362,13 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
         });
 
         const moments: [when: string, line: RegExp][] = [
-            ["when it has promoted a slave", /taking the data of identity/],
-            ["while it copies", /it is being taken from the slave/],
+            ["when it has promoted a slave", /taking the data with the identity/],
+            ["while it copies", /yet: copying it from the slave/],
             ["when the copy is complete", /was taken from the slave/],
             ["when it opens", /start: opening/],
         ];
         for (const [when, line] of isLong ? moments : moments.filter((_, index) => index % 2 === 1)) {
-            it(`begins anew after a kill ${when}`, async () => {
+            it(`starts from scratch after a kill ${when}`, async () => {
                 await system.up(2);
                 await redis(system.master, "SET", "k", "v");
                 await system.untilSame("k", "v");
@@ -389,18 +394,18 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.untilSame("k", "v");
             await system.stopMaster();
             strictEqual(await redis(slave, "REPLICAOF", "NO", "ONE"), "OK");
-            await untilUnready(slave, /following nobody: role is master/);
+            await untilUnready(slave, /following no master: role is master/);
             match(await redis(slave, "SET", "k", "other"), /^NOREPLICAS/);
             await system.continueMaster();
             await system.untilWhole();
             match(
                 await logs(system.master),
-                /was promoted; it is told to follow redis-master again and answers: OK/,
+                /was promoted; told it to follow redis-master again, and it answers: OK/,
             );
             await system.untilSame("k", "v");
         });
 
-        it("has every write that WAIT 1 acknowledged, when it was deleted with its volume under load", async () => {
+        it("has every write that WAIT 1 acknowledged, after it was deleted with its volume under load", async () => {
             await system.up(2);
             const writers = [0, 1, 2].map((n) => new Writer(system.slaves[n % 2] as string, n));
             await waitFor("writes are acknowledged", 60, async () =>
@@ -430,7 +435,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
     });
 
     describe("a master with data", () => {
-        it("does not open an older copy under slaves that have more; without its volume it takes theirs", async () => {
+        it("does not open an older copy while slaves have more; without its volume, it takes their data", async () => {
             await system.up(2);
             await redis(system.master, "SET", "k", "old");
             await system.untilSame("k", "old");
@@ -441,10 +446,11 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.untilWhole();
             await redis(system.master, "SET", "k", "new");
             await system.untilSame("k", "new");
-            // The beat before a slave's last one is compared. After a restart that can be the last one before it, the copy's.
+            // The comparison uses the beat before a slave's last one. After a restart, that can be the last beat before it,
+            // which the copy has too.
             const before = await heartbeat(system.master);
             for (const each of system.slaves) {
-                await waitFor("a beat that is on disk for sure", 20, async () => {
+                await waitFor("a beat that is certainly on disk", 20, async () => {
                     const synced = await redis(each, "-n", "15", "GET", "heartbeat:synced");
                     return Number(synced) > before;
                 });
@@ -456,12 +462,12 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.startMaster({ slaves: 2 });
             await untilWaits(
                 system.master,
-                /is not opened: this data is of 20.* UTC, but the slave [0-9.]+ has data of 20.* UTC: an older copy/,
+                /is not opened: this data is from 20.* UTC, but the slave [0-9.]+ has data from 20.* UTC: an older copy/,
             );
             match((await exec(system.master, ["redis-cli", "PING"])).stderr, /Could not connect/);
             for (const each of system.slaves) {
                 strictEqual(await redis(each, "GET", "k"), "new");
-                strictEqual((await ready(each)).code, 0, "goes on serving");
+                strictEqual((await ready(each)).code, 0, "keeps serving");
             }
 
             await system.lose(system.master, "master");
@@ -481,23 +487,23 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             );
         });
 
-        it("opens at once when its slaves answer, and without them after ten seconds", async () => {
+        it("opens immediately if its slaves answer, and without them after ten seconds", async () => {
             await system.up(2);
             await system.stopMaster();
             await system.remove(system.master);
             await system.startMaster({ slaves: 2 });
             await system.untilWhole();
-            ok(!/slaves tell what they have/.test(await logs(system.master)), "it did not wait");
+            ok(!/slaves report what they have/.test(await logs(system.master)), "it did not wait");
             for (const slave of system.slaves) {
                 await stop(slave);
             }
             await docker(["restart", "-t", "30", system.master], { timeoutSeconds: 45 });
-            await untilWaits(system.master, /0 of 2 slaves tell .*it is opened without the others in \d+ s/);
+            await untilWaits(system.master, /0 of 2 slaves report .*it opens without the others in \d+ s/);
             await untilReady(system.master);
-            match(await logs(system.master), /is opened although only 0 of 2 slaves tell what they have/);
+            match(await logs(system.master), /is opened although only 0 of 2 slaves report what they have/);
         });
 
-        it("opens every time after a kill under writes, and no slave ends by that", async function () {
+        it("opens every time after a kill under writes, and no slave exits because of it", async function () {
             this.timeout(300_000);
             await system.up(2);
             await system.remove(system.master);
@@ -523,7 +529,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
     });
 
     describe("a slave", () => {
-        it("serves while the master is away, as long as its data may be old, also after a restart", async () => {
+        it("serves while the master is away, until its data is too old, even after a restart", async () => {
             await system.up(2, { MAX_MASTER_AWAY_SECONDS: "20" });
             const [staying, restarted] = system.slaves as [string, string];
             await system.stopMaster();
@@ -531,7 +537,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             for (const slave of [staying, restarted]) {
                 await untilUnready(
                     slave,
-                    /^its data is [0-9.]+ s old, 20 s are allowed without the master \(MAX_MASTER_AWAY_SECONDS\): no link/,
+                    /^its data is [0-9.]+ s old; without the master, MAX_MASTER_AWAY_SECONDS allows 20 s: no link/,
                 );
             }
             await docker(["restart", "-t", "30", restarted], { timeoutSeconds: 45 });
@@ -541,20 +547,20 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             await system.untilWhole();
         });
 
-        it("leaves when its data gets old although the link is up", async () => {
+        it("becomes unready when its data gets old although the link is up", async () => {
             await system.up(1, { MAX_STALE_SECONDS: "3" });
             const slave = system.slaves[0] as string;
-            // Without heartbeats the data gets no younger, whatever else is written.
+            // Without heartbeats, the data counts as older and older, whatever else is written.
             await redis(system.master, "-n", "15", "SET", "heartbeat", String(Date.now() - 60_000));
             await exec(system.master, ["bash", "-c", stopCompanion]);
-            await untilUnready(slave, /^its data is [0-9.]+ s old although the link .* 3 s are allowed/);
+            await untilUnready(slave, /^its data is [0-9.]+ s old although the link .* allows 3 s/);
             await exec(system.master, ["bash", "-c", continueCompanion]);
             await untilReady(slave);
         });
     });
 
     describe("status", () => {
-        it("tells the same keys for master and slave, up or waiting", async () => {
+        it("prints the same keys for master and slave, up or waiting", async () => {
             await system.up(1);
             const slave = system.slaves[0] as string;
             const born = await identity(system.master);
@@ -594,12 +600,12 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             const waiting = await status(system.master);
             deepStrictEqual(Object.keys(waiting), Object.keys(master));
             match(waiting["waiting"] ?? "", /0 of 1 slaves/);
-            strictEqual(waiting["replication"], "redis-server gives no status");
+            strictEqual(waiting["replication"], "redis-server reports no status");
         });
     });
 
     describe("the companion of redis-server", () => {
-        it("tells the time every second over one connection, also when memory is full", async () => {
+        it("writes the time every second over one connection, even if memory is full", async () => {
             await system.up(1);
             const fill =
                 "for i = 1, 1000 do redis.call('SET', ARGV[1] .. ':' .. i, string.rep('x', 4096)) end";
@@ -626,7 +632,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             strictEqual(await connection(), one);
         });
 
-        it("connects again, and leaves no dead processes", async () => {
+        it("reconnects and leaves no zombie processes", async () => {
             await system.up(1);
             const slave = system.slaves[0] as string;
             for (let round = 0; round < 5; round++) {
@@ -635,7 +641,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
                 await waitFor("the time goes on", 20, async () => (await heartbeat(slave)) > before);
             }
             const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
-            // Those that redis-server makes itself are cleared away after a moment.
+            // Those of redis-server itself are reaped after a moment.
             await waitFor(
                 "there are none",
                 20,
@@ -643,7 +649,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             );
         });
 
-        it("is started again when it ends", async () => {
+        it("is restarted when it exits", async () => {
             await system.up(1);
             const before = await heartbeat(system.master);
             await exec(system.master, ["bash", "-c", `kill -9 $(${companion})`]);
@@ -654,7 +660,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             );
         });
 
-        it("does not delay the end", async () => {
+        it("does not delay the shutdown", async () => {
             await system.up(2);
             const { seconds, code } = await system.stopMaster();
             console.log(`      master stopped in ${seconds.toFixed(1)} s`);
@@ -677,7 +683,7 @@ async function status(pod: string): Promise<Record<string, string>> {
     return Object.fromEntries(pairs.map(([, key, value]) => [key, value])) as Record<string, string>;
 }
 
-/** Writes new keys without end; `acknowledged` are those that a slave had, or with `plain` that were answered. */
+/** Writes new keys endlessly; `acknowledged` are those that a slave had or, with `plain`, those that were answered. */
 class Writer {
     readonly acknowledged: string[] = [];
     private readonly ended: Promise<void>;
@@ -701,7 +707,7 @@ class Writer {
                 this.acknowledged.push(`w${id}:${this.next - 1}`);
                 more();
             } else if (stored && line === "0") {
-                // No slave had it in time, which is no error: it is not counted, and the next may be.
+                // No slave had it in time. This is not an error: the write does not count, and the next one may.
                 stored = false;
                 more();
             } else {

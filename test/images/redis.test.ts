@@ -94,7 +94,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             strictEqual(await redis(master, "GET", "greeting"), "hello");
         });
 
-        it("run the engine as uid 10001 with the memory rules of the environment", async () => {
+        it("run the engine as uid 10001 with the memory settings from the environment", async () => {
             for (const pod of [master, ...slaves]) {
                 match((await exec(pod, ["id", "-u"])).stdout, /^10001$/m);
                 strictEqual(await redis(pod, "CONFIG", "GET", "maxmemory"), `maxmemory\n${maxmemory}`);
@@ -107,7 +107,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
         });
 
-        it("let the operator in without a password, and a caller who brings a login as that one", async () => {
+        it("let the operator in without a password, and a caller with a login as that user", async () => {
             strictEqual(await redis(master, "ACL", "WHOAMI"), "default");
             strictEqual(await redis(slaves[0] as string, "-h", "redis-master", "ACL", "WHOAMI"), "default");
             strictEqual(await redis(master, "-n", "3", "-p", "6379", "ACL", "WHOAMI"), "default");
@@ -133,7 +133,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             match(result.stdout, /^-NOAUTH/);
         });
 
-        it("give the application what django-redis needs and nothing that harms the others", async () => {
+        it("allow the application what django-redis needs and nothing that harms others", async () => {
             const allowed: [string, RegExp][] = [
                 ["PING", /^PONG/],
                 ["CLIENT SETNAME web", /^OK/],
@@ -196,7 +196,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const answer = await docker(["exec", "-i", ...login, master, "redis-cli", "--user", "dabaweb"], {
                 input: text,
             });
-            // Inside MULTI the ECHO is queued as well: its line is missing there, its answer comes with EXEC.
+            // Inside MULTI, the ECHO is queued too: its line is missing there, and EXEC returns its answer.
             for (const [line, expected] of allowed.filter(([l]) => !/^(DEL|UNLINK|EXEC)/.test(l))) {
                 const marker = `<${line.replaceAll('"', "'")}>\n`;
                 ok(answer.includes(marker), `${line} in\n${answer}`);
@@ -212,7 +212,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             strictEqual(await redis(master, "GET", "greeting"), "hello", "nothing was flushed");
         });
 
-        it("keep the replication account to replication", async () => {
+        it("limit the replication account to replication", async () => {
             const user = `repl_${(await identityFile(master)).slice(0, 8)}`;
             for (const words of [
                 ["GET", "greeting"],
@@ -241,7 +241,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                     (await exec(pod, ["cat", "/run/redis/users.acl"])).stdout,
                 ];
                 for (const text of seen) {
-                    ok(text.length > 0, "looked at something");
+                    ok(text.length > 0, "there is something to search");
                     for (const password of Object.values(passwords)) {
                         ok(!text.includes(password), text);
                     }
@@ -258,10 +258,10 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
         it("keep passwords out of the environment of the clients of probes, starting pods and commands", async () => {
             // The wrapper is a script: only the engine's client has this name as its executable.
             const look = [
-                // So that the client is not answered before it was looked at.
+                // So that the client gets no answer before it has been inspected.
                 "redis-cli CLIENT PAUSE 3000 ALL >/dev/null",
                 "seen() { grep -q /redis-cli$ <<<$(readlink /proc/[0-9]*/exe); }",
-                // The companion's, which ask the slaves.
+                // Clients of the companion, which ask the slaves.
                 "while seen; do :; done",
                 '"$@" >/dev/null 2>&1 &',
                 "until seen; do kill -0 $!; done",
@@ -304,21 +304,21 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 "ka",
             );
             strictEqual(await ask(["--show-pushes", "no", "ACL", "WHOAMI"], ""), "default");
-            // Whoever brings a login is not made another.
+            // A client with its own login keeps that login.
             const other = ["--show-pushes", "no", "--user", "dabaweb", "--pass", passwords.dabaweb];
             match(await ask([...other, "--no-auth-warning", "ACL", "WHOAMI"], ""), /^NOPERM User dabaweb /);
             strictEqual(await ask(["ACL", "WHOAMI"], ""), "default");
         });
 
-        it("leave no dead processes behind when probes and operators come often", async () => {
+        it("leave no zombie processes after many probes and operator commands", async () => {
             for (const pod of [master, ...slaves]) {
                 for (let round = 0; round < 5; round++) {
                     strictEqual((await ready(pod)).code, 0);
                     strictEqual((await live(pod)).code, 0);
                 }
-                // `docker top` does not list the dead.
+                // `docker top` does not list zombies.
                 const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
-                // What the companion starts is dead for the moment before it is reaped; what nobody reaps stays.
+                // A child of the companion is a zombie for a moment until it is reaped; one that no process reaps stays.
                 await waitFor("there are none", 20, async () => {
                     const { code, stdout } = await exec(pod, ["bash", "-c", dead]);
                     return code === 0 && stdout === "";
@@ -326,7 +326,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
         });
 
-        it("keep data and identity over a restart of the master, and of everything", async () => {
+        it("keep data and identity across a restart of the master, and of everything", async () => {
             const born = await identity(master);
             strictEqual((await stop(master)).code, 0);
             await docker(["start", master]);
@@ -344,7 +344,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
         });
 
-        it("keep the identity over FLUSHALL, on slaves too", async () => {
+        it("keep the identity across FLUSHALL, on slaves too", async () => {
             const born = await identityFile(master);
             await redis(master, "SET", "doomed", "1");
             for (const slave of slaves) {
@@ -368,7 +368,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             passwords.dabaweb = randomBytes(16).toString("hex");
             passwords.admin = randomBytes(16).toString("hex");
             await scope.fillVolume(pods.secrets, passwords);
-            // Until then probes and the operator go by what the server was started with.
+            // Until then, probes and the operator use the password that the server was started with.
             strictEqual((await ready(master)).code, 0);
             strictEqual(await redis(master, "GET", "greeting"), "hello");
             for (const pod of [master, ...slaves]) {
@@ -395,7 +395,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             let ended = false;
             client.on("close", () => (ended = true));
             client.stdin.on("error", () => undefined);
-            // Few at a time: whatever is not sent when the master is gone looks for its name, which takes seconds each.
+            // Few at a time: each write that is unsent when the master is gone resolves its name, which takes seconds.
             const more = (): boolean => client.stdin.write("INCR counter\n".repeat(4));
             let killed = false;
             createInterface(client.stdout).on("line", (line) => {
@@ -425,7 +425,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
         });
 
-        it("stop within the grace period although a slave hangs, and lose nothing by it", async () => {
+        it("stop within the grace period although a slave hangs, and lose nothing", async () => {
             const [hanging, other] = slaves as [string, string];
             await docker(["pause", hanging]);
             try {
@@ -445,12 +445,12 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
         });
 
-        it("stop at once although the first append-only file after a full copy is being written", async () => {
+        it("stop immediately although the first append-only file after a full copy is being written", async () => {
             const slave = slaves[0] as string;
             const many = "for i = 1, 1000 do redis.call('SET', 'many:' .. i, i) end";
             await redis(master, "EVAL", many, "0");
             await untilValue(slave, "many:1000", "1000");
-            // 10 ms per key, 10 s in all; the same state of the engine as after a full copy.
+            // 10 ms per key, 10 s in total; the engine is in the same state as after a full copy.
             await redis(slave, "CONFIG", "SET", "rdb-key-save-delay", "10000");
             await redis(slave, "CONFIG", "SET", "appendonly", "no");
             await redis(slave, "CONFIG", "SET", "appendonly", "yes");
@@ -460,12 +460,12 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             ok(seconds < 5, `${seconds} s`);
             await docker(["start", slave]);
             await untilReady(slave);
-            // It may serve what an older file holds until the master has sent what is missing.
+            // It may serve the content of an older file until the master has sent what is missing.
             await untilValue(slave, "many:1000", "1000");
             strictEqual(await identityFile(slave), await identity(slave));
         });
 
-        it("serve what slaves have while the master is away, also from a slave that is started meanwhile", async () => {
+        it("serve what slaves have while the master is away, even from a slave that starts meanwhile", async () => {
             const slave = slaves[1] as string;
             await stop(master);
             await stop(slave);
@@ -481,7 +481,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             await untilReady(master, ...slaves);
         });
 
-        it("take nothing from a master of another history", async () => {
+        it("take nothing from a master with another history", async () => {
             const born = await identityFile(master);
             await stop(master);
             const other = await startMaster("other", {
@@ -493,14 +493,14 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             ok(foreign !== born);
             strictEqual(await redis(other, "SET", "greeting", "foreign"), "OK");
             const says = new RegExp(
-                `redis-master:6379 is of another history: its identity is ${foreign}.* ${born}`,
+                `redis-master:6379 belongs to another history: its identity is ${foreign}.* ${born}`,
             );
             for (const slave of slaves) {
                 await waitFor(`${slave} says why`, 20, async () => {
                     const result = await ready(slave);
                     return result.code !== 0 && says.test(result.stdout);
                 });
-                // It was asked and refused, not merely not reached yet.
+                // The master was reached and refused the login.
                 await waitFor(`${slave} tried to log in`, 20, async () =>
                     /WRONGPASS/.test(await logs(slave)),
                 );
@@ -577,7 +577,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             ok((await printMemory("empty", pod)) < 32);
         });
 
-        it("of a master without data waits when the system was initialised before, for ever, and ends at once", async () => {
+        it("of a master without data waits forever if the system was initialised before, and stops immediately", async () => {
             const volume = await scope.disk("lost");
             const marker = await scope.filledVolume("marker", { initialised: "yes" });
             const pod = await tracked(startMaster("lost", { volume, marker }));
@@ -587,10 +587,10 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             await waitFor("it says so again after ten seconds", 20, async () => (await count()) === 2);
             const { seconds } = await stop(pod);
             ok(seconds < 5, `${seconds} s`);
-            strictEqual(await scope.inVolume(volume, "ls"), "lost+found", "nothing was made");
+            strictEqual(await scope.inVolume(volume, "ls"), "lost+found", "nothing was created");
         });
 
-        it("of a master goes on by itself when what it waited for is there", async () => {
+        it("of a master continues by itself when what it waits for exists", async () => {
             const volume = await scope.disk("override");
             await scope.inVolume(volume, "echo unreadable >identity; chown 10001 . identity");
             const pod = await tracked(startMaster("override", { volume }));
@@ -601,7 +601,10 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
 
         it("of a slave without data waits for its master and says why", async () => {
             const pod = await tracked(startSlave("alone", "nowhere", { volume: await scope.disk("alone") }));
-            await untilWaits(pod, /no data yet, and the master nowhere:6379 does not tell its identity: .*/);
+            await untilWaits(
+                pod,
+                /no data yet, and the master nowhere:6379 does not report its identity: .*/,
+            );
             ok((await stop(pod)).seconds < 5);
         });
 
@@ -613,18 +616,18 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             );
             const pod = await tracked(startMaster("half", { volume }));
             await untilReady(pod);
-            match(await logs(pod), /was cut off before it was complete: removing \/data\/redis\.new/);
+            match(await logs(pod), /removing \/data\/redis\.new, which an interrupted start left incomplete/);
             strictEqual((await exec(pod, ["ls", "/data"])).stdout, "identity\nlost+found\nredis\n");
         });
 
-        it("makes nothing in a data directory that has lost its content", async () => {
+        it("creates nothing in a data directory that has lost its content", async () => {
             const volume = await scope.disk("emptied");
             await scope.inVolume(volume, "mkdir redis; chown 10001 redis");
             const pod = await tracked(startMaster("emptied", { volume }));
             await untilWaits(pod, /\/data\/redis exists but has no append-only file/);
         });
 
-        it("restores the identity beside the data, or in it, from the other", async () => {
+        it("restores the identity in the data from the file next to it, and vice versa", async () => {
             const pod = await tracked(startMaster("restores", { volume: await scope.disk("restores") }));
             await untilReady(pod);
             const born = await identity(pod);
@@ -666,7 +669,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             strictEqual(await identity(pod), born);
         });
 
-        it("ends with the engine's own words when its data cannot be loaded", async () => {
+        it("exits with the engine's log if its data cannot be loaded", async () => {
             const volume = await scope.disk("corrupt");
             const pod = await tracked(startMaster("corrupt", { volume }));
             await untilReady(pod);
@@ -676,11 +679,11 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             strictEqual(await docker(["wait", pod]), "1");
             match(
                 await logs(pod),
-                /redis-server cannot load \/data\/redis, in its own words: [^]*manifest[^]*format/,
+                /redis-server cannot load \/data\/redis; its log says: [^]*manifest[^]*format/,
             );
         });
 
-        it("names what is wrong with its environment and ends", async () => {
+        it("names what is wrong with its environment and exits", async () => {
             const volume = await scope.disk("wrong");
             const wrong: [string, Record<string, string>, RegExp][] = [
                 [
@@ -709,12 +712,15 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 () => (pods.secrets = real),
             );
             strictEqual(await docker(["wait", pod]), "1");
-            match(await logs(pod), /\/run\/secrets\/redis\/admin has no password of letters and digits/);
+            match(
+                await logs(pod),
+                /\/run\/secrets\/redis\/admin does not contain a password of letters and digits/,
+            );
         });
     });
 });
 
-/** Prints what a pod uses, and prints and returns the MiB that its engine has used at most. */
+/** Prints a pod's memory use, and prints and returns its engine's peak in MiB. */
 async function printMemory(title: string, pod: string): Promise<number> {
     const now = await docker(["stats", "--no-stream", "--format", "{{.MemUsage}}", pod]);
     const status = (await exec(pod, ["cat", "/proc/1/status"])).stdout;

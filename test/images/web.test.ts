@@ -71,7 +71,7 @@ describe("dabaweb and nginx images", function () {
                 "secret-key": passwords.key,
                 admin: passwords.admin,
             }),
-            // An empty volume would get the owner of what the image has at that place.
+            // An empty volume would get the owner of the image's directory at that path.
             mysqlData: await volume("mysql-data", { "lost+found": "" }),
             redisData: await volume("redis-data", { "lost+found": "" }),
         };
@@ -99,7 +99,7 @@ describe("dabaweb and nginx images", function () {
         }
     });
 
-    /** A container of the image dabaweb with the environment, mounts and limits of its pod spec. */
+    /** A container of the dabaweb image with the environment, mounts and limits of its pod spec. */
     function dabaweb(name: string, args: string[], options: string[] = []): Promise<string> {
         return scope.run({
             name,
@@ -110,7 +110,7 @@ describe("dabaweb and nginx images", function () {
             tmpfs: ["/run/dabaweb", "/tmp"],
             env: {
                 MYSQL_WRITER: "mysql-master:3306",
-                // The reader is the same server here: a slave's lag is the matter of the application's own tests.
+                // The reader is the same server here: the application's own tests cover a slave's lag.
                 MYSQL_READERS: "mysql-master:3306",
                 MYSQL_DATABASE: "form",
                 MYSQL_USER: "dabaweb",
@@ -130,7 +130,7 @@ describe("dabaweb and nginx images", function () {
         });
     }
 
-    /** SQL as root; rows by line, columns by tab. */
+    /** Runs SQL as root; rows are separated by newlines, columns by tabs. */
     async function sql(statement: string): Promise<string> {
         const result = await exec(mysql, ["mysql", "--batch", "--skip-column-names", "-e", statement]);
         strictEqual(result.code, 0, result.stderr);
@@ -143,7 +143,7 @@ describe("dabaweb and nginx images", function () {
         return result.stdout + result.stderr;
     }
 
-    /** One request to nginx, answered within so many seconds; redirects are not followed. */
+    /** One request to nginx, with a timeout in seconds; redirects are not followed. */
     function http(
         path: string,
         headers: Record<string, string> = {},
@@ -209,13 +209,13 @@ describe("dabaweb and nginx images", function () {
                 ON_NO_REPLICA: "degrade",
             },
         });
-        // Read as it is written: a second later a fast machine has done all of it.
+        // Reads the log as it is written: a second later, a fast machine has finished everything.
         await untilLogged(job, /Applying auth\.0001_initial/, 110);
         await docker(["kill", job]);
         doesNotMatch(await logs(job), /Applying form\.0004_first_rows/, "the kill came too late");
     });
 
-    it("starts over after that kill, and migrates once however many ask", async () => {
+    it("starts over after that kill, and migrates once even with parallel runs", async () => {
         const jobs = [await dabaweb("migrate-a", ["migrate"]), await dabaweb("migrate-b", ["migrate"])];
         const output: string[] = [];
         for (const job of jobs) {
@@ -224,7 +224,7 @@ describe("dabaweb and nginx images", function () {
         }
         const made = output.filter((text) => /Applying form.0004_first_rows\.\.\.\s+OK/.test(text));
         strictEqual(made.length, 1, output.join("\n--\n"));
-        match(made.join(), /installation was cut off: starting over/);
+        match(made.join(), /installation was interrupted: starting over/);
         deepStrictEqual((await sql("SHOW TABLES FROM form")).split("\n"), TABLES);
     });
 
@@ -238,7 +238,7 @@ describe("dabaweb and nginx images", function () {
     it("refuses a command and a setting that it does not know", async () => {
         const wrong = await dabaweb("wrong", ["sevre"]);
         strictEqual(await docker(["wait", wrong]), "64");
-        match(await logs(wrong), /"sevre" is not something this image does/);
+        match(await logs(wrong), /"sevre" is not a command of this image/);
         const url = await dabaweb("wrong-url", ["serve"], ["-e", "PUBLIC_URL=localhost:32000"]);
         notStrictEqual(await docker(["wait", url]), "0");
         match(await logs(url), /"PUBLIC_URL" invalid.*localhost:32000: http\(s\):\/\/host/);
@@ -279,7 +279,7 @@ describe("dabaweb and nginx images", function () {
 
     it("answers a second request without a SELECT", async () => {
         await manage("clear_page_cache");
-        // Not the server's own counter: its companion asks something every second.
+        // Not the server's own counter: its companion runs queries every second.
         const log = "/tmp/general.log";
         const selects = async (): Promise<number> =>
             Number((await exec(mysql, ["grep", "-c", "SELECT.*form_user_data", log])).stdout);
@@ -293,7 +293,7 @@ describe("dabaweb and nginx images", function () {
         await sql("SET GLOBAL general_log = OFF");
     });
 
-    it("keeps nothing in Redis without an end, and nothing under another prefix", async () => {
+    it("stores nothing in Redis without an expiry, and nothing under another prefix", async () => {
         const keys = (await exec(redis, ["redis-cli", "--scan"])).stdout.trim().split("\n");
         ok(keys.length >= 3, keys.join());
         for (const key of keys) {
@@ -311,7 +311,7 @@ describe("dabaweb and nginx images", function () {
         match(await page("/User_data"), row(name, 4711, "–", "–"));
     });
 
-    it("serves static files for a year where the name has a hash", async () => {
+    it("lets browsers cache static files for a year if the name has a hash", async () => {
         const login = await page("/admin/login/");
         const css = /href="(\/static\/admin\/css\/base\.[0-9a-f]{12}\.css)"/.exec(login)?.[1] ?? "";
         const hashed = await http(css, { "Accept-Encoding": "gzip" });
@@ -329,7 +329,7 @@ describe("dabaweb and nginx images", function () {
         }
     });
 
-    it("gives a page of another version today's file for its own, for five minutes", async () => {
+    it("serves the current file to a page of another version, for five minutes", async () => {
         const today = await http("/static/admin/css/base.css");
         const other = await http("/static/admin/css/base.0123456789ab.css");
         strictEqual(other.status, 200);
@@ -341,7 +341,7 @@ describe("dabaweb and nginx images", function () {
         }
     });
 
-    it("refuses bodies that are too large with a page in both languages", async () => {
+    it("refuses bodies that are too large, with a page in both languages", async () => {
         for (const [path, bytes] of [
             ["/admin/form/userdata/import/", 2_200_000],
             ["/admin/form/userdata/process_import/", 4_300_000],
@@ -361,7 +361,7 @@ describe("dabaweb and nginx images", function () {
         strictEqual((await http("/home", { Host: "127.0.0.1:1" })).status, 200);
     });
 
-    it("follows another address, more hosts and no slaves", async () => {
+    it("works with another address, more hosts and no slaves", async () => {
         const names =
             "ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE DATABASES CACHES";
         const code = `import json; from django.conf import settings as s
@@ -391,7 +391,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         deepStrictEqual(caches.default.LOCATION, ["redis://redis-master:6379/0"]);
     });
 
-    it("gives one request one id in every log", async () => {
+    it("logs the same id for a request everywhere", async () => {
         const answer = await http("/no-such-page");
         strictEqual(answer.status, 404);
         const id = String(answer.headers["x-request-id"]);
@@ -440,14 +440,14 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         strictEqual((await http(path, headers, form.toString())).status, 302);
     }
 
-    it("shows what was written in the admin at once", async () => {
+    it("immediately shows what was written in the admin", async () => {
         await page("/User_data");
         await add(await signIn(), "in-the-admin");
         match(await page("/User_data"), row("in-the-admin", 1, "–", "–"));
     });
 
     it("stays within the limits of README.md with 100,000 employees, each in a group", async function () {
-        // Four exports of up to a minute.
+        // Four exports of up to a minute each.
         this.timeout(300_000);
         const session = await signIn();
         await sql(
@@ -487,7 +487,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         }
     });
 
-    it("serves without Redis, and makes up for what was written meanwhile", async () => {
+    it("serves without Redis, and then catches up on what was written meanwhile", async () => {
         await page("/User_data");
         const session = await signIn();
         await docker(["stop", "-t", "20", redis]);
@@ -504,7 +504,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         });
     });
 
-    it("is not ready without MySQL, but serves what Redis has, and finds MySQL again", async () => {
+    it("is not ready without MySQL, but serves what Redis has, and recovers when MySQL returns", async () => {
         await page("/User_data");
         await docker(["kill", mysql]);
         strictEqual((await http("/readyz")).status, 503);
@@ -519,17 +519,17 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         match(await page("/User_data"), row("sam", 10000));
     });
 
-    it("lets nobody try many passwords at once, and hinders nobody who reads", async () => {
+    it("limits password attempts, but not reads", async () => {
         const tries = await Promise.all(Array.from({ length: 40 }, () => http("/admin/login/", {}, "x=1")));
         const refused = tries.filter(({ status }) => status === 429);
         ok(refused.length >= 10, `${refused.length} of 40`);
-        match(refused[0]?.body.toString() ?? "", /Too many at once[^]*请求过多/);
+        match(refused[0]?.body.toString() ?? "", /Too many requests[^]*请求过多/);
         ok(tries.length > refused.length);
         const reads = await Promise.all(Array.from({ length: 40 }, () => http("/admin/login/")));
         ok(reads.every(({ status }) => status === 200));
     });
 
-    it("believes a proxy's word on the client's address only where one stands in front", async () => {
+    it("trusts a proxy's client address only if a proxy is in front", async () => {
         const proxies = await scope.volume("proxies");
         const rule =
             "printf '%s\\n' 'set_real_ip_from 0.0.0.0/0;' 'real_ip_header X-Forwarded-For;' >/proxies/ingress.conf";
@@ -546,7 +546,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         const ask =
             'import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1], headers={"X-Forwarded-For": "9.9.9.9, 203.0.113.7"}))';
         const client = async (container: string, url: string): Promise<string> => {
-            // Again and again: a container runs before its nginx listens.
+            // Retries: the container is running before its nginx listens.
             const line = await waitFor(`a line of ${container}`, 30, async () => {
                 await exec(app, ["python", "-c", ask, `${url}?seen`]);
                 return (await logs(container)).split("\n").find((text) => text.includes("?seen"));
@@ -557,7 +557,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         strictEqual(await client(nginx, "http://localhost:8080/home"), "127.0.0.1");
     });
 
-    it("finishes what is being answered when it is told to stop", async () => {
+    it("finishes requests in progress when it is told to stop", async () => {
         await manage("clear_page_cache");
         const lock = spawn("docker", [
             "exec",
@@ -583,7 +583,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
             const stops = [nginx, app].map((container) =>
                 docker(["stop", "-t", "60", container], { timeoutSeconds: 70 }),
             );
-            await waitFor("nobody new to be let in", 30, () =>
+            await waitFor("new requests to be refused", 30, () =>
                 http("/home").then(
                     () => false,
                     () => true,
@@ -602,7 +602,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         }
     });
 
-    it("names no password, and stops when told", async () => {
+    it("reveals no password, and stops when it is told to", async () => {
         const words = Object.values(passwords);
         for (const container of [nginx, app]) {
             const begin = Date.now();

@@ -17,13 +17,13 @@ import { spending } from "./spent";
 
 const context = resolve(__dirname, "../../images");
 
-/** Where the images keep their programs. */
+/** The folder of the images' programs. */
 export const bin = "/opt/dabaweb/bin";
 
 /** The accounts' passwords, as they are mounted. */
 export type Passwords = Record<"root" | "replication" | "seed" | "dabaweb", string>;
 
-/** What Pulumi's random password gives: 32 letters and digits. */
+/** Passwords like those of Pulumi's random provider: 32 letters and digits. */
 export function newPasswords(): Passwords {
     const one = (): string =>
         randomBytes(64)
@@ -33,7 +33,7 @@ export function newPasswords(): Passwords {
     return { root: one(), replication: one(), seed: one(), dabaweb: one() };
 }
 
-/** A pod: its volume and, while it runs, its container. */
+/** A pod: its volume and, while it is running, its container. */
 export interface Pod {
     readonly name: string;
     readonly role: "master" | "slave";
@@ -41,24 +41,24 @@ export interface Pod {
     container?: string;
 }
 
-/** What /run/initialised holds. */
+/** The content of /run/initialised. */
 export interface Marker {
     /** The system was ready once. */
     readonly initialised?: boolean;
-    /** How many slaves the stack has; without it the file is missing. */
+    /** How many slaves the stack has; if undefined, the file is missing. */
     readonly slaves?: number;
-    /** The override word that was used up; without it the file is missing. */
+    /** The override word that has been used; if undefined, the file is missing. */
     readonly bootstrap?: string;
 }
 
 /** How a pod's container is started. */
 export interface Start extends Marker {
-    /** Another program of the image, as an init container has it. */
+    /** Another program of the image, as in an init container. */
     readonly command?: "seed";
     readonly env?: Readonly<Record<string, string>>;
 }
 
-/** How a container of a pod ended. */
+/** How a pod's container stopped. */
 export interface Stopped {
     readonly code: number;
     readonly log: string;
@@ -66,7 +66,7 @@ export interface Stopped {
 }
 
 /**
- * MySQL pods of one test file, without a cluster: images of their own, one network, one secret. Call `setUp` and `tearDown` in hooks.
+ * MySQL pods of one test file, without a cluster: their own images, one network, one secret. Call `setUp` and `tearDown` in hooks.
  * Every slave and seed container answers to `mysql-slave-pods`, every master to `mysql-master`, as their Services would.
  */
 export class MysqlPods {
@@ -74,14 +74,14 @@ export class MysqlPods {
     readonly images: Readonly<Record<Pod["role"], string>>;
     /** Every password that was ever mounted. */
     readonly everyPassword: string[] = [];
-    /** Log and description of every container that was removed. */
+    /** Log and description of every removed container. */
     readonly everyLog: string[] = [];
     network = "";
     private secrets = "";
     private mounted: Passwords | undefined;
     private readonly markers = new Map<string, string>();
 
-    /** `env` goes to every container, unless `start` says otherwise. */
+    /** Every container gets `env`, unless `start` overrides it. */
     constructor(
         purpose: string,
         private readonly env: Readonly<Record<string, string>> = {},
@@ -90,7 +90,7 @@ export class MysqlPods {
         this.images = { master: `${this.scope.prefix}:master`, slave: `${this.scope.prefix}:slave` };
     }
 
-    /** Builds the images, makes network and passwords. Takes minutes where layers are not cached. */
+    /** Builds the images, creates the network and passwords. Takes minutes if layers are not cached. */
     async setUp(): Promise<void> {
         await docker(["version"]);
         for (const role of ["master", "slave"] as const) {
@@ -120,7 +120,7 @@ export class MysqlPods {
         return this.mounted;
     }
 
-    /** Mounts other passwords, in running containers too. */
+    /** Mounts other passwords, also in running containers. */
     async usePasswords(fresh: Passwords): Promise<void> {
         this.mounted = fresh;
         this.everyPassword.push(...Object.values(fresh));
@@ -132,7 +132,7 @@ export class MysqlPods {
         return { name, role, volume: await this.scope.disk(`data-${name}`) };
     }
 
-    /** A pod whose volume holds what that of another one does, which must not run. */
+    /** A pod whose volume is a copy of another pod's, which must not be running. */
     async copyOf({ role, volume }: Pod, name: string): Promise<Pod> {
         return {
             name,
@@ -141,7 +141,7 @@ export class MysqlPods {
         };
     }
 
-    /** Makes a pod's volume as empty as a new one; the pod must not run. */
+    /** Makes a pod's volume as empty as a new one; the pod must not be running. */
     async emptyVolume(pod: Pod): Promise<void> {
         await this.scope.inVolume(pod.volume, "shopt -s dotglob; rm -rf ./*; mkdir lost+found");
     }
@@ -217,7 +217,7 @@ export class MysqlPods {
         return container;
     }
 
-    /** Keeps the log for the search for passwords, removes the container. */
+    /** Keeps the log for the password search and removes the container. */
     async remove(container: string): Promise<string> {
         const log = await logs(container);
         this.everyLog.push(log, await docker(["inspect", container]));
@@ -225,7 +225,7 @@ export class MysqlPods {
         return log;
     }
 
-    /** Ends a pod as Kubernetes does, within 25 s. */
+    /** Stops a pod as Kubernetes does, within 25 s. */
     async stop(pod: Pod): Promise<Stopped> {
         const container = this.running(pod);
         const begin = Date.now();
@@ -236,7 +236,7 @@ export class MysqlPods {
         return { code, log: await this.remove(container), seconds };
     }
 
-    /** Ends a pod without a word, if it has not ended by itself. Returns its log. */
+    /** Kills a pod without warning, unless it has already exited. Returns its log. */
     async kill(pod: Pod): Promise<string> {
         const container = this.running(pod);
         await tryDocker(["kill", container]);
@@ -250,7 +250,7 @@ export class MysqlPods {
         await this.ready(pod);
     }
 
-    /** The container of a pod that runs. */
+    /** The container of a running pod. */
     running(pod: Pod): string {
         assert.ok(pod.container, `${pod.name} runs`);
         return pod.container;
@@ -278,7 +278,7 @@ export class MysqlPods {
         );
     }
 
-    /** Waits until a pod says it is not ready, for a reason that matches; it must be alive all the while. */
+    /** Waits until a pod reports that it is not ready, for a matching reason; it must stay alive. */
     async unready(pod: Pod, why: RegExp): Promise<void> {
         await waitFor(`${pod.name} is unready because of ${why.source}`, 60, async () => {
             const { code, stdout, stderr } = await this.probe(pod, "ready");
@@ -297,7 +297,7 @@ export class MysqlPods {
         return untilLogged(container, line);
     }
 
-    /** One statement as the operator types it: no user, no password. */
+    /** Runs one statement as the operator types it: no user, no password. */
     mysql(pod: Pod, statement: string, timeoutSeconds = 60): Promise<Result> {
         const args = ["mysql", "--batch", "--skip-column-names", "-e", statement];
         return exec(this.running(pod), args, { timeoutSeconds });
@@ -309,12 +309,12 @@ export class MysqlPods {
         return stdout.trim();
     }
 
-    /** A statement over the network as an account, from within `from`; the password goes by standard input. */
+    /** Runs a statement over the network as an account, from inside `from`; standard input carries the password. */
     login(from: Pod, host: string, user: string, password: string, ...rest: string[]): Promise<Result> {
         return this.loginFor(60, from, host, user, password, ...rest);
     }
 
-    /** The same with a limit in seconds of its own, after which the client is ended. */
+    /** The same with its own timeout in seconds, after which the client is stopped. */
     loginFor(
         timeoutSeconds: number,
         from: Pod,
@@ -328,17 +328,17 @@ export class MysqlPods {
         return exec(this.running(from), args, { input, timeoutSeconds });
     }
 
-    /** Waits until a slave has all that the master has executed; it must have nothing that the master has not: no errant transaction. */
+    /** Waits until a slave has all that the master has executed; it must have no errant transactions. */
     async caughtUp(master: Pod, slave: Pod): Promise<void> {
         const all = await this.sql(master, "SELECT @@GLOBAL.gtid_executed");
         const waited = await this.sql(slave, `SELECT WAIT_FOR_EXECUTED_GTID_SET('${all}', 60)`);
         assert.equal(waited, "0", `${slave.name} has the master's transactions`);
         const own = await this.sql(slave, "SELECT @@GLOBAL.gtid_executed");
         const more = await this.sql(master, `SELECT GTID_SUBTRACT('${own}', @@GLOBAL.gtid_executed)`);
-        assert.equal(more, "", `${slave.name} has transactions that the master has not`);
+        assert.equal(more, "", `${slave.name} has transactions that the master does not have`);
     }
 
-    /** Waits until a container has ended by itself. Returns its log; the exit code must be 0. */
+    /** Waits until a container has exited by itself. Returns its log; the exit code must be 0. */
     async ended(container: string): Promise<string> {
         const wait = docker(["wait", container], { timeoutSeconds: 120 });
         const code = await spending("wait", () => wait).catch(async (error: Error) => {
@@ -349,7 +349,7 @@ export class MysqlPods {
         return log;
     }
 
-    /** Runs a slave's init container to its end. Returns its log. */
+    /** Runs a slave's init container to completion. Returns its log. */
     async seed(pod: Pod, options: Start = {}): Promise<string> {
         return this.ended(await this.start(pod, { ...options, command: "seed" }));
     }

@@ -5,7 +5,7 @@ import { build, docker, exec, logs, QUICK_NAMES, Result, Scope, waitFor } from "
 
 const images = join(__dirname, "../../images");
 
-/** As in the dev stack: the limit of a pod and, below it, Redis's own. */
+/** As in the dev stack: the memory limit of a pod and, below it, that of Redis. */
 const memory = "128m";
 export const maxmemory = 40 * 1024 * 1024;
 
@@ -13,17 +13,17 @@ export const maxmemory = 40 * 1024 * 1024;
 export interface Pod {
     readonly volume: string;
     readonly env?: Readonly<Record<string, string>>;
-    /** A volume for /run/initialised; without it the ConfigMap is not there. */
+    /** A volume for /run/initialised; if undefined, the ConfigMap does not exist. */
     readonly marker?: string;
     /** The name that other pods use for it. Default: the role's Service, `redis-master` or `redis-slave-pods`. */
     readonly alias?: string;
     readonly image?: string;
-    /** Default 192.0.2.1, an address of documentation. */
+    /** Default 192.0.2.1, an address reserved for documentation. */
     readonly ip?: string;
 }
 
 /**
- * Redis pods of one test file, without a cluster: images of their own, one network, one secret. Call `setUp` and
+ * Redis pods of one test file, without a cluster: their own images, one network, one secret. Call `setUp` and
  * `tearDown` in hooks.
  */
 export class RedisPods {
@@ -36,14 +36,14 @@ export class RedisPods {
     masterImage = "";
     slaveImage = "";
     network = "";
-    /** The volume that is mounted as Secret. */
+    /** The volume that is mounted as the Secret. */
     secrets = "";
 
     constructor(purpose: string) {
         this.scope = new Scope(purpose);
     }
 
-    /** Builds the images, makes network and passwords. */
+    /** Builds the images, creates the network and passwords. */
     async setUp(): Promise<void> {
         const base = process.env["REDIS_IMAGE"];
         const make = (name: string): Promise<string> =>
@@ -109,7 +109,7 @@ export class RedisPods {
     }
 }
 
-/** Asks a pod's own server as the operator does. */
+/** Queries a pod's own server as the operator does. */
 export async function redis(pod: string, ...args: string[]): Promise<string> {
     const result = await exec(pod, ["redis-cli", ...args]);
     return (result.stdout + result.stderr).trim();
@@ -133,7 +133,7 @@ export async function untilReady(...pods: string[]): Promise<void> {
     }
 }
 
-/** Waits until slaves have the link to their master: they are ready without it as long as their data is not too old. */
+/** Waits until slaves have the link to their master: without it, they are ready until their data is too old. */
 export async function untilLinked(...slaves: string[]): Promise<void> {
     for (const slave of slaves) {
         await waitFor(
@@ -145,7 +145,7 @@ export async function untilLinked(...slaves: string[]): Promise<void> {
     }
 }
 
-/** Waits until a pod is alive and unready for a reason, which `ready` prints in one line. */
+/** Waits until a pod is alive and not ready for this reason, which `ready` prints in one line. */
 export async function untilUnready(pod: string, reason: RegExp): Promise<string> {
     const text = await waitFor(`${pod} is unready because ${reason}`, 60, async () => {
         const result = await ready(pod);
@@ -154,13 +154,13 @@ export async function untilUnready(pod: string, reason: RegExp): Promise<string>
         }
         throw new Error(`exit code ${result.code}: ${result.stdout}${result.stderr}`);
     });
-    strictEqual(text.trim().split("\n").length, 1, "one line says why");
+    strictEqual(text.trim().split("\n").length, 1, "the reason is one line");
     const alive = await live(pod);
     deepStrictEqual({ code: alive.code, text: alive.stdout + alive.stderr }, { code: 0, text: "" });
     return text.trim();
 }
 
-/** Waits until a pod waits alive and unready, for a reason that is in its log and in what `ready` prints. */
+/** Waits until a pod is alive and not ready for this reason, which is in its log and in the output of `ready`. */
 export async function untilWaits(pod: string, reason: RegExp): Promise<void> {
     await untilUnready(pod, reason);
     match(await logs(pod), reason);
@@ -176,7 +176,7 @@ export async function stop(pod: string): Promise<{ seconds: number; code: number
 
 /** The identity in the data of a pod. */
 export const identity = (pod: string): Promise<string> => redis(pod, "FCALL_RO", "identity", "0");
-/** The identity beside the data of a pod. */
+/** The identity in the file next to the data of a pod. */
 export const identityFile = async (pod: string): Promise<string> =>
     (await exec(pod, ["cat", "/data/identity"])).stdout.trim();
 
@@ -188,7 +188,7 @@ export async function untilValue(pod: string, key: string, value: string): Promi
     await waitFor(`${key} is ${value} on ${pod}`, 60, async () => (await redis(pod, "GET", key)) === value);
 }
 
-/** Log lines of the engine and of `start` are the only report of a failed wait: show them. */
+/** Prints the logs of pods: the lines of the engine and of `start` are the only report of a failed wait. */
 export async function dump(...pods: string[]): Promise<void> {
     for (const pod of pods) {
         console.log(`--- ${pod}\n${await logs(pod)}`);

@@ -7,8 +7,8 @@ import { programsIn } from "../support/shell-programs";
 const IMAGES = path.resolve(__dirname, "../../images");
 
 /**
- * What the scripts of an image may call, with the options that the official image's versions know. An addition is looked up in
- * the manual of that version, because no stand-in has one so old.
+ * The programs that an image's scripts may call, with the options that the versions in the official image support. Look up an
+ * addition in the manual of that version, because no stand-in has a version that old.
  */
 const KNOWN: Readonly<
     Record<string, { from: readonly string[]; programs: Readonly<Record<string, string>> }>
@@ -59,7 +59,7 @@ const KNOWN: Readonly<
     },
 };
 
-/** The bash scripts of these folders, by their path below images/. */
+/** The bash scripts in these folders, by their path below images/. */
 function scriptsOf(folders: readonly string[]): Record<string, string> {
     const files = folders.flatMap((folder) =>
         fs
@@ -72,7 +72,7 @@ function scriptsOf(folders: readonly string[]): Record<string, string> {
     return Object.fromEntries(files.filter(([, text]) => /^#(!.*bash|.*shell=bash)/.test(text)));
 }
 
-/** Calls that the table does not know, as `PROGRAM OPTION at FILE:LINE`. */
+/** Calls that are not in the table, as `PROGRAM OPTION at FILE:LINE`. */
 function unknownIn(
     scripts: Readonly<Record<string, string>>,
     programs: Readonly<Record<string, string>>,
@@ -97,7 +97,7 @@ describe("the programs that the images' scripts call", () => {
         });
     }
 
-    it("are found in every branch, behind what runs them, and told from functions and builtins", () => {
+    it("are found in every branch, behind wrapper commands, and distinguished from functions and builtins", () => {
         const script = [
             "#!/usr/bin/env bash",
             'in_background() { "$@" & }',

@@ -5,7 +5,7 @@ import { callFunction, declaredIn } from "../support/shell-functions";
 
 const functions = resolve(__dirname, "../../images/mysql/decide.sh");
 
-/** Calls one of the shell functions; prints are joined, whichever stream they took. */
+/** Calls one of the shell functions and joins its output from both streams. */
 function call(name: string, ...args: string[]): { code: number; printed: string } {
     return callWith("", name, ...args);
 }
@@ -34,10 +34,10 @@ describe("mysql decisions", () => {
             ["master", "no", "yes", "", "", /^seed$/],
             ["master", "no", "yes", A, "", /^seed$/],
             ["master", "no", "no", A, "", /^seed$/],
-            ["slave", "no", "no", "", "", /^wait .*a slave makes none/],
-            ["slave", "no", "no", A, "", /^wait .*a slave makes none/],
-            ["slave", "no", "yes", "", "", /^wait .*a slave makes none/],
-            // Data: whether the system was ready once is of no account.
+            ["slave", "no", "no", "", "", /^wait .*a slave creates none/],
+            ["slave", "no", "no", A, "", /^wait .*a slave creates none/],
+            ["slave", "no", "yes", "", "", /^wait .*a slave creates none/],
+            // Data: it does not matter whether the system was ready once.
             ...["master", "slave"].flatMap((role) =>
                 ["no", "yes"].flatMap((initialised): typeof cases => [
                     [role, "yes", initialised, A, A, /^start$/],
@@ -57,7 +57,7 @@ describe("mysql decisions", () => {
                 assert.equal(printed.split("\n").length, 1);
             });
         }
-        it("never initialises but in the one case: an empty master volume of a system that was never ready", () => {
+        it("initialises only an empty master volume of a system that was never ready", () => {
             const initialised = cases.filter(([, , , , , decision]) => decision.test("initialise"));
             assert.deepEqual(
                 initialised.map((row) => row.slice(0, 5)),
@@ -76,7 +76,7 @@ describe("mysql decisions", () => {
             slaves: string[],
             decision: RegExp,
         ][] = [
-            ["one that is enough", 1, "no", "", [`10.0.0.1 ${A} yes`], new RegExp(`^donor 10.0.0.1 ${A}$`)],
+            ["one is enough", 1, "no", "", [`10.0.0.1 ${A} yes`], new RegExp(`^donor 10.0.0.1 ${A}$`)],
             ["one of this identity", 1, "no", A, [`10.0.0.1 ${A} yes`], new RegExp(`^donor 10.0.0.1 ${A}$`)],
             [
                 "the second has more",
@@ -102,7 +102,7 @@ describe("mysql decisions", () => {
                 "no",
                 A,
                 [silent],
-                /^wait .*0 of the 1 .*10.0.0.9 gives no answer \(ERROR 2003/,
+                /^wait .*0 of the 1 .*10.0.0.9 does not answer \(ERROR 2003/,
             ],
             [
                 "fewer than expected",
@@ -110,7 +110,7 @@ describe("mysql decisions", () => {
                 "no",
                 "",
                 [`10.0.0.1 ${A} yes`, silent],
-                new RegExp(`^wait .*1 of the 2 .*10.0.0.1 has identity ${A}, 10.0.0.9 gives no answer`),
+                new RegExp(`^wait .*1 of the 2 .*10.0.0.1 has identity ${A}, 10.0.0.9 does not answer`),
             ],
             [
                 "two identities",
@@ -145,12 +145,12 @@ describe("mysql decisions", () => {
                 /^wait .*each slave lacks/,
             ],
             [
-                "another identity than the volume's",
+                "an identity other than the volume's",
                 1,
                 "no",
                 B,
                 [`10.0.0.1 ${A} yes`],
-                /^wait .*of another system/,
+                /^wait .*to another system/,
             ],
             ["another identity, override", 1, "yes", B, [`10.0.0.1 ${A} yes`], /^donor 10.0.0.1 /],
             ["override with a donor", 3, "yes", A, [silent, `10.0.0.1 ${A} yes`], /^donor 10.0.0.1 /],
@@ -166,7 +166,7 @@ describe("mysql decisions", () => {
                 assert.equal(printed.split("\n").length, 1);
             });
         }
-        it("initialises only where the operator says so and no slave answers", () => {
+        it("initialises only if the operator says so and no slave answers", () => {
             const initialised = cases.filter(([, , , , , decision]) => decision.test("initialise"));
             for (const [given, , override, , slaves] of initialised) {
                 assert.equal(override, "yes", given);
@@ -249,12 +249,12 @@ describe("mysql decisions", () => {
             ["ON", "ON", "an error of yesterday", ""],
             ["", "", "", "replication is not set up"],
             ["ON", "", "", "replication is not set up"],
-            ["CONNECTING", "ON", "", "the receiver of replication is CONNECTING"],
-            ["CONNECTING", "ON", "Access denied", "the receiver of replication is CONNECTING: Access denied"],
-            ["OFF", "ON", "", "the receiver of replication is OFF"],
-            ["OFF", "OFF", "", "the receiver of replication is OFF"],
-            ["ON", "OFF", "", "the applier of replication is OFF"],
-            ["ON", "OFF", "Duplicate entry", "the applier of replication is OFF: Duplicate entry"],
+            ["CONNECTING", "ON", "", "the replication receiver is CONNECTING"],
+            ["CONNECTING", "ON", "Access denied", "the replication receiver is CONNECTING: Access denied"],
+            ["OFF", "ON", "", "the replication receiver is OFF"],
+            ["OFF", "OFF", "", "the replication receiver is OFF"],
+            ["ON", "OFF", "", "the replication applier is OFF"],
+            ["ON", "OFF", "Duplicate entry", "the replication applier is OFF: Duplicate entry"],
         ];
         for (const [receiver, applier, error, why] of cases) {
             it(`receiver "${receiver}", applier "${applier}", error "${error}": ${why || "ready"}`, () => {

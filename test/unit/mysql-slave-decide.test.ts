@@ -5,7 +5,7 @@ import { callFunction, declaredIn } from "../support/shell-functions";
 
 const functions = resolve(__dirname, "../../images/mysql/decide-slave.sh");
 
-/** Calls one of the shell functions; prints are joined, whichever stream they took. */
+/** Calls one of the shell functions and joins its output from both streams. */
 function call(name: string, ...args: string[]): { code: number; printed: string } {
     const { code, stdout, stderr } = callFunction(functions, name, args);
     return { code, printed: (stdout + stderr).trim() };
@@ -40,7 +40,7 @@ describe("mysql slave decisions", () => {
         }
     });
 
-    describe("decide_ready: readiness, where data may be 10 s old, or 600 s while the master is away", () => {
+    describe("decide_ready: readiness, if data may be 10 s old, or 600 s while the master is away", () => {
         interface Case {
             receiver?: string;
             receiverError?: string;
@@ -75,26 +75,26 @@ describe("mysql slave decisions", () => {
                     why: new RegExp(`600\\.0 s old .* is ${receiver}: MAX_MASTER_AWAY_SECONDS allows 600`),
                 },
                 { receiver, age: "600001", receiverError: "2003 Can't connect", why: /2003 Can't connect$/ },
-                { receiver, age: "", why: /holds no heartbeat, so its age is not known$/ },
+                { receiver, age: "", why: /has no heartbeat, so its age is unknown$/ },
                 {
                     receiver,
                     receiverError: denied,
-                    why: `the receiver of replication is ${receiver}: ${denied}`,
+                    why: `the replication receiver is ${receiver}: ${denied}`,
                 },
                 {
                     receiver,
                     receiverError: purged,
-                    why: `the receiver of replication is ${receiver}: ${purged}`,
+                    why: `the replication receiver is ${receiver}: ${purged}`,
                 },
-                { receiver, receiverError: more, why: `the receiver of replication is ${receiver}: ${more}` },
+                { receiver, receiverError: more, why: `the replication receiver is ${receiver}: ${more}` },
             ]),
-            { applier: "OFF", why: "the applier of replication is OFF" },
+            { applier: "OFF", why: "the replication applier is OFF" },
             {
                 applier: "OFF",
                 applierError: "1062 Duplicate",
-                why: "the applier of replication is OFF: 1062 Duplicate",
+                why: "the replication applier is OFF: 1062 Duplicate",
             },
-            { applier: "OFF", receiver: "CONNECTING", why: "the applier of replication is OFF" },
+            { applier: "OFF", receiver: "CONNECTING", why: "the replication applier is OFF" },
             { receiver: "", applier: "", why: "replication is not set up" },
             { applier: "", why: "replication is not set up" },
             { held: "it waits for someone", why: "it waits for someone" },
@@ -134,7 +134,7 @@ describe("mysql slave decisions", () => {
         }
     });
 
-    describe("decide_follow: what keeps replication going", () => {
+    describe("decide_follow: what keeps replication running", () => {
         interface Case {
             receiver?: string;
             receiverError?: string;
@@ -153,7 +153,7 @@ describe("mysql slave decisions", () => {
         const cases: Case[] = [
             { decision: /^none$/ },
             { tries: "3", decision: /^none$/ },
-            // The beginning of a pod's life: no receiver until the master was compared.
+            // At the start of a pod: no receiver until the slave has compared itself with the master.
             { receiver: "OFF", started: "no", master: "ok", decision: /^start receiver$/ },
             { receiver: "OFF", started: "no", master: "unknown", decision: /^start receiver$/ },
             { receiver: "OFF", started: "no", master: other, decision: /^start receiver$/ },
@@ -163,7 +163,7 @@ describe("mysql slave decisions", () => {
                 master: older,
                 decision: /^hold .*older copy.* lacks ffffffff.*nothing is dropped/,
             },
-            // Stopped without an error: on purpose, for a while.
+            // Stopped without an error: on purpose, for some time.
             ...["unknown", "ok"].flatMap((master): Case[] => [
                 { receiver: "OFF", receiverOff: "59", master, decision: /^none$/ },
                 { receiver: "OFF", receiverOff: "60", master, decision: /^start receiver$/ },
@@ -229,7 +229,7 @@ describe("mysql slave decisions", () => {
             { applier: "OFF", applierOff: "60", tries: "3", decision: /^start applier$/ },
             { applier: "OFF", applierOff: "60", receiver: "OFF", started: "no", decision: /^start applier$/ },
             { applier: "OFF", receiver: "OFF", started: "no", decision: /^start receiver$/ },
-            // Written here by hand: whatever the threads do.
+            // Written on this slave by hand: regardless of the threads.
             ...["ON", "OFF", "CONNECTING"].map((receiver) => ({
                 receiver,
                 errant: `${A}:1`,
@@ -269,7 +269,7 @@ describe("mysql slave decisions", () => {
                 assert.equal(printed.split("\n").length, 1);
             });
         }
-        it("never starts the receiver towards an older copy", () => {
+        it("never starts the receiver if the master has an older copy", () => {
             for (const receiverError of ["", "1593 x", more, "1045 denied"]) {
                 for (const receiverOff of ["0", "5", "60", "600"]) {
                     for (const started of ["yes", "no"]) {
@@ -293,7 +293,7 @@ describe("mysql slave decisions", () => {
         });
     });
 
-    describe("decide_fit: whose data may be taken, where data may be 10 s old", () => {
+    describe("decide_fit: whose data may be cloned, if data may be 10 s old", () => {
         interface Case {
             role?: string;
             identity?: string;
@@ -311,13 +311,13 @@ describe("mysql slave decisions", () => {
             { identity: "", why: "does not answer" },
             { identity: B, why: `has identity ${B}, not ${A}` },
             { lacks: SET, why: `lacks ${SET}` },
-            { extra: SET, why: `has ${SET}, which the master has not` },
+            { extra: SET, why: `has ${SET}, which the master does not have` },
             { receiver: "CONNECTING", why: "its receiver is CONNECTING" },
             { receiver: "", why: "its receiver is not set up" },
             { applier: "OFF", why: "its applier is OFF" },
             { applier: "", why: "its applier is not set up" },
-            { age: "10001", why: "its data is 10.0 s old, MAX_STALE_SECONDS allows 10" },
-            // Without the master no slave can be fresh.
+            { age: "10001", why: "its data is 10.0 s old, but MAX_STALE_SECONDS allows 10" },
+            // Without the master, no slave can be fresh.
             { master: "no", receiver: "CONNECTING", age: "86400000", why: "" },
             { master: "no", applier: "OFF", why: "its applier is OFF" },
             { master: "no", lacks: SET, why: `lacks ${SET}` },
@@ -355,10 +355,10 @@ describe("mysql slave decisions", () => {
             [A, ["", B, B], A],
             ["", [A], A],
             ["", ["", A, "", A], A],
-            ["", [A, B], /^wait the slaves are of different histories \(identities 0a1b.* and ffff.*\)$/],
+            ["", [A, B], /^wait the slaves belong to different histories \(identities 0a1b.* and ffff.*\)$/],
             ["", [A, "", B, A], /^wait /],
-            ["", [], /^wait no slave tells one either$/],
-            ["", ["", ""], /^wait no slave tells one either$/],
+            ["", [], /^wait no slave reports one either$/],
+            ["", ["", ""], /^wait no slave reports one either$/],
         ];
         for (const [master, slaves, decision] of cases) {
             it(`master "${master}", slaves "${slaves.join(",")}": ${String(decision)}`, () => {
@@ -373,7 +373,7 @@ describe("mysql slave decisions", () => {
         }
     });
 
-    describe("decide_directories: which directory is what after a kill at any step", () => {
+    describe("decide_directories: what to do with the directories after a kill at any step", () => {
         // Data, new, old, reseed; y or n.
         const cases: Record<string, string> = {
             // A volume without a reseed.
@@ -387,7 +387,7 @@ describe("mysql slave decisions", () => {
             nyyy: "finish",
             ynyy: "clean",
             ynyn: "clean",
-            // What only a hand can leave.
+            // States that only manual changes can leave.
             nnny: "seed",
             nyny: "seed",
             nyyn: "finish",
@@ -402,12 +402,12 @@ describe("mysql slave decisions", () => {
                 assert.deepEqual(call("decide_directories", ...args), { code: 0, printed: decision });
             });
         }
-        it("every combination is decided", () => {
+        it("covers every combination", () => {
             assert.equal(Object.keys(cases).length, 16);
         });
     });
 
-    it("needs nothing but bash, and no name of the other functions", () => {
+    it("needs nothing but bash, and shares no name with the other functions", () => {
         const own = declaredIn(functions);
         const shared = declaredIn(resolve(functions, "../decide.sh"));
         assert.deepEqual(own, [

@@ -85,19 +85,19 @@ const tables: Table[] = [
             [[info({ loading: "0", role: "master" })], ""],
             [[info({ loading: "1", role: "master" })], "loading its data"],
             [[info({ loading: "0", role: "slave" })], "following another server: role is slave"],
-            [[""], "redis-server gives no status, its answer is: nothing"],
-            [["WRONGPASS invalid"], "redis-server gives no status, its answer is: WRONGPASS invalid"],
+            [[""], "redis-server reports no status, its answer is: nothing"],
+            [["WRONGPASS invalid"], "redis-server reports no status, its answer is: WRONGPASS invalid"],
         ],
     },
     {
         name: "unready_slave",
         cases: [
-            // Now is 100 s; with a link 10 s of age are allowed, without 60 s.
+            // The time is 100 s; the data may be 10 s old with a link, and 60 s without.
             [[slave("up", "0"), "99000", "100000", "10", "60"], ""],
             [[slave("up", "0"), "90000", "100000", "10", "60"], ""],
             [
                 [slave("up", "0"), "89900", "100000", "10", "60"],
-                "its data is 10.1 s old although the link to the master is up; 10 s are allowed (MAX_STALE_SECONDS)",
+                "its data is 10.1 s old although the link to the master is up; MAX_STALE_SECONDS allows 10 s",
             ],
             [[slave("up", "0"), "", "100000", "10", "60"], ""],
             [[slave("up", "0"), "300000", "100000", "10", "60"], ""],
@@ -106,15 +106,15 @@ const tables: Table[] = [
             [[slave("down", "0"), "300000", "100000", "10", "60"], "link-down"],
             [
                 [slave("down", "0"), "39000", "100000", "10", "60"],
-                "link-down its data is 61.0 s old, 60 s are allowed without the master (MAX_MASTER_AWAY_SECONDS)",
+                "link-down its data is 61.0 s old; without the master, MAX_MASTER_AWAY_SECONDS allows 60 s",
             ],
             [
                 [slave("down", "0"), "", "100000", "10", "60"],
-                "link-down its data has no heartbeat of a master",
+                "link-down its data has no heartbeat from a master",
             ],
             [
                 [slave("down", "0"), "LOADING", "100000", "10", "60"],
-                "link-down its data has no heartbeat of a master",
+                "link-down its data has no heartbeat from a master",
             ],
             [[slave("down", "1"), "99000", "100000", "10", "60"], "taking a full copy from the master"],
             [[slave("up", "1"), "99000", "100000", "10", "60"], "taking a full copy from the master"],
@@ -124,9 +124,9 @@ const tables: Table[] = [
             ],
             [
                 [info({ loading: "0", role: "master" }), "99000", "100000", "10", "60"],
-                "following nobody: role is master",
+                "following no master: role is master",
             ],
-            [["", "", "100000", "10", "60"], "redis-server gives no status, its answer is: nothing"],
+            [["", "", "100000", "10", "60"], "redis-server reports no status, its answer is: nothing"],
         ],
     },
     {
@@ -185,8 +185,8 @@ const tables: Table[] = [
                     `x slave ${a} 1700000000123 - 1\ny silent Could not connect to it\nz loading - - - -\n` +
                         `w master ${b} - - 1`,
                 ],
-                `x has identity ${a}, data of 2023-11-14 22:13:20.123 UTC; y does not tell (Could not connect to it); ` +
-                    `z is loading its data; w has identity ${b}, data of no time, as it has no heartbeat`,
+                `x has identity ${a} and data from 2023-11-14 22:13:20.123 UTC; y does not report its data (Could not connect to it); ` +
+                    `z is loading its data; w has identity ${b} and data from an unknown time (no heartbeat)`,
             ],
         ],
     },
@@ -240,18 +240,18 @@ const tables: Table[] = [
             [["2", "no", "0", a, `x slave ${a} 5 4 11\ny slave ${a} 5 4 10`], `take x ${a}`],
             [["", "no", "0", "", `x slave ${a} 5 4 10`], `take x ${a}`],
             [["1", "no", "0", "", `x slave ${a} 5 4 10\ny silent Could not`], `take x ${a}`],
-            // All were restarted: they have no offset, and the heartbeat is the same.
+            // All were restarted: they have no offset, and the same heartbeat.
             [["2", "no", "0", "", `x slave ${a} 5 4 - 90\ny slave ${a} 5 4 - 100`], `take y ${a}`],
             [["2", "no", "0", "", `x slave ${a} 5 4 - 100\ny slave ${a} 5 4 - 90`], `take x ${a}`],
             [["2", "no", "0", "", `x slave ${a} 6 5 - 0\ny slave ${a} 5 4 - 90`], `take x ${a}`],
             [["2", "no", "0", "", `x slave ${a} 5 4 10 0\ny slave ${a} 5 4 - 90`], `take x ${a}`],
             [["2", "no", "0", "", `x slave ${a} 5 4 - 90\ny master ${a} 5 4 - 100`], `take y ${a}`],
             [["2", "no", "0", "", `x slave ${a} 5 4 - 90\ny master ${a} 5 4 - 90`], `take y ${a}`],
-            // One that an earlier try has promoted, of equals and otherwise.
+            // One that an earlier attempt promoted, among equals and otherwise.
             [["2", "no", "0", "", `x slave ${a} 5 4 10\ny master ${a} 5 4 10`], `take y ${a}`],
             [["2", "no", "0", "", `x master ${a} 5 4 12\ny slave ${a} 5 4 10`], `take x ${a}`],
             [["2", "no", "0", "", `x master ${a} 5 4 12\ny slave ${a} 6 5 10`], `take y ${a}`],
-            // One that was started with nothing.
+            // One that was started empty.
             [["2", "no", "0", "", `x slave ${a} - - 99\ny slave ${a} 6 5 10`], `take y ${a}`],
             // An override.
             [["2", "yes", "10", "", `x slave ${a} 5 4 10\ny silent no`], `take x ${a}`],
@@ -280,7 +280,7 @@ function slave(link: string, sync: string): string {
     return info({ loading: "0", role: "slave", master_link_status: link, master_sync_in_progress: sync });
 }
 
-/** What a slave answers to everything that a master asks. */
+/** A slave's answer to everything that a master asks. */
 function answer(fields: {
     loading?: string;
     role?: string;
@@ -315,7 +315,7 @@ function donor(offset: string): string {
     return answer({ role: "master", offset });
 }
 
-/** What the server of a master says of itself while it copies; without further words it has all up to 9. */
+/** The status of a master's own server while it copies; by default, it has everything up to offset 9. */
 function copied(fields: Record<string, string>): string {
     return info({
         loading: "0",
@@ -340,7 +340,7 @@ describe("images/redis/decide.sh", () => {
         }
     }
 
-    it("explains a link that is down by what the master answers", () => {
+    it("explains a broken link by the master's answer", () => {
         const other = new RegExp(`another history: its identity is ${b}, this slave's is ${a}`);
         for (const old of ["", "old"]) {
             match(decide("unready_alone", a, "m:6379", b, old), other);
@@ -355,9 +355,9 @@ describe("images/redis/decide.sh", () => {
         ],
         ["the system has no slaves", ["0", "no", "99", "", ""], /0 of 1 slaves/],
         [
-            "nobody says how many",
+            "the number of slaves is unknown",
             ["", "no", "99", "", "x silent no"],
-            /0 of 1 slaves .*: x does not tell \(no\)/,
+            /0 of 1 slaves .*: x does not report its data \(no\)/,
         ],
         [
             "one is missing",
@@ -365,11 +365,11 @@ describe("images/redis/decide.sh", () => {
             /1 of 2 .*x has .*; y does/,
         ],
         [
-            "one may come in spite of an override",
+            "one may still start despite an override",
             ["2", "yes", "9", "", `x slave ${a} 5 4 1`],
             /1 of 2 slaves/,
         ],
-        ["any may come in spite of an override", ["2", "yes", "9", "", ""], /0 of 2 slaves/],
+        ["any may still start despite an override", ["2", "yes", "9", "", ""], /0 of 2 slaves/],
         [
             "one is loading",
             ["1", "no", "0", "", `x slave ${a} 5 4 1\ny loading - - - -`],
@@ -391,14 +391,14 @@ describe("images/redis/decide.sh", () => {
             /two histories: x has/,
         ],
         [
-            "another history than here",
+            "another history than this one",
             ["1", "no", "0", b, `x slave ${a} 5 4 1`],
             new RegExp(`identity says ${b}; x has`),
         ],
         [
-            "nobody has data",
+            "no slave has data",
             ["1", "no", "0", "", `x slave ${a} - - 1`],
-            /no slave has data of a master: x has/,
+            /no slave has data from a master: x has/,
         ],
     ];
     for (const [name, inputs, sentence] of waiting) {
@@ -416,7 +416,11 @@ describe("images/redis/decide.sh", () => {
             ["5000", a, "1", "no", "99", newer],
             /^wait .*00:00:05\.000 UTC, .* x .*:06\.000 UTC/,
         ],
-        ["waits: its data has no time", ["", a, "1", "no", "0", newer], /^wait this data is of no time/],
+        [
+            "waits: its data has no heartbeat",
+            ["", a, "1", "no", "0", newer],
+            /^wait this data is from an unknown time/,
+        ],
         [
             "waits: one of two has more",
             ["5000", a, "", "no", "0", `y slave ${a} 5000 1 1\n${newer}`],
@@ -438,7 +442,7 @@ describe("images/redis/decide.sh", () => {
             /^wait 0 of 1 .* x is loading/,
         ],
         [
-            "opens without them after a while",
+            "opens without them after some time",
             ["5000", a, "1", "no", "10", ""],
             /^open although only 0 of 1 slaves/,
         ],
@@ -478,7 +482,7 @@ describe("images/redis/decide.sh", () => {
         strictEqual(decide("describe_slave_replication", of("down", "1")), "taking a full copy from m:1");
         match(decide("describe_slave_replication", info({ role: "master" })), /^promoted: /);
         for (const role of ["master", "slave"]) {
-            strictEqual(decide(`describe_${role}_replication`, "no"), "redis-server gives no status");
+            strictEqual(decide(`describe_${role}_replication`, "no"), "redis-server reports no status");
         }
     });
 });

@@ -551,7 +551,7 @@ describe("status: the judgement", () => {
 describe("status: what is printed", () => {
     it("is one table and what is wrong in words", () => {
         const pod = podObject("redis-slave-0", "redis-slave", UNREADY);
-        const why = "no data yet, and the master redis-master:6379 does not tell its identity";
+        const why = "no data yet, and the master redis-master:6379 does not report its identity";
         const all = facts(objects({ "redis-slave-0": pod }), { "redis-slave-0": { waiting: why } });
         const lines = render(all, judge(all)).split("\n");
         assert.match(

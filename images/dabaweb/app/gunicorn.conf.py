@@ -9,16 +9,16 @@ bind = "0.0.0.0:8000"
 worker_class = "gthread"
 workers = env.int("WEB_WORKERS", 2, validate=validate.Range(1, 64))
 threads = 4
-# Workers share what was loaded before the fork.
+# Workers share the memory loaded before the fork.
 preload_app = True
-# Heartbeat files lie in memory: on a slow disk a worker would look dead.
+# Heartbeat files are in memory: on a slow disk, a worker would look dead.
 worker_tmp_dir = "/dev/shm"
 timeout = 30
-# As long as nginx waits for an answer; components/dabaweb.ts has the pod's grace period above it.
+# As long as nginx waits for a response; the pod's grace period in components/dabaweb.ts is longer.
 graceful_timeout = 125
-# Longer than nginx keeps an idle connection, so that it is never nginx that meets a closed one.
+# Longer than nginx keeps an idle connection, so that nginx never uses a closed one.
 keepalive = 75
-# nginx has the access log. The control socket would want a home directory.
+# nginx writes the access log. The control socket would need a home directory.
 accesslog = None
 control_socket_disable = True
 logconfig_dict = LOGGING

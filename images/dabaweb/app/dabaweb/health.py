@@ -1,4 +1,4 @@
-"""/livez and /readyz, answered before anything looks at the Host header: the kubelet asks by the pod's address."""
+"""/livez and /readyz, answered before the Host header is checked: the kubelet uses the pod's address."""
 
 import logging
 from functools import cache
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Health:
-    """Middleware in front of everything that needs sessions, hosts or a database."""
+    """Middleware that runs before everything that needs sessions, hosts or a database."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -32,13 +32,13 @@ class Health:
 
 def not_ready():
     """
-    Why neither the slave nor the master can be read, or lack the migrations of this image; None if one can. Redis does
-    not count: without it the pages are slower, but there.
+    Why neither the slave nor the master can be read or has all migrations of this image; None if one of them is usable.
+    Redis does not count: without it, the pages are slower but available.
     """
     problems = []
     for alias in filter(connections.settings.get, ("replica", "default")):
-        # A connection of its own with a short limit: a hung server must not hold the probe up, and one that was kept
-        # from better days would say nothing about those to come.
+        # A separate connection with a short timeout: a hung server must not block the probe, and an existing connection
+        # would not show whether new ones succeed.
         connection = separate_connection(alias, seconds=1)
         try:
             missing = migrations() - MigrationRecorder(connection).applied_migrations().keys()
@@ -55,5 +55,5 @@ def not_ready():
 
 @cache
 def migrations():
-    """What this image brings, as pairs of application and name. A database may have more: those of a newer image."""
+    """The migrations in this image, as (application, name). A database may have more, from a newer image."""
     return frozenset(MigrationLoader(None).disk_migrations)

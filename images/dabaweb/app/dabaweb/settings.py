@@ -1,4 +1,4 @@
-"""Django's settings. What differs between installations comes from the environment, nothing else does."""
+"""Django's settings. Only what differs between installations comes from the environment."""
 
 from urllib.parse import urlsplit
 
@@ -6,16 +6,16 @@ from environs import FileAwareEnv, validate
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-# X_FILE names a file that holds X: secrets never lie in the environment itself.
+# X_FILE names a file that contains X: secrets are never in the environment itself.
 env = FileAwareEnv(strip_whitespace=True)
 SECRET_KEY = env.str("SECRET_KEY")
 
-# One address yields hosts, CSRF origins and cookie flags. EXTRA_HOSTS (for example node addresses) only ever adds
-# hosts: a site that is also reached by another name is a decision of whoever runs it. Health paths answer to any
-# host, see dabaweb.health.
+# The allowed hosts, CSRF origins and cookie flags derive from one address. EXTRA_HOSTS (for example node addresses)
+# only adds hosts: whether the site may also be reached by another name is the operator's decision. Health paths answer
+# to any host, see dabaweb.health.
 _public_url = validate.Regexp(
     r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?/?$",
-    error="{input}: http(s)://host[:port] without a path is needed, as in http://localhost:32000",
+    error="{input}: http(s)://host[:port] without a path is required, for example http://localhost:32000",
 )
 _url = urlsplit(env.str("PUBLIC_URL", validate=_public_url))
 _https = _url.scheme == "https"
@@ -28,11 +28,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
 # nginx in the same pod always sets this header itself.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# After the first answer a browser asks by https only; a short while, because a name may have other services.
+# After the first response, a browser uses only https, but not for long, because a name may have other services.
 SECURE_HSTS_SECONDS = 7 * 24 * 3600 if _https else 0
-# A file that was previewed comes back as a field of the confirmation. nginx has the limits of all other bodies.
+# The confirmation form returns the previewed file as a field. nginx limits all other bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20
-# Rows that are deleted together come as a field each: as many as an import may have brought (form/spreadsheets.py).
+# Each row of a bulk deletion is one field: as many as one import can add (form/spreadsheets.py).
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5100
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -78,10 +78,10 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", "/opt/dabaweb/static")
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
 
-# A Service balances per connection, so connections to readers have an age after which they are made again and reach
-# whatever pods are ready by then.
+# A Service balances per connection, so connections to readers are replaced at a maximum age and then reach the pods
+# that are ready at that time.
 CONNECTION_MAX_AGE = 30
-_address = validate.Regexp(r"^([^:,]+:\d{1,5})?$", error="{input}: host:port is needed, as in db.example:3306")
+_address = validate.Regexp(r"^([^:,]+:\d{1,5})?$", error="{input}: host:port is required, for example db.example:3306")
 
 
 def _mysql(address):
@@ -95,10 +95,10 @@ def _mysql(address):
         "PASSWORD": env.str("MYSQL_PASSWORD"),
         "CONN_MAX_AGE": CONNECTION_MAX_AGE,
         "CONN_HEALTH_CHECKS": True,
-        # The server's certificate is self-made: encrypted, not verified.
+        # The server's certificate is self-signed: the connection is encrypted but not verified.
         "OPTIONS": {"charset": "utf8mb4", "ssl_mode": "REQUIRED"}
         | {"connect_timeout": 2, "read_timeout": 10, "write_timeout": 10}
-        # In milliseconds, and in seconds: nobody waits any longer for what takes longer.
+        # In milliseconds and in seconds: no one waits longer for the result.
         | {"init_command": "SET max_execution_time = 9000, innodb_lock_wait_timeout = 5"},
     }
 
@@ -106,40 +106,40 @@ def _mysql(address):
 def _redis(*addresses, **options):
     return {
         "BACKEND": "django_redis.cache.RedisCache",
-        # The first takes the writes, the other the reads.
+        # The first address receives the writes, the other the reads.
         "LOCATION": [f"redis://{address}/0" for address in addresses if address],
         "KEY_PREFIX": "dabaweb",
-        # Every key ends by itself: one hour, as the source meant it.
+        # Every key expires: after one hour, as the source intended.
         "TIMEOUT": 3600,
         "OPTIONS": {
             "USERNAME": env.str("REDIS_USER"),
             "PASSWORD": env.str("REDIS_PASSWORD"),
-            # JSON, not pickle: who can write to Redis must not be able to run code here.
+            # JSON, not pickle: write access to Redis must not allow code execution here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "SOCKET_CONNECT_TIMEOUT": 0.5,
             "SOCKET_TIMEOUT": 0.5,
             "CONNECTION_POOL_CLASS": "form.cache.AgeingPool",
-            # One retry at once replaces a connection that a restarted Redis left behind; more would only slow the
-            # pages down while Redis is away.
+            # One immediate retry replaces a connection that a Redis restart broke; more retries would only slow down the
+            # pages while Redis is away.
             "CONNECTION_POOL_KWARGS": {"protocol": 2, "retry": Retry(NoBackoff(), 1)},
             **options,
         },
     }
 
 
-# One Service stands for all readers, hence one address.
+# One Service represents all readers, hence one address.
 DATABASES = {"default": _mysql(env.str("MYSQL_WRITER", validate=_address))}
 if _readers := env.str("MYSQL_READERS", "", validate=_address):
     DATABASES["replica"] = _mysql(_readers) | {"TEST": {"MIRROR": "default"}}
 _redis_writer = env.str("REDIS_WRITER", validate=_address)
 CACHES = {
     "default": _redis(_redis_writer, env.str("REDIS_READERS", "", validate=_address)),
-    # Read where they are written. Without Redis they come from MySQL's master, where they are kept as well.
+    # Read from the server that they are written to. Without Redis, they come from MySQL's master, which stores them too.
     "sessions": _redis(_redis_writer, IGNORE_EXCEPTIONS=True),
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 SESSION_CACHE_ALIAS = "sessions"
-# A working day.
+# One working day.
 SESSION_COOKIE_AGE = 12 * 3600
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -147,12 +147,12 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 ]
 LOGIN_URL = "admin:login"
-# Whether /User_data and /Code_data, salaries included, are for everybody as in the source, or for those who sign in.
+# Whether /User_data and /Code_data, including salaries, are public as in the source, or require signing in.
 PUBLIC_PAGES = env.bool("PUBLIC_PAGES", False)
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 
-# One id from nginx's line to the last one here.
+# One request id, from the nginx log line to the last log line here.
 DJANGO_GUID = {"GUID_HEADER_NAME": "X-Request-ID", "EXPOSE_HEADER": False}
 _json = {
     "()": "pythonjsonlogger.json.JsonFormatter",
@@ -170,6 +170,6 @@ LOGGING = {
     "formatters": {"json": _json},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["id"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # django_guid says for every request that it has an id.
+    # At a lower level, django_guid logs for every request that it has an id.
     "loggers": {"django": _handler, "gunicorn.error": _handler, "django_guid": _handler | {"level": "ERROR"}},
 }

@@ -1,4 +1,4 @@
-"""Addresses: those of the source, case-sensitive and without a slash behind, and a home page under / as well."""
+"""URLs: those of the source, case-sensitive and without a trailing slash, plus a home page at /."""
 
 from django.contrib import admin
 from django.urls import path
@@ -13,7 +13,7 @@ urlpatterns = [
     path("home", views.home),
     path("User_data", views.table, {"model": UserData, "name": "user_data"}, name="user_data"),
     path("Code_data", views.table, {"model": CodeData, "name": "code_data"}, name="code_data"),
-    # A page that needs no token needs no cookie either, and a stranger who switches one's language does little harm.
+    # A page that needs no token needs no cookie either, and a forged request that switches the language does little harm.
     path("language", csrf_exempt(set_language), name="set_language"),
     path("admin/", admin.site.urls),
 ]

@@ -19,12 +19,12 @@ admin.site.site_header = admin.site.site_title = "dabaweb"
 
 
 def sees_salaries(request):
-    """Whether whoever asks may know what people earn."""
+    """Whether the user may see salaries."""
     return request.user.has_perm("form.view_salary")
 
 
 class UnchangedForm(forms.ModelForm):
-    """Knows what was in the row when the form was shown, and refuses to write over what somebody made of it since."""
+    """Remembers the row as it was when the form was shown, and refuses to overwrite later changes by others."""
 
     seen = forms.CharField(widget=forms.HiddenInput, required=False)
 
@@ -34,53 +34,53 @@ class UnchangedForm(forms.ModelForm):
         self.initial["seen"] = self.current
 
     def clean(self):
-        """Compares, while the row is locked (see TableAdmin.get_object)."""
+        """Compares while the row is locked (see TableAdmin.get_object)."""
         if self.instance.pk and self.cleaned_data.get("seen") != self.current:
             raise ValidationError(
-                _("Somebody else changed this since you opened it. Nothing was saved: open it again to see the change.")
+                _("Someone else has changed this since you opened it. Nothing was saved. Open it again to see the change.")
             )
         return super().clean()
 
 
 class TableAdmin(SpreadsheetAdmin):
-    """What the three tables have in common."""
+    """Shared by the three tables."""
 
     form = UnchangedForm
     list_per_page = 50
-    # One count per page is enough.
+    # One COUNT query per page is enough.
     show_full_result_count = False
     actions = ["delete_selected"]
 
     @admin.action(permissions=["delete"], description=delete_selected.short_description)
     def delete_selected(self, request, queryset):
-        """The question names every row: with all of a long list it would be larger than the pod's memory."""
+        """The confirmation page names every row: for a long list, it would exceed the pod's memory."""
         if queryset.count() <= MAX_ROWS:
             return delete_selected(self, request, queryset)
-        messages.error(request, _("These are more than %d at once. Nothing was deleted: search or filter first.") % MAX_ROWS)
+        messages.error(request, _("You selected more than %d rows. Nothing was deleted. Search or filter first.") % MAX_ROWS)
 
     def get_object(self, request, object_id, from_field=None):
-        """Locks the row that is about to be written: two who save at once go one after the other."""
+        """Locks the row that is about to be written: simultaneous saves run one after the other."""
         found = super().get_object(request, object_id, from_field)
         if found and request.method == "POST":
             return self.model.objects.select_for_update().filter(pk=found.pk).first()
         return found
 
     def get_fields(self, request, obj=None):
-        """Who cannot save gets no form to remember what it showed."""
+        """A user who cannot save needs no field that remembers what the form showed."""
         fields = super().get_fields(request, obj)
         return fields if self.has_change_permission(request, obj) else [name for name in fields if name != "seen"]
 
     def changeform_view(self, request, *args, **kwargs):
-        """The second of two equal forms that arrive at once gets a sentence, too."""
+        """The second of two identical forms that arrive at the same time also gets a clear message."""
         try:
             return super().changeform_view(request, *args, **kwargs)
         except IntegrityError:
-            messages.error(request, _("Somebody else saved the same at the same moment. Nothing was saved twice."))
+            messages.error(request, _("Someone else saved the same entry at the same time. Nothing was saved twice."))
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
 
 class MembershipInline(admin.StackedInline):
-    """The groups of an employee. Stacked: in a table the fields would have no labels of their own."""
+    """The groups of an employee. Stacked: in a table, the fields would have no labels."""
 
     model = User
     form = UnchangedForm
@@ -99,7 +99,7 @@ class CodeDataAdmin(TableAdmin):
 
 @admin.register(UserData)
 class UserDataAdmin(TableAdmin):
-    """Employees; their salaries only for those who may see them, by whatever way one asks."""
+    """Employees; no view, filter or export shows salaries to a user who may not see them."""
 
     inlines = [MembershipInline]
     search_fields = ("name",)
@@ -111,7 +111,7 @@ class UserDataAdmin(TableAdmin):
         return () if sees_salaries(request) else ("money",)
 
     def lookup_allowed(self, lookup, value, request):
-        """A list that is filtered by an amount tells it."""
+        """Filtering a list by salary would reveal salaries."""
         return super().lookup_allowed(lookup, value, request) and (
             sees_salaries(request) or not lookup.startswith("money")
         )
@@ -132,13 +132,13 @@ class MembershipAdmin(TableAdmin):
 
 
 admin.site.unregister(Account)
-# Roles are what roles.json says; a group made by hand would be gone with the next installation.
+# roles.json defines the roles; a group created by hand would be missing from the next installation.
 admin.site.unregister(Group)
 
 
 @admin.register(Account)
 class AccountAdmin(UserAdmin):
-    """Who may sign in. What one may do follows from one's roles alone."""
+    """Who may sign in. Permissions come from roles only."""
 
     list_display = ("username", "first_name", "last_name", "is_active", "last_login")
     list_filter = ("groups", "is_active")
@@ -149,6 +149,6 @@ class AccountAdmin(UserAdmin):
     )
 
     def save_model(self, request, obj, form, change):
-        """An account that could not sign in would be of no use here."""
+        """An account that cannot sign in would be useless here."""
         obj.is_staff = True
         super().save_model(request, obj, form, change)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class FormConfig(AppConfig):
-    """Invalidates the pages after every committed change that is made through a model."""
+    """Invalidates the pages after every committed change made through a model."""
 
     name = "form"
     verbose_name = _("Employee directory")
@@ -20,11 +20,11 @@ class FormConfig(AppConfig):
 
 def _changed(using, **_):
     """
-    Before the commit an invalidation would be useless: whoever fills the page again would still see the old row.
-    QuerySet.update() and bulk_create() send no signals: who uses them calls pages.invalidate himself.
+    Invalidates after the commit: before it, a request that fills the page again would still see the old row.
+    QuerySet.update() and bulk_create() send no signals: code that uses them must call pages.invalidate itself.
     """
     from form import pages
 
-    # Once is enough for all rows of an import.
+    # Once is enough for all rows in an import.
     if not any(call is pages.invalidate for _, call, *_ in transaction.get_connection(using).run_on_commit):
         transaction.on_commit(pages.invalidate, using=using)

@@ -1,4 +1,4 @@
-"""How connections to Redis are kept."""
+"""The connection pool for Redis."""
 
 import time
 
@@ -8,12 +8,12 @@ from redis.connection import ConnectionPool
 
 class AgeingPool(ConnectionPool):
     """
-    Closes a connection once it is as old as one to MySQL may become. A Service balances per connection, so connections
-    that live for ever would leave a slave idle that was added or came back later, and stay on one that is not ready.
+    Closes a connection at the same maximum age as one to MySQL. A Service balances per connection, so permanent
+    connections would leave a slave idle that was added or came back later, and would stay on one that is not ready.
     """
 
     def release(self, connection):
-        """Gives a connection back; an old one is opened again by whoever needs it next."""
+        """Returns a connection to the pool; its next user reopens an old one."""
         now = time.monotonic()
         if now - connection.__dict__.setdefault("first_used", now) > settings.CONNECTION_MAX_AGE:
             connection.disconnect()

@@ -1,6 +1,6 @@
 """
-The two databases: "default" is the writer, so that whatever nobody thought of is right; "replica" stands for all
-readers, and only form.pages names it.
+The two databases: "default" is the writer, so that code that names no database is correct; "replica" represents all
+readers, and only form.pages uses it.
 """
 
 import copy
@@ -16,7 +16,7 @@ def position():
 
 
 def reader_has(gtid_set):
-    """Whether the slave that this thread is connected to has executed that much; of nothing it has all."""
+    """Whether the slave that this thread is connected to has executed the GTID set; true for an empty one."""
     if not gtid_set:
         return True
     with connections["replica"].cursor() as cursor:
@@ -25,7 +25,7 @@ def reader_has(gtid_set):
 
 
 def separate_connection(alias, seconds):
-    """A connection of its own whose every step may take so long; the caller closes it."""
+    """A separate connection with this timeout for every step; the caller closes it."""
     settings = copy.deepcopy(connections.settings[alias])
     settings["OPTIONS"] |= dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), seconds)
     return type(connections[alias])(settings, alias)

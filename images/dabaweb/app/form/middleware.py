@@ -1,4 +1,4 @@
-"""What every request of the site is wrapped in, besides Django's own."""
+"""The site's own middleware, in addition to Django's."""
 
 import logging
 
@@ -11,7 +11,7 @@ from django.utils.deprecation import MiddlewareMixin
 from form import pages
 
 COOKIE, HEADER, SALT = "read_after", "X-Read-After", "form.read_after"
-# As long as a page from before the write may be kept anywhere.
+# As long as a page from before the write may be cached anywhere.
 SECONDS = settings.CACHES["default"]["TIMEOUT"]
 
 log = logging.getLogger(__name__)
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 class ReadYourWrites:
     """
-    The answer to whoever wrote carries what MySQL's master had executed by then, signed: as a cookie for browsers, and
-    as a header that another client sends back. With it a page comes from a slave that has executed as much, or from
-    the master, and never from the cache.
+    The response to a write carries the signed GTID position that MySQL's master had executed by then: as a cookie for
+    browsers, and as a header that other clients send back. With it, a page comes from a slave that has executed at
+    least that much, or from the master, and never from the cache.
     """
 
     def __init__(self, get_response):
@@ -43,10 +43,10 @@ class ReadYourWrites:
 
 
 class DatabaseAway(MiddlewareMixin):
-    """A sentence instead of a broken page, and a hint when to ask again."""
+    """A clear message instead of a broken page, and a hint when to retry."""
 
     def process_exception(self, request, exception):
-        """Lost connections, time limits and locks that others hold; anything else is an error of ours."""
+        """Handles lost connections, timeouts and locks that others hold; anything else is an error in this application."""
         if not isinstance(exception, (OperationalError, InterfaceError)):
             return None
         log.error("%s %s: the database does not answer: %s", request.method, request.path, exception)

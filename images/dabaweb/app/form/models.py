@@ -4,9 +4,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-# Rows of one page outside the sign-in area.
+# Rows per page outside the sign-in area.
 PAGE_ROWS = 100
-# Spreadsheet programs would run what begins so in an exported file as a formula.
+# In an exported file, spreadsheet programs would run a value with such a beginning as a formula.
 plain = RegexValidator(
     r"^(?![=+\-@\s])[^\x00-\x1f\x7f]*$", _("It may not begin with =, +, -, @ or a space, nor contain line breaks.")
 )
@@ -29,7 +29,7 @@ class CodeData(models.Model):
 
     @classmethod
     def page_rows(cls, start, database):
-        """What /Code_data shows from that row on, and one more: (code, group)."""
+        """The rows of a page of /Code_data from that row on, plus one: (code, group)."""
         return list(cls.objects.using(database).values_list("code", "group")[start : start + PAGE_ROWS + 1])
 
 
@@ -52,7 +52,7 @@ class UserData(models.Model):
 
     @classmethod
     def page_rows(cls, start, database):
-        """The same for /User_data: (name, salary, code, group); who is in no group yet is there all the same."""
+        """The same for /User_data: (name, salary, code, group), including employees without a group."""
         columns = ("name", "money", "user__code_link__code", "user__code_link__group")
         rows = cls.objects.using(database).order_by("name", "user__uid").values_list(*columns)
         return list(rows[start : start + PAGE_ROWS + 1])

@@ -1,4 +1,4 @@
-"""Rows of the directory's pages, kept in Redis. docs/web.md says why no fill can put a stale row back."""
+"""Rows of the directory's pages, cached in Redis. docs/web.md says why no fill can bring back a stale row."""
 
 import logging
 import threading
@@ -16,17 +16,17 @@ from form import database
 
 log = logging.getLogger(__name__)
 
-# django-redis gives its own error for lost connections; an answer that is not Redis' at all comes as the library's.
+# django-redis raises its own error for lost connections; an answer that is not from Redis at all raises the library's.
 AWAY = (ConnectionInterrupted, RedisError)
 VERSION = "pages:version"
-# Longer than a page lives: a version that ends takes its pages with it, which costs one fill each.
+# Longer than a page lives: a version that expires invalidates its pages, which costs one fill each.
 VERSION_SECONDS = 24 * 3600
-# One filler is waited for no longer than that.
+# The longest wait for another process that fills a page.
 FILL_SECONDS = 5
-# After a failure Redis is left alone so long, so that a page does not wait for it again and again.
+# After a failure, Redis is not asked for this long, so that a page does not wait for it again and again.
 PAUSE_SECONDS = 2
 
-# What the master had executed after the last change in this thread's request; "" if it could not be asked.
+# The position of the master after the last change in this thread's request; "" if the master did not answer.
 written = ContextVar("written", default=None)
 _away_until = 0.0
 _owed = threading.Event()
@@ -34,38 +34,38 @@ _owed = threading.Event()
 
 def read(name, load, after=None):
     """
-    Rows for the page, and where they come from ("cache", "replica", "default"); `load` reads them by one query from the
-    database it is given. With `after`, a value of `written`, nothing older is shown, or an error is raised.
+    Rows for the page, and where they come from ("cache", "replica", "default"); `load` reads them with one query from
+    the given database. With `after`, a value of `written`, the rows are at least that recent, or an error is raised.
     """
     settle()
     if after is not None:
         return _load(load, after or None, strict=True)[:2]
-    # Whoever changes the form of the rows changes the number: during a rollout old and new pods share the cache.
+    # If you change the format of the rows, change the number: during a rollout, old and new pods share the cache.
     key = f"pages:2:{name}"
     kept = _get(key)
     if kept is None:
-        # Without Redis nobody knows what a slave must have.
+        # Without Redis, it is unknown what a slave must have executed.
         return _load(load, "")[:2]
     return (kept[key]["rows"], "cache") if _current(kept, key) else _fill(key, load)
 
 
 def invalidate():
-    """Makes every kept page invisible, after a commit; None where Redis is away (it is then owed, see settle)."""
+    """Invalidates every cached page, after a commit; None if Redis is down (the invalidation is then owed, see settle)."""
     version = _replace_version()
     written.set(_position() or "")
     return version
 
 
 def settle():
-    """Makes up for an invalidation that this process owes. Asked by every page and by every readiness probe."""
+    """Makes up for an invalidation that this process owes. Every page and every readiness probe calls this."""
     if _owed.is_set() and time.monotonic() >= _away_until:
         _replace_version()
 
 
 def _replace_version():
-    # A word that never comes back: a lagging slave of Redis can only name an older one.
+    # A value that is never reused: a lagging Redis slave can only have an older one.
     version = uuid.uuid4().hex
-    # Cleared first: what another thread owes from now on stays owed.
+    # Cleared first: an invalidation that another thread owes from now on stays owed.
     _owed.clear()
     if _set(VERSION, version, VERSION_SECONDS):
         return version
@@ -73,7 +73,7 @@ def _replace_version():
 
 
 def _fill(key, load):
-    """One of all processes reads the database; the others wait for what it keeps."""
+    """One process reads the database; the others wait for the rows that it caches."""
     lock = cache.client.lock(f"{key}:lock", timeout=FILL_SECONDS, blocking_timeout=FILL_SECONDS, sleep=0.05)
     try:
         locked = lock.acquire()
@@ -84,7 +84,7 @@ def _fill(key, load):
         kept = (_get(key, from_writer=True) if locked else None) or {}
         if _current(kept, key):
             return kept[key]["rows"], "cache"
-        # In this order: the version, what the master has executed by then, the rows.
+        # In this order: the version, the position of the master at that time, the rows.
         version = kept.get(VERSION) or (_replace_version() if locked else None)
         rows, origin, current = _load(load, _position())
         if version and current:
@@ -101,7 +101,7 @@ def _current(kept, key):
 
 
 def _load(load, needed, strict=False):
-    """Rows, the alias they were read from, and whether they are as new as `needed` (None: as the master's)."""
+    """Rows, the alias they were read from, and whether they are as recent as `needed` (None: as the master's)."""
     behind = False
     # A transaction must see its own writes.
     if "replica" in connections and not connections["default"].in_atomic_block:
@@ -110,14 +110,14 @@ def _load(load, needed, strict=False):
                 return load("replica"), "replica", True
             behind = not strict
         except Error as error:
-            log.warning("the readers cannot be read, the writer is: %s", error)
+            log.warning("cannot read from the readers, reading from the writer: %s", error)
             connections["replica"].close()
     try:
         return load("default"), "default", True
     except Error as error:
         if not behind:
             raise
-        log.warning("the writer cannot be read, a page from a slave that is behind is shown: %s", error)
+        log.warning("cannot read from the writer, showing a page from a slave that is behind: %s", error)
         connections["default"].close()
         return load("replica"), "replica", False
 
@@ -126,13 +126,13 @@ def _position():
     try:
         return database.position()
     except Error as error:
-        log.warning("the writer does not say its position: %s", error)
+        log.warning("cannot read the position of the writer: %s", error)
         connections["default"].close()
         return None
 
 
 def _get(key, from_writer=False):
-    """What Redis has of the version and this key, by one command from one server; None where no Redis answers."""
+    """The version and this key, with one command from one Redis server; None if no Redis answers."""
     global _away_until
     if time.monotonic() < _away_until:
         return None

@@ -1,4 +1,4 @@
-"""Import and export of .xlsx and .csv: django-import-export, configured, and what it does not refuse by itself."""
+"""Import and export of .xlsx and .csv: django-import-export, configured, plus the checks that it lacks."""
 
 import re
 from base64 import b64decode, b64encode
@@ -23,16 +23,16 @@ from form.models import CodeData, User, UserData
 
 MAX_ROWS = 5000
 MAX_COLUMNS = 50
-# Many times what so many rows take.
+# Many times the size of that many rows.
 MAX_UNPACKED_BYTES = 16 << 20
 
 
 class Refused(ValueError):
-    """A file or an import that is not taken; the text is for whoever sent it."""
+    """A file or an import that is refused; the text is for the user who sent it."""
 
 
 class Workbooks(XLSX):
-    """.xlsx, read row by row up to the limits, whatever the file says of its size, and written row by row."""
+    """.xlsx, read row by row up to the limits, whatever size the file claims, and written row by row."""
 
     def create_dataset(self, in_stream):
         with ZipFile(BytesIO(in_stream)) as archive:
@@ -42,7 +42,7 @@ class Workbooks(XLSX):
                 raise Refused(_("The workbook contains macros. Save it as .xlsx without them."))
         sheet = load_workbook(BytesIO(in_stream), read_only=True, data_only=True).active
         sheet.reset_dimensions()
-        # One row more than may be there, so that it is noticed.
+        # One row more than allowed, so that an excess is noticed.
         rows = sheet.iter_rows(max_row=MAX_ROWS + 2, max_col=MAX_COLUMNS, values_only=True)
         headers, *rows = (row for row in rows if any(value not in (None, "") for value in row))
         return tablib.Dataset(*rows, headers=headers)
@@ -57,7 +57,7 @@ class Workbooks(XLSX):
 
 
 class InForm(tmp_storages.BaseStorage):
-    """Between preview and confirmation the file travels in the form, signed: the next request may meet another pod."""
+    """Between preview and confirmation, the form carries the signed file: the next request may reach another pod."""
 
     def save(self, data):
         self.name = signing.dumps(b64encode(data).decode(), salt="form.import", compress=True)
@@ -69,20 +69,20 @@ class InForm(tmp_storages.BaseStorage):
             raise Refused(_("The preview is older than an hour. Choose the file again.")) from error
 
     def remove(self):
-        """Nothing is left anywhere."""
+        """There is nothing to remove."""
 
 
 class ConfirmForm(ConfirmImportForm):
-    """Carries what the preview showed, besides the file."""
+    """Carries what the preview showed, in addition to the file."""
 
     outcome = forms.CharField(widget=forms.HiddenInput)
 
 
 class SpreadsheetAdmin(admin.ImportExportModelAdmin):
-    """Both ways, with a preview; all or nothing, and exactly what the preview showed or nothing."""
+    """Import and export. An import has a preview and writes exactly what the preview showed, or nothing."""
 
     formats = [Workbooks, CSV]
-    # With its mark, without which Excel takes UTF-8 for something else.
+    # With a byte order mark, without which Excel does not recognise UTF-8.
     to_encoding = "utf-8-sig"
     confirm_form_class = ConfirmForm
     export_form_class = ExportForm
@@ -93,12 +93,12 @@ class SpreadsheetAdmin(admin.ImportExportModelAdmin):
         return super().get_confirm_form_initial(request, import_form) | {"outcome": getattr(request, "outcome", "")}
 
     def add_data_read_fail_error_to_form(self, form, e):
-        """One sentence, whatever the library met in the file."""
-        text = _("This is no .xlsx workbook and no .csv in UTF-8 with commas, or it is damaged.")
+        """One sentence, whatever the library found in the file."""
+        text = _("This is neither an .xlsx workbook nor a comma-separated .csv file in UTF-8, or it is damaged.")
         form.add_error("import_file", str(e) if isinstance(e, Refused) else text)
 
     def process_import(self, request, **kwargs):
-        """A confirmation that cannot be carried out leads back to the form."""
+        """If a confirmation cannot be carried out, redirects back to the form."""
         try:
             return super().process_import(request, **kwargs)
         except Refused as error:
@@ -106,14 +106,14 @@ class SpreadsheetAdmin(admin.ImportExportModelAdmin):
             return redirect("admin:%s_%s_import" % self.get_model_info())
 
     def process_result(self, result, request):
-        """What was not imported is not called imported."""
+        """An import that failed must not be reported as imported."""
         if result.has_errors() or result.has_validation_errors():
             raise Refused(_("Nothing was imported: the data changed after the preview. Choose the file again."))
         return super().process_result(result, request)
 
 
 class WholeValues(resources.Diff):
-    """A row of the preview: old and new as a whole, and no inline styles, which the content policy forbids."""
+    """A row of the preview: whole old and new values, without inline styles, which the content policy forbids."""
 
     def as_html(self):
         changed = "<ins>{1}</ins>" if self.new else "<del>{0}</del> <ins>{1}</ins>"
@@ -131,7 +131,7 @@ class Whole(widgets.IntegerWidget):
 
 
 class Known(widgets.ForeignKeyWidget):
-    """A row of another table, by what people call it."""
+    """A row of another table, by the name that people use."""
 
     def clean(self, value, row=None, **kwargs):
         try:
@@ -141,7 +141,7 @@ class Known(widgets.ForeignKeyWidget):
 
 
 class Spreadsheet(resources.ModelResource):
-    """What the three tables have in common."""
+    """Shared by the three tables."""
 
     class Meta:
         clean_model_instances = True
@@ -149,7 +149,7 @@ class Spreadsheet(resources.ModelResource):
         report_skipped = False
 
     def before_import(self, dataset, **kwargs):
-        """The whole file is refused before its first row is looked at."""
+        """Refuses the whole file before its first row is read."""
         self.seen = set()
         wanted, found, rows = self.get_diff_headers(), dataset.headers, len(dataset)
         if rows > MAX_ROWS or not set(wanted) <= set(found):
@@ -160,7 +160,7 @@ class Spreadsheet(resources.ModelResource):
             raise Refused(_("The first line must have the headings %s.") % ", ".join(wanted))
 
     def before_import_row(self, row, **kwargs):
-        """As in a form, spaces around a value are none of it. The same key twice is a mistake, not a change of one's mind."""
+        """As in a form, spaces around a value are removed. The same key twice is a mistake, not a correction."""
         row.update((heading, value.strip()) for heading, value in row.items() if isinstance(value, str))
         key = str(row[self.get_diff_headers()[0]]).casefold()
         if key in self.seen:
@@ -168,7 +168,7 @@ class Spreadsheet(resources.ModelResource):
         self.seen.add(key)
 
     def validate_instance(self, instance, import_validation_errors=None, validate_unique=True):
-        """Errors by the headings of the file."""
+        """Reports errors by the headings of the file."""
         try:
             super().validate_instance(instance, import_validation_errors, validate_unique)
         except ValidationError as error:
@@ -176,7 +176,7 @@ class Spreadsheet(resources.ModelResource):
             raise ValidationError({headings.get(name, name): e for name, e in error.error_dict.items()}) from error
 
     def after_import(self, dataset, result, request, **kwargs):
-        """Between preview and confirmation somebody else may have changed what the file is compared with."""
+        """Between preview and confirmation, someone else may have changed the rows that the file is compared with."""
         request.outcome = salted_hmac("form.import", repr([(row.import_type, row.diff) for row in result])).hexdigest()
         if request.POST.get("outcome", request.outcome) != request.outcome:
             raise Refused
@@ -196,7 +196,7 @@ class Groups(Spreadsheet):
 
 
 class EmployeeNames(Spreadsheet):
-    """What those get who may not see salaries."""
+    """For users who may not see salaries."""
 
     class Meta:
         model = UserData

@@ -1,4 +1,4 @@
-"""The directory's pages. Where they are public, they need neither session nor sign-in."""
+"""The directory's pages. If they are public, they need neither a session nor signing in."""
 
 from functools import partial
 
@@ -17,14 +17,14 @@ from form.models import PAGE_ROWS
 @require_safe
 @cache_control(no_cache=True, private=True)
 def home(request):
-    """Says what there is; reads nothing."""
+    """Lists what the site has; reads no data."""
     return render(request, "form/home.html")
 
 
 @require_safe
 @cache_control(no_cache=True, private=True)
 def table(request, model, name):
-    """Rows of a model, by its template of that name."""
+    """Rows of a model, rendered by the template of that name."""
     user = None if settings.PUBLIC_PAGES else request.user
     if user and not user.is_authenticated:
         return redirect_to_login(request.get_full_path())

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """One operation per migration: MySQL cannot undo half of one."""
+    """One operation per migration: MySQL cannot roll back half a migration."""
 
     initial = True
     dependencies = []

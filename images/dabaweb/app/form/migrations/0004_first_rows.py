@@ -8,8 +8,8 @@ USERS = {0: (1, "sam"), 1: (2, "james")}
 
 def load(apps, schema_editor):
     """
-    The rows of the source. Django records that this ran, so a row that is changed or deleted later stays so. Should it
-    run again, because it was killed before that record, it makes what is missing and changes nothing.
+    Loads the rows of the source. Django records that this ran, so rows that are changed or deleted later stay that way.
+    If it runs again because it was killed before that record, it adds missing rows and changes nothing.
     """
     code_data, user_data, user = (apps.get_model("form", name) for name in ("CodeData", "UserData", "User"))
     for code, group in CODES.items():

@@ -1,4 +1,4 @@
-"""A Redis master and its slave in memory, as far as form.pages uses them."""
+"""An in-memory Redis master and slave, with what form.pages uses."""
 
 from types import SimpleNamespace
 from unittest import mock
@@ -10,12 +10,12 @@ from form import pages
 
 
 class FakeRedis:
-    """Writes go to one dictionary and, unless `lagging`, to the other, which is read first."""
+    """Writes go to one dictionary and, unless `lagging`, also to the other, which is read first."""
 
     def __init__(self):
         self.writer, self.readers = {}, {}
         self.lagging = self.writer_away = self.readers_away = False
-        # What happens while one waits for the lock, and whether one gets it.
+        # What happens during the wait for the lock, and whether it is granted.
         self.while_waiting, self.lock_is_free = lambda: None, True
         self.client = SimpleNamespace(get_client=self._get_client, get_many=self._get_many, set=self._set, lock=self._lock)
 
@@ -29,7 +29,7 @@ class FakeRedis:
         return self
 
     def catch_up(self):
-        """The slave receives what it lacks."""
+        """Gives the slave what it lacks."""
         self.lagging = False
         self.readers = dict(self.writer)
 

@@ -1,4 +1,4 @@
-"""The site with its real database (the test runner's own), and Redis in memory."""
+"""The site with a real database (the test runner's own) and Redis in memory."""
 
 from html.parser import HTMLParser
 
@@ -11,7 +11,7 @@ from form.tests.fakes import FakeRedis
 
 
 class _Form(HTMLParser):
-    """Collects what a browser would send of a page's inputs and selects."""
+    """Collects what a browser would submit from a page's inputs and selects."""
 
     def __init__(self):
         super().__init__()
@@ -29,14 +29,14 @@ class _Form(HTMLParser):
 
 
 def fields(response):
-    """What a browser would send back of a page's form that nobody filled in."""
+    """What a browser would submit from a page's form that no one filled in."""
     form = _Form()
     form.feed(response.text)
     return {name: value for name, value in form.values.items() if "__prefix__" not in name}
 
 
 class Site(TestCase):
-    """Every test starts from the first rows."""
+    """Every test starts with the first rows."""
 
     databases = {"default", "replica"}
 
@@ -44,16 +44,16 @@ class Site(TestCase):
         self.redis = FakeRedis().use(self)
 
     def get(self, path, **headers):
-        """The response to a browser."""
+        """The response to a browser's GET request."""
         return self.client.get(path, headers={"Host": "localhost"} | headers)
 
     def post(self, path, data, **headers):
-        """The response to a form that a browser sends."""
+        """The response to a form that a browser submits."""
         return self.client.post(path, data, headers={"Host": "localhost"} | headers)
 
 
 class SignedIn(Site):
-    """With the roles, and a way to be each of them."""
+    """The site with its roles, and a way to sign in as each of them."""
 
     @classmethod
     def setUpTestData(cls):
@@ -63,5 +63,5 @@ class SignedIn(Site):
             account.groups.add(Group.objects.get(name=role))
 
     def be(self, role):
-        """Signs in."""
+        """Signs in as this role."""
         self.client.force_login(Account.objects.get(username=role))

@@ -1,4 +1,4 @@
-"""The sign-in area: who sees and may do what, and two who do it at once."""
+"""The sign-in area: who may see and do what, and simultaneous edits."""
 
 import re
 from unittest import mock
@@ -80,7 +80,7 @@ class Roles(SignedIn):
 
 
 class Salaries(SignedIn):
-    """A viewer learns none, by whatever way he asks."""
+    """A viewer cannot learn any salary."""
 
     def test_a_viewer_sees_none(self):
         employee = UserData.objects.get(name="james")
@@ -124,7 +124,7 @@ class Salaries(SignedIn):
 
     def test_a_viewer_cannot_order_by_it(self):
         self.be("viewer")
-        # Where it would be: the first column is the name, or a box to select the row.
+        # Tries every column where it could be: the first one is the name, or a box to select the row.
         for column in (1, 2, 3):
             up, down = (self.get(f"{EMPLOYEES}?o={sign}{column}").text for sign in ("", "-"))
             self.assertEqual(*(re.findall(r">(james|sam)</a>", text) for text in (up, down)), column)
@@ -140,7 +140,7 @@ class Salaries(SignedIn):
 
 
 class Editing(SignedIn):
-    """Forms, one at a time and two at once."""
+    """Forms, one at a time and two at the same time."""
 
     def setUp(self):
         super().setUp()
@@ -149,7 +149,7 @@ class Editing(SignedIn):
         self.path = f"{EMPLOYEES}{self.employee.pk}/change/"
 
     def money(self):
-        """What is in the row."""
+        """The salary in the row."""
         return UserData.objects.get(pk=self.employee.pk).money
 
     def test_create_edit_delete(self):
@@ -185,7 +185,7 @@ class Editing(SignedIn):
         chosen = list(UserData.objects.filter(name__startswith="a").values_list("pk", flat=True))
         form = {"action": "delete_selected", "_selected_action": chosen[:1], "select_across": "1"}
         self.assertRedirects(self.post(EMPLOYEES, form), EMPLOYEES, fetch_redirect_response=False)
-        self.assertContains(self.get(EMPLOYEES), "more than 5000 at once. Nothing was deleted")
+        self.assertContains(self.get(EMPLOYEES), "more than 5000 rows. Nothing was deleted")
         self.assertContains(self.post(f"{EMPLOYEES}?q=a4999", form), "Are you sure")
         form = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
         self.assertEqual(self.post(EMPLOYEES, form).status_code, 302)
@@ -194,7 +194,7 @@ class Editing(SignedIn):
     def test_the_second_of_two_editors_is_told(self):
         first, second = fields(self.get(self.path)), fields(self.get(self.path))
         self.assertEqual(self.post(self.path, first | {"money": "1"}).status_code, 302)
-        self.assertContains(self.post(self.path, second | {"money": "2"}), "Somebody else changed this")
+        self.assertContains(self.post(self.path, second | {"money": "2"}), "Someone else has changed this")
         self.assertEqual(self.money(), 1)
         self.assertEqual(self.post(self.path, fields(self.get(self.path)) | {"money": "2"}).status_code, 302)
         self.assertEqual(self.money(), 2)
@@ -202,13 +202,13 @@ class Editing(SignedIn):
     def test_so_is_one_whose_form_was_overtaken_by_sql_or_an_import(self):
         form = fields(self.get(self.path))
         UserData.objects.filter(pk=self.employee.pk).update(money=5)
-        self.assertContains(self.post(self.path, form | {"money": "2"}), "Somebody else changed this")
+        self.assertContains(self.post(self.path, form | {"money": "2"}), "Someone else has changed this")
         self.assertEqual(self.money(), 5)
 
     def test_and_one_who_changes_a_membership_in_the_same_form(self):
         first, second = fields(self.get(self.path)), fields(self.get(self.path))
         self.assertEqual(self.post(self.path, first | {"user_set-0-uid": "70"}).status_code, 302)
-        self.assertContains(self.post(self.path, second | {"user_set-0-uid": "71"}), "Somebody else changed this")
+        self.assertContains(self.post(self.path, second | {"user_set-0-uid": "71"}), "Someone else has changed this")
         self.assertTrue(User.objects.filter(uid=70).exists())
 
     def test_the_row_is_locked_while_it_is_compared(self):
@@ -266,12 +266,12 @@ class Editing(SignedIn):
 
 
 class LongLists(SignedIn):
-    """Search, sorting and paging, by as many queries for many rows as for few."""
+    """Search, sorting and paging, with as many queries for many rows as for few."""
 
     LISTS = ("codedata", "userdata", "user")
 
     def queries(self, path):
-        """How many it takes."""
+        """How many queries a page takes."""
         with CaptureQueriesContext(connection) as captured:
             self.assertEqual(self.get(path).status_code, 200, path)
         self.assertLessEqual(sum("COUNT(" in query["sql"] for query in captured), 1, path)

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from form.models import CodeData, User, UserData
 from form.tests.site import Site
 
-# As mysqldump 5.7 writes it, with a table of Django's before and one behind.
+# As mysqldump 5.7 writes it, with one of Django's tables before and one after.
 DUMP = """-- MySQL dump 10.13  Distrib 5.7.20, for Linux (x86_64)
 --
 -- Host: localhost    Database: form
@@ -75,17 +75,17 @@ DROP TABLE IF EXISTS `form_zzz`;
 
 
 class FormSql(Site):
-    """In, or out as a whole."""
+    """A dump is imported completely or not at all."""
 
     def take(self, dump):
-        """Runs the command; returns what it says."""
+        """Runs the command and returns its output."""
         output = io.StringIO()
         with mock.patch("sys.stdin", io.StringIO(dump)):
             call_command("import_form_sql", stdout=output)
         return output.getvalue()
 
     def everything(self):
-        """What is in the three tables."""
+        """The rows of the three tables."""
         return (
             dict(CodeData.objects.values_list("code", "group")),
             dict(UserData.objects.values_list("name", "money")),
@@ -95,7 +95,7 @@ class FormSql(Site):
     def test_its_rows_are_taken_and_changed(self):
         UserData.objects.create(name="ann", money=1)
         for _ in range(2):
-            self.assertEqual(self.take(DUMP), "Taken: 3 codes, 3 employees, 3 memberships.\n")
+            self.assertEqual(self.take(DUMP), "Imported: 3 codes, 3 employees, 3 memberships.\n")
             codes, employees, memberships = self.everything()
             self.assertEqual(codes, {1: "manage", 2: "tech", 3: "销售; it's \\ 100%"})
             self.assertEqual(employees, {"sam": 11000, "james": 20000, "王小明": 7, "ann": 1})
@@ -104,11 +104,11 @@ class FormSql(Site):
     def test_what_does_not_fit_takes_nothing(self):
         before = self.everything()
         for old, new, sentence in (
-            ("(2,3,'王小明')", "(2,9,'王小明')", "form_user 2 points to 王小明 and 9"),
+            ("(2,3,'王小明')", "(2,9,'王小明')", "form_user 2 refers to 王小明 and 9"),
             ("('王小明',7)", "('王小明',-7)", "form_user_data {'name': '王小明'}: Ensure this value is greater"),
             ("'manage'", "'=manage'", "form_code_data {'code': 1}: It may not begin with"),
-            ("CREATE TABLE `form_user`", "CREATE TABLE `form_users`", "is no dump of form.sql"),
-            (DUMP, "", "is no dump of form.sql"),
+            ("CREATE TABLE `form_user`", "CREATE TABLE `form_users`", "is not a dump of form.sql"),
+            (DUMP, "", "is not a dump of form.sql"),
         ):
             self.assertIn(old, DUMP)
             with self.assertRaisesMessage(CommandError, sentence):

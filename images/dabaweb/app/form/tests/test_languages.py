@@ -1,4 +1,4 @@
-"""Chinese and English, and pages that everybody can use."""
+"""Chinese and English, and accessible pages."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ SOURCES = Path(form.__file__).parent
 
 @override_settings(PUBLIC_PAGES=True)
 class Languages(Site):
-    """By the browser's language, and by the switch."""
+    """The language comes from the browser, or from the switch."""
 
     def test_the_browser_decides(self):
         for wanted, heading in {
@@ -66,10 +66,10 @@ class Languages(Site):
 
 
 class Pages(SignedIn):
-    """What browsers and screen readers need of them."""
+    """What browsers and screen readers need from the pages."""
 
     def every(self):
-        """One of each kind, as (path, HTML)."""
+        """One page of each kind, as (path, HTML)."""
         employee = UserData.objects.get(name="sam").pk
         paths = ["/", "/User_data", "/Code_data", "/no-such-page", "/admin/login/"]
         yield from ((path, self.get(path).text) for path in paths)

@@ -1,4 +1,4 @@
-"""Who reads what after a write, from which server, and what is said while none answers."""
+"""What users read after a write, from which server, and what the site says while no server answers."""
 
 from unittest import mock
 
@@ -18,7 +18,7 @@ ADD = "/admin/form/userdata/add/"
 
 @override_settings(PUBLIC_PAGES=True)
 class Tokens(SignedIn):
-    """What the answer to a write carries, and what it does later."""
+    """The token in the response to a write, and its effect later."""
 
     def test_reading_and_signing_in_get_none(self):
         Account.objects.create_user("bob", password="correct horse", is_staff=True)
@@ -86,7 +86,7 @@ class Servers(TransactionTestCase):
             cookie = answer.cookies["read_after"]
             self.assertEqual(answer["X-Read-After"], cookie.value)
             self.assertEqual((cookie["max-age"], cookie["httponly"], cookie["samesite"]), (3600, True, "Lax"))
-            # Even from a cache that does not know yet.
+            # Even with a cache that does not have the write yet.
             self.redis.readers, self.redis.lagging = dict(self.redis.readers), True
             page = self.get("/User_data")
             self.assertContains(page, name)

@@ -1,4 +1,4 @@
-"""Which row a page shows, whatever is behind, away or happening at the same time."""
+"""Which row a page shows, whatever is behind, down or happening at the same time."""
 
 from unittest import mock
 
@@ -11,7 +11,7 @@ from form.tests.fakes import FakeRedis
 
 
 class Pages(SimpleTestCase):
-    """A master and a slave that hold one number each; positions are that number as text."""
+    """A master and a slave with one number each; a position is that number as text."""
 
     def setUp(self):
         self.redis = FakeRedis().use(self)
@@ -36,14 +36,14 @@ class Pages(SimpleTestCase):
         return position == "" or self._answer("replica") >= int(position)
 
     def load(self, alias):
-        """The query of a page: what is read stays what it is, even if something happens before it is stored."""
+        """The query of a page: the rows do not change, even if something happens before they are stored."""
         rows = [(self._answer(alias),)]
         self.loads.append(alias)
         self.during_load()
         return rows
 
     def show(self, after=None):
-        """The number that the page shows, and where from."""
+        """The number that the page shows, and where it comes from."""
         rows, origin = pages.read("page", self.load, after)
         return rows[0][0], origin
 
@@ -259,7 +259,7 @@ class Pages(SimpleTestCase):
         self.write()
         del self.redis.readers["pages:2:page"]
         self.master = self.slave = 3
-        # The slave knows the old version only; what is kept is kept under the new one.
+        # The slave has only the old version; the page is cached under the new one.
         self.assertEqual(self.show(), (3, "replica"))
         self.assertEqual(self.redis.writer["pages:2:page"]["version"], self.redis.writer[pages.VERSION])
         self.write()

@@ -1,4 +1,4 @@
-"""What the settings make of the environment, and the sentence about what they do not take."""
+"""How the settings use the environment, and their messages about invalid values."""
 
 import os
 import runpy
@@ -14,12 +14,12 @@ class Environment(SimpleTestCase):
     """The container's environment with one variable changed."""
 
     def settings(self, **changed):
-        """The names of dabaweb.settings."""
+        """The names defined in dabaweb.settings."""
         with mock.patch.dict(os.environ, changed):
             return runpy.run_path(settings.__file__)
 
     def refused(self, **changed):
-        """The sentence."""
+        """The error message."""
         with self.assertRaises((EnvError, ValueError)) as caught:
             self.settings(**changed)
         return str(caught.exception)
@@ -39,7 +39,7 @@ class Environment(SimpleTestCase):
         local = self.settings(PUBLIC_URL="http://localhost:32000", EXTRA_HOSTS="10.0.0.1, .example.net")
         self.assertEqual(local["ALLOWED_HOSTS"], ["localhost", "127.0.0.1", "[::1]", "10.0.0.1", ".example.net"])
         for value in ("localhost:32000", "ftp://a", "http://", "http://a/b", "http://a:x", "http://u@a", "http://a?b"):
-            self.assertIn(f"{value}: http(s)://host[:port]", self.refused(PUBLIC_URL=value))
+            self.assertIn(f"{value}: http(s)://host[:port] without a path is required", self.refused(PUBLIC_URL=value))
 
     def test_addresses(self):
         settings = self.settings(MYSQL_READERS="r:1", REDIS_WRITER="w:65535", REDIS_READERS="r:2")
@@ -50,7 +50,7 @@ class Environment(SimpleTestCase):
         self.assertEqual(alone["CACHES"]["default"]["LOCATION"], ["redis://w:1/0"])
         for value in ("a", "a:", ":1", "a:b", "a:1,b:1"):
             for name in ("MYSQL_WRITER", "MYSQL_READERS", "REDIS_WRITER", "REDIS_READERS"):
-                self.assertIn(f"{value}: host:port is needed", self.refused(**{name: value}))
+                self.assertIn(f"{value}: host:port is required", self.refused(**{name: value}))
 
     def test_secrets_are_files(self):
         self.assertIn("MYSQL_PASSWORD_FILE", self.refused(MYSQL_PASSWORD_FILE="/nonexistent/file"))

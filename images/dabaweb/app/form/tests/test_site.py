@@ -1,4 +1,4 @@
-"""The site with its real database (the test runner's own), and Redis in memory."""
+"""The site with a real database (the test runner's own) and Redis in memory."""
 
 import importlib
 import io
@@ -26,7 +26,7 @@ FIRST_ROWS = importlib.import_module("form.migrations.0004_first_rows")
 
 
 class Tables(Site):
-    """What migrations leave."""
+    """The tables and rows that the migrations create."""
 
     def test_the_13_tables_of_the_source(self):
         self.assertEqual(
@@ -84,7 +84,7 @@ class Tables(Site):
 
 
 class CutOff(TransactionTestCase):
-    """What the migration Job does with the tables it finds, each test in a database that it may drop."""
+    """What the migration Job does with existing tables. Each test may drop the tables of its database."""
 
     databases = {"default", "replica"}
 
@@ -96,7 +96,7 @@ class CutOff(TransactionTestCase):
         self.addCleanup(self.rebuild)
 
     def rebuild(self):
-        """What the other tests expect."""
+        """Restores what the other tests expect."""
         with connection.cursor() as cursor:
             cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
             for table in connection.introspection.table_names():
@@ -105,13 +105,13 @@ class CutOff(TransactionTestCase):
         call_command("migrate", verbosity=0)
 
     def sql(self, *statements):
-        """Runs them."""
+        """Runs the statements."""
         with connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
 
     def prepare(self):
-        """Runs the Job's command; returns what it says."""
+        """Runs the Job's command and returns its output."""
         with mock.patch("signal.signal"):
             call_command("prepare_database", stdout=self.output)
         return self.output.getvalue()
@@ -168,7 +168,7 @@ class CutOff(TransactionTestCase):
 
 
 class Migrations(SimpleTestCase):
-    """MySQL cannot undo half a migration."""
+    """MySQL cannot roll back half a migration."""
 
     def test_each_has_one_operation(self):
         migrations = MigrationLoader(None).disk_migrations
@@ -246,7 +246,7 @@ class PublicPages(Site):
             (lambda: UserData.objects.create(name="ann", money=7), True),
             (lambda: UserData.objects.get(name="ann").delete(), False),
         ):
-            # The test's own transaction never ends, so what it remembers to do then is never forgotten.
+            # The test's own transaction never ends, so its on-commit calls are never cleared.
             connection.run_on_commit = []
             with self.captureOnCommitCallbacks(execute=True):
                 change()
@@ -280,7 +280,7 @@ class PublicPages(Site):
 
 @override_settings(PUBLIC_PAGES=False)
 class PagesForThoseWhoSignIn(SignedIn):
-    """The same addresses where a stack does not make them public."""
+    """The same pages if a stack does not make them public."""
 
     def test_a_visitor_is_asked_to_sign_in(self):
         for path in ("/User_data", "/Code_data", "/User_data?page=2"):
@@ -299,11 +299,11 @@ class PagesForThoseWhoSignIn(SignedIn):
         Account.objects.create_user("new")
         self.be("new")
         for path in ("/User_data", "/Code_data"):
-            self.assertContains(self.get(path), "This is not for your role", status_code=403)
+            self.assertContains(self.get(path), "Your role does not allow this", status_code=403)
 
 
 class HostsAndHealth(Site):
-    """Who may ask for what."""
+    """Allowed hosts and the health paths."""
 
     def test_hosts(self):
         for host, status in {"localhost": 200, "localhost:32000": 200, "127.0.0.1": 200, "evil.example": 400}.items():
@@ -313,7 +313,7 @@ class HostsAndHealth(Site):
     def test_a_request_that_is_not_taken_is_told_so(self):
         with self.assertLogs("django.security.DisallowedHost"):
             answer = self.get("/home", Host="evil.example")
-        self.assertContains(answer, "<h1>The site cannot take this request</h1>", status_code=400)
+        self.assertContains(answer, "<h1>This site cannot accept this request</h1>", status_code=400)
 
     def test_health_answers_any_host(self):
         for path in ("/livez", "/readyz"):
@@ -349,7 +349,7 @@ class HostsAndHealth(Site):
 
 
 class Logs(Site):
-    """One id from nginx to the last line."""
+    """One request id, from nginx to the last log line."""
 
     def test_request_id(self):
         given = "0123456789abcdef0123456789abcdef"

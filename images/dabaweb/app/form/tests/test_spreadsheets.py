@@ -1,4 +1,4 @@
-"""Files that are sent in and taken out."""
+"""Imported and exported files."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ COLUMN = '<span class="validation-error-field-label">%s</span>'
 
 
 def workbook(*rows):
-    """An .xlsx of these rows."""
+    """An .xlsx workbook with these rows."""
     book = Workbook()
     for row in rows:
         book.active.append(row)
@@ -32,14 +32,14 @@ def workbook(*rows):
 
 
 def comma_separated(*rows, encoding="utf-8"):
-    """A .csv of these rows."""
+    """A .csv file with these rows."""
     stream = io.StringIO()
     csv.writer(stream).writerows(rows)
     return stream.getvalue().encode(encoding)
 
 
 def repacked(content, **changed):
-    """A workbook with some of its parts made or replaced."""
+    """A workbook with some of its parts added or replaced."""
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
@@ -64,7 +64,7 @@ class Imports(SignedIn):
         return self.post(f"/admin/form/{table}/import/", form)
 
     def confirm(self, table, preview):
-        """What follows when it is confirmed."""
+        """The response to the confirmation of a preview."""
         return self.post(f"/admin/form/{table}/process_import/", fields(preview))
 
     def rows(self):
@@ -72,7 +72,7 @@ class Imports(SignedIn):
         return dict(UserData.objects.values_list("name", "money"))
 
     def assertRefused(self, response, *texts):
-        """A clear message, no way to confirm, nothing written."""
+        """Checks for a clear message, no way to confirm, and no changes."""
         for text in texts:
             self.assertContains(response, text)
         self.assertNotContains(response, "Confirm import")
@@ -85,7 +85,7 @@ class Imports(SignedIn):
         self.assertContains(preview, "Confirm import")
         self.assertContains(preview, "<del>10000</del> <ins>1</ins>")
         self.assertContains(preview, "<ins>王小明 😀</ins>")
-        self.assertContains(preview, "1 row is as it is already.")
+        self.assertContains(preview, "1 row is unchanged.")
         self.assertNotContains(preview, "<ins>james")
         self.assertEqual(self.rows(), {"sam": 10000, "james": 20000})
         self.assertRedirects(self.confirm("userdata", preview), "/admin/form/userdata/", fetch_redirect_response=False)
@@ -114,7 +114,7 @@ class Imports(SignedIn):
             for kind in (XLSX, CSV):
                 content = self.post(f"/admin/form/{table}/export/", {"format": kind, "resource": "0"}).content
                 preview = self.preview(table, content, kind)
-                self.assertContains(preview, "rows are as they are already.", msg_prefix=f"{table} {kind}")
+                self.assertContains(preview, "rows are unchanged.", msg_prefix=f"{table} {kind}")
 
     def test_errors_are_told_by_row_and_nothing_is_written(self):
         for table, rows, texts in (
@@ -150,7 +150,7 @@ class Imports(SignedIn):
 
     def test_files_that_are_not_taken(self):
         good = workbook(["name", "salary"], ["ann", 1])
-        no_workbook = "This is no .xlsx workbook and no .csv"
+        no_workbook = "This is neither an .xlsx workbook nor a comma-separated .csv file"
         sheet = "xl/worksheets/sheet1.xml"
         bomb = zipfile.ZipFile(io.BytesIO(good)).read(sheet).replace(b"<sheetData>", b"<sheetData>" + b" " * (40 << 20))
         cells = b'<row r="3"><c r="A3" t="inlineStr"><is><t>&a;</t></is></c><c r="B3"><v>1</v></c></row></sheetData>'

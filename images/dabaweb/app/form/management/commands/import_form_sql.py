@@ -1,4 +1,4 @@
-"""The rows of form.sql, the dump of the original site: MySQL 5.7, MyISAM, utf8, tables of Django 1.11."""
+"""Imports the rows of form.sql, the dump of the original site: MySQL 5.7, MyISAM, utf8, tables of Django 1.11."""
 
 import re
 import sys
@@ -9,20 +9,22 @@ from django.db import connection, transaction
 
 from form.models import CodeData, User, UserData
 
-# mysqldump writes a line break inside a value as \n, so a statement ends where a line does.
+# mysqldump writes a line break inside a value as \n, so a statement ends at the end of a line.
 STATEMENT = re.compile(r"^(CREATE TABLE|INSERT INTO) `form_(code_data|user_data|user)`(.*?);$", re.DOTALL | re.MULTILINE)
 
 
 class Command(BaseCommand):
-    """MySQL reads the dump's own statements into temporary tables; from there the rows go through today's models."""
+    """MySQL runs the dump's statements on temporary tables; from there, the rows go through the current models."""
 
-    help = "Takes codes, employees and memberships from a dump on standard input; changes rows that are there, all or nothing."
+    help = "Imports codes, employees and memberships from a dump on standard input. Updates existing rows. All or nothing."
 
     def handle(self, *args, **options):
-        """Refuses a dump that lacks a table, and rows that are not valid or point to nothing."""
+        """Refuses a dump that lacks a table, and rows that are invalid or refer to missing rows."""
         statements = STATEMENT.findall(sys.stdin.read())
         if {table for what, table, _ in statements if what == "CREATE TABLE"} != {"code_data", "user_data", "user"}:
-            raise CommandError("Standard input is no dump of form.sql: it must make form_code_data, form_user_data, form_user.")
+            raise CommandError(
+                "Standard input is not a dump of form.sql: it must create form_code_data, form_user_data and form_user."
+            )
         with transaction.atomic(), connection.cursor() as cursor:
             for what, table, rest in statements:
                 if what == "CREATE TABLE":
@@ -38,9 +40,11 @@ class Command(BaseCommand):
             links = cursor.fetchall()
             for uid, name, code in links:
                 if name not in names or code not in codes:
-                    raise CommandError(f"form_user {uid} points to {name} and {code}, which are not both there. Nothing was taken.")
+                    raise CommandError(
+                        f"form_user {uid} refers to {name} and {code}, which do not both exist. Nothing was imported."
+                    )
                 _saved(User, {"uid": uid}, name_link=names[name], code_link=codes[code])
-        self.stdout.write(f"Taken: {len(codes)} codes, {len(names)} employees, {len(links)} memberships.")
+        self.stdout.write(f"Imported: {len(codes)} codes, {len(names)} employees, {len(links)} memberships.")
 
 
 def _saved(model, key, **values):
@@ -50,6 +54,6 @@ def _saved(model, key, **values):
     try:
         row.full_clean()
     except ValidationError as error:
-        raise CommandError(f"{model._meta.db_table} {key}: {' '.join(error.messages)} Nothing was taken.") from error
+        raise CommandError(f"{model._meta.db_table} {key}: {' '.join(error.messages)} Nothing was imported.") from error
     row.save()
     return row

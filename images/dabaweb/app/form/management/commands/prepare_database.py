@@ -1,4 +1,4 @@
-"""What the migration Job runs."""
+"""The command that the migration Job runs."""
 
 import signal
 import sys
@@ -13,10 +13,10 @@ from dabaweb.settings import env
 from form import pages
 from form.database import separate_connection
 
-# Changing a table may take long; what hangs longer than that is given up.
+# Changing a table may take long; a step that takes longer than this has hung and fails.
 STEP_SECONDS = 3600
 SAY_SECONDS = 10
-# What a first installation fills before the migration that completes it: only other rows say that a table is in use.
+# Rows that a first installation writes before the migration that completes it: only other rows mean that a table is in use.
 LEFT_BEHIND = {
     "auth_permission": "FALSE",
     "django_content_type": "FALSE",
@@ -27,24 +27,24 @@ LEFT_BEHIND = {
 class Command(BaseCommand):
     """Waits for the writer, then migrates it under a lock. The first rows are a migration, so they load once."""
 
-    help = "Waits for the master, applies migrations, loads the roles, makes the first admin; as often as one likes."
+    help = "Waits for the master, applies migrations, loads the roles and creates the first admin. Can be run repeatedly."
 
     def handle(self, *args, **options):
-        """Ends when the database is as this image needs it; the caller sets the limit."""
-        # As process 1 Python would ignore the signal.
+        """Returns when the database is as this image needs it; the caller sets the time limit."""
+        # As process 1, Python would ignore the signal.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
         patience = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "init_command": "SET max_execution_time = 0"}
         connections["default"].settings_dict["OPTIONS"] |= patience
-        # The lock has a connection of its own, so that nothing Django does to "default" can lose it; it ends with it.
+        # The lock has its own connection and ends with it, so nothing that Django does to "default" can lose the lock.
         lock = separate_connection("default", STEP_SECONDS)
         lock.settings_dict["OPTIONS"]["connect_timeout"] = 2
-        # Locks are the server's, not the database's.
+        # Locks belong to the server, not to the database.
         name = "dabaweb migrations of {NAME}".format(**lock.settings_dict)
         try:
             self._wait("MySQL at {HOST}:{PORT}".format(**lock.settings_dict), lambda: _why_not_writable(lock))
             self._wait(f'the lock "{name}"', lambda: _who_has(lock, name))
             if half := _cut_off(lock):
-                self.stdout.write("An earlier first installation was cut off: starting over.")
+                self.stdout.write("An earlier first installation was interrupted: starting over.")
                 with lock.cursor() as cursor:
                     cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
                     cursor.execute("DROP TABLE " + ", ".join(half))
@@ -55,7 +55,7 @@ class Command(BaseCommand):
                 Account.objects.create_superuser("admin", password=env.str("ADMIN_PASSWORD"))
         finally:
             lock.close()
-        # The load went past the signals of the models.
+        # The load did not trigger the signals of the models.
         pages.invalidate()
 
     def _wait(self, what, obstacle):
@@ -69,8 +69,9 @@ class Command(BaseCommand):
 
 def _cut_off(connection):
     """
-    The tables of a first installation that was killed: MySQL cannot undo half a migration, so it could not go on.
-    Nothing is, where there is a row that this did not leave behind or a table that is not of this image.
+    The tables of a first installation that was killed: MySQL cannot roll back half a migration, so it could not continue.
+    Returns an empty list if there is a row that such an installation does not leave behind, or a table that does not
+    belong to this image.
     """
     tables = connection.introspection.table_names()
     foreign = set(tables) - {"django_migrations", *connection.introspection.django_table_names()}

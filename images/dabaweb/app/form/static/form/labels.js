@@ -1,4 +1,4 @@
-/* A field with suggestions has no name that a screen reader could say: Select2 names it by its value alone. */
+/* A field with suggestions has no name for screen readers: Select2 names it by its value alone. */
 function nameFields() {
     for (const select of document.querySelectorAll("select.admin-autocomplete")) {
         const [label] = select.labels;
@@ -12,6 +12,6 @@ function nameFields() {
     }
 }
 
-// After Django's own listeners, which make the fields, and in the same queue.
+// After Django's own listeners, which create the fields, and in the same queue.
 window.django?.jQuery?.(nameFields);
 document.addEventListener("formset:added", nameFields);
