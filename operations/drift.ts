@@ -1,5 +1,5 @@
 /**
- * What is not as a stack's last update left it: `drift.ts STACK`. Exit code 0 when nothing differs, else 1. It reads; it
+ * What is not as a stack's last update left it: `drift.ts STACK`. The exit code is 0 if nothing differs, otherwise 1. It
  * changes neither the stack's state nor what is deployed. `make drift` calls it with the local environment's variables.
  */
 import { refreshPreview, stackConfig, stackOutputs } from "./pulumi-stack";
@@ -7,26 +7,26 @@ import { Repository } from "./registry-client";
 import { Login, stackLogin } from "./registry-login";
 import { Refusal, stackFile } from "./stack-file";
 
-/** One resource that is not as it was left. */
+/** One resource that differs from the last update. */
 export interface Drift {
     /** Kind and name, for example `StatefulSet mysql-slave`. */
     readonly resource: string;
-    /** true: there is none any more. */
+    /** true: it no longer exists. */
     readonly gone: boolean;
-    /** What differs, where it is there. */
+    /** What differs, if it exists. */
     readonly properties: readonly PropertyDrift[];
 }
 
-/** One property that is not as it was left. */
+/** One property that differs from the last update. */
 export interface PropertyDrift {
     readonly path: string;
     /** undefined: it was not set. */
     readonly left: unknown;
-    /** undefined: it is not set any more. */
+    /** undefined: it is no longer set. */
     readonly found: unknown;
 }
 
-/** The part of `pulumi refresh --preview-only --json` that tells what it found. */
+/** The part of `pulumi refresh --preview-only --json` that says what it found. */
 export interface RefreshPreview {
     readonly steps?: readonly {
         readonly op: string;
@@ -42,7 +42,7 @@ interface State {
     readonly outputs?: unknown;
 }
 
-/** What a preview of a refresh found, in the order of Pulumi. */
+/** What a preview of a refresh found, in Pulumi's order. */
 export function driftsIn({ steps = [] }: RefreshPreview): Drift[] {
     return steps
         .filter(({ op }) => op === "update" || op === "delete")
@@ -57,13 +57,13 @@ export function driftsIn({ steps = [] }: RefreshPreview): Drift[] {
         }));
 }
 
-/** Nothing of a Secret: Pulumi hides what the program put in, but not what somebody else did, in an annotation even. */
+/** No values of a Secret: Pulumi hides what the program put in, but not what others put in, even in an annotation. */
 function showable(urn: string, value: unknown): unknown {
     const isSecret = /[:$]kubernetes:core\/v1:Secret::/.test(urn);
     return isSecret && value !== undefined ? "[secret]" : value;
 }
 
-/** One sentence without its dot for each thing that differs. */
+/** One sentence without its period for each thing that differs. */
 export function told({ resource, gone, properties }: Drift): string[] {
     if (gone) {
         return [`${resource} is gone`];
@@ -72,7 +72,7 @@ export function told({ resource, gone, properties }: Drift): string[] {
         ? [`${resource} differs`]
         : properties.map(
               ({ path, left, found }) =>
-                  `${resource}: ${path} is ${shown(found)}, and was left as ${shown(left)}`,
+                  `${resource}: ${path} is ${shown(found)}, but was ${shown(left)} after the last update`,
           );
 }
 
@@ -82,7 +82,7 @@ function resourceName(urn: string): string {
     return `${type.split(":").at(-1)} ${name.join("::")}`;
 }
 
-/** Inputs are what was asked for; a property that nobody asked for is in the outputs alone. */
+/** Inputs are what the program requested; a property that it did not request is only in the outputs. */
 function valueAt(state: State | undefined, path: string): unknown {
     const inputs = at(state?.inputs, path);
     return inputs === undefined ? at(state?.outputs, path) : inputs;
@@ -100,7 +100,7 @@ function at(value: unknown, path: string): unknown {
     );
 }
 
-/** Long values are cut: this names them, and `kubectl get -o yaml` shows them. */
+/** Long values are truncated; `kubectl get -o yaml` shows them in full. */
 const VALUE = 120;
 
 function shown(value: unknown): string {
@@ -108,16 +108,16 @@ function shown(value: unknown): string {
     return text.length > VALUE ? `${text.slice(0, VALUE - 1)}…` : text;
 }
 
-/** What the registries say of images. */
+/** What the registries say about images. */
 export interface ImageCheck {
-    /** A sentence without its dot for each that its registry has no more. */
+    /** A sentence without its period for each image that is no longer in its registry. */
     readonly gone: readonly string[];
-    /** A line for each that could not be asked for. */
+    /** A line for each image that could not be checked. */
     readonly unchecked: readonly string[];
 }
 
 /**
- * Asks the registries for images.
+ * Looks up images in their registries.
  *
  * @param images `<repository>[:<tag>]@<digest>` by name.
  * @param loginFor the login for a repository.
@@ -132,7 +132,7 @@ export async function checkImages(
         const name = tagged.replace(/:[^:/]*$/, "");
         try {
             if ((await new Repository(name, await loginFor(name)).manifest(digest)) === undefined) {
-                gone.push(`image ${image}, ${name}@${digest}, is gone from its registry`);
+                gone.push(`image ${image}, ${name}@${digest}, is no longer in its registry`);
             }
         } catch (error) {
             if (!(error instanceof Refusal)) {
@@ -149,7 +149,7 @@ export async function drift(stack: string): Promise<number> {
     stackFile(stack);
     const preview = (await refreshPreview(stack)) as RefreshPreview | undefined;
     if (preview === undefined) {
-        throw new Refusal(`STACK is "${stack}", which is not deployed; there is nothing that could differ.`);
+        throw new Refusal(`STACK is "${stack}", which is not deployed; there is nothing to compare.`);
     }
     const { images = {} } = ((await stackOutputs(stack)) ?? {}) as { images?: Record<string, string> };
     const config = await stackConfig(stack);
@@ -157,10 +157,10 @@ export async function drift(stack: string): Promise<number> {
     const differences = [...driftsIn(preview).flatMap(told), ...gone];
     const verdict =
         differences.length === 0
-            ? [`no drift: what was checked of ${stack} is as its last update left it`]
+            ? [`no drift: everything that was checked in ${stack} is as its last update left it`]
             : [
                   ...differences.map((each) => `drift: ${each}`),
-                  `To put it back: PULUMI_K8S_ENABLE_PATCH_FORCE=true pulumi up --refresh --stack ${stack}; to keep it: write it into Pulumi.${stack}.yaml.`,
+                  `To revert it, run: PULUMI_K8S_ENABLE_PATCH_FORCE=true pulumi up --refresh --stack ${stack}; to keep it, write it into Pulumi.${stack}.yaml.`,
               ];
     process.stdout.write(`${[...unchecked, ...verdict].join("\n")}\n`);
     return differences.length === 0 ? 0 : 1;

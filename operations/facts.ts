@@ -1,7 +1,7 @@
-/** What kubectl and the pods answer, as plain facts. Nothing here asks anybody. */
+/** The answers of kubectl and the pods as plain facts. Nothing here makes a request. */
 import { DeployedStack } from "./stack-file";
 
-/** What `/opt/dabaweb/bin/status` tells in a pod; every text may be empty. */
+/** What `/opt/dabaweb/bin/status` prints in a pod; every text may be empty. */
 export interface PodStatus {
     readonly role: string;
     readonly identity: string;
@@ -15,7 +15,7 @@ export interface PodStatus {
     readonly waiting: string;
 }
 
-/** How a container ended the last time. */
+/** How a container last terminated. */
 export interface Termination {
     readonly container: string;
     readonly reason: string;
@@ -33,27 +33,27 @@ export interface Pod {
     readonly system: string;
     readonly role: string;
     readonly ready: boolean;
-    /** Why it is not ready; empty when it is. */
+    /** Why it is not ready; empty if it is. */
     readonly why: string;
-    /** When its grace period ends or has ended; undefined unless it is being deleted. */
+    /** When its grace period ends or ended; undefined unless it is being deleted. */
     readonly deletedBy: string | undefined;
     readonly failed: boolean;
     readonly restarts: number;
     readonly termination: Termination | undefined;
     readonly image: string;
     readonly node: string;
-    /** Seconds that its data may be old while it serves, as its environment says. */
+    /** Maximum age in seconds of the data that it serves, from its environment. */
     readonly maxStale: number | undefined;
     /** A running container that has the status command. */
     readonly answering: string | undefined;
-    /** What that command told, or why it did not. */
+    /** The output of that command, or why there is none. */
     readonly status: PodStatus | Error | undefined;
 }
 
 export interface Claim {
     readonly name: string;
     readonly phase: string;
-    /** What its last event says. */
+    /** The message of its last event. */
     readonly said: string;
 }
 
@@ -146,7 +146,7 @@ export function parseObjects(
         at,
         unread,
         pods: pods
-            // A Job leaves its pods behind: once one has done the work, the others' failures are the past.
+            // A Job leaves its pods behind: once one has succeeded, the failures of the others no longer matter.
             .filter((pod) => !done.has(jobOf(pod) ?? pod.metadata.name))
             .map((pod) => podFacts(pod, events))
             .sort((a, b) => order(a) - order(b) || a.name.localeCompare(b.name)),
@@ -183,13 +183,13 @@ export function parseStatus(text: string): PodStatus {
     };
 }
 
-/** A pod with the answer of its status command; what it waits for is fresher there than in an event. */
+/** A pod with the answer of its status command, which says more recently than an event what the pod waits for. */
 export function withStatus(pod: Pod, status: PodStatus | Error): Pod {
     const waiting = status instanceof Error ? "" : status.waiting;
     return { ...pod, status, why: pod.ready || waiting === "" ? pod.why : `waiting: ${waiting}` };
 }
 
-/** The status of a pod that told one. */
+/** The status of a pod, if it reported one. */
 export function told(pod: Pod | undefined): PodStatus | undefined {
     return pod?.status instanceof Error ? undefined : pod?.status;
 }
@@ -240,7 +240,7 @@ function whyNotReady(pod: PodObject, events: readonly EventObject[]): string {
     if (unscheduled !== undefined) {
         return oneLine(`${unscheduled.reason}: ${unscheduled.message}`);
     }
-    // A container that did not begin yet waits for the others, which is not a reason.
+    // A container that has not started yet waits for the others, which is not a reason.
     const waiting = containersOf(pod).find(
         ({ state }) => !["", "PodInitializing", "ContainerCreating"].includes(state?.waiting?.reason ?? ""),
     );
@@ -257,7 +257,7 @@ function whyNotReady(pod: PodObject, events: readonly EventObject[]): string {
         .at(-1);
     const words = telling?.message?.replace(/^Readiness probe (failed|errored)[^:]*: /, "");
     const unready = condition("Ready");
-    // A container that is being tried once more has not said anything yet; what it said last time is the cause.
+    // A restarted container has not logged anything yet; what it logged last time is the cause.
     const end = lastTermination(pod);
     const said = end === undefined || end.words === "" ? undefined : `${end.container}: ended: ${end.words}`;
     return oneLine(words ?? said ?? unready?.message ?? unready?.reason ?? status.phase ?? "unknown");
@@ -274,7 +274,7 @@ function lastTermination({ status }: PodObject): Termination | undefined {
                 at: each.finishedAt ?? "",
                 words: (each.message ?? "").trim().split("\n").at(-1)?.trim() ?? "",
             }));
-    // An init container that ends has done its work.
+    // An init container that ends successfully has done its work.
     const initial = (status.initContainerStatuses ?? [])
         .flatMap(ends)
         .filter(({ exitCode }) => exitCode !== 0);
@@ -304,7 +304,7 @@ function jobOf({ metadata }: PodObject): string | undefined {
     return metadata.labels?.["batch.kubernetes.io/job-name"];
 }
 
-/** The way of a request, from the data to the page. */
+/** The order of the layers, from the data to the page. */
 function order({ system, role }: Pod): number {
     const systems = ["redis", "mysql", "dabacluster"];
     return systems.indexOf(system) * 10 + ["master", "slave", "migrate", "web"].indexOf(role);

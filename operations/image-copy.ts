@@ -1,18 +1,18 @@
-/** Images in registries as a whole: what belongs to one, whether it can be pulled, and copies that keep its digest. */
+/** Complete images in registries: what belongs to an image, whether it can be pulled, and copies that keep its digest. */
 import { Descriptor, Manifest, Repository } from "./registry-client";
 
-/** What one copy took. */
+/** The size of one copy. */
 export interface Copied {
-    /** Bytes of the image's blobs, compressed as they lie in the registry. */
+    /** Bytes of the image's blobs, compressed as in the registry. */
     readonly bytes: number;
-    /** Bytes that went over the network; the rest was there, or the registry took it from another repository. */
+    /** Bytes sent over the network; the rest already existed, or the registry took it from another repository. */
     readonly sent: number;
 }
 
 /**
- * Every manifest of an image, those of an index before the index itself.
+ * Every manifest of an image; those listed in an index come before the index itself.
  *
- * @returns undefined where one of them is not there.
+ * @returns undefined if one of them does not exist.
  */
 export async function manifestsOf(
     repository: Repository,
@@ -30,7 +30,7 @@ export async function manifestsOf(
     return manifest && [...all, manifest];
 }
 
-/** Whether everything that belongs to an image is there, so that it can be pulled by its digest. */
+/** Whether everything that belongs to an image exists, so that it can be pulled by its digest. */
 export async function isPullable(repository: Repository, digest: string): Promise<boolean> {
     const manifests = await manifestsOf(repository, digest);
     if (manifests === undefined) {
@@ -47,7 +47,7 @@ export async function platformsOf(
 ): Promise<readonly string[]> {
     const root = manifests.at(-1);
     if (root?.config === undefined) {
-        // Attestations lie beside the images, for the platform "unknown".
+        // The index also lists attestations, for the platform "unknown".
         return (root?.children ?? [])
             .map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
             .filter((platform) => !platform.includes("unknown"));
@@ -60,11 +60,11 @@ export async function platformsOf(
 }
 
 /**
- * Copies an image, digest kept.
+ * Copies an image and keeps its digest.
  *
  * @param manifests what {@link manifestsOf} found in the source.
- * @param tag the name that keeps the registry from removing it as garbage.
- * @param known repositories by the blobs that they are known to have; this copy takes from them and adds its own.
+ * @param tag the name that keeps the registry from removing the image as garbage.
+ * @param known repositories by the blobs that they are known to have; this copy uses them and adds its own.
  */
 export async function copyImage(
     source: Repository,

@@ -2,25 +2,25 @@
 import { Claim, Facts, Pod, PodStatus, told } from "./facts";
 import { lacks } from "./position";
 
-/** A volume that is fuller leaves no time to react: MySQL's binary logs of a week are on it too. */
+/** A fuller volume leaves no time to react: it also holds a week of MySQL's binary logs. */
 const FULL_PERCENT = 85;
 
-/** Beyond its grace period by so much, a pod is not ended by anybody. */
+/** If a pod still exists this long after its grace period, nothing terminates it. */
 const OVERDUE_MS = 30_000;
 
 const SYSTEMS = ["redis", "mysql"];
 
 /**
- * One sentence for each thing that is wrong; none when all is well.
+ * One sentence for each thing that is wrong; none if all is well.
  *
- * @param earlier the same facts of some seconds ago, where they gave reason to look twice: masters write all the time
- * and pods do not answer at one moment, so a position counts as behind only when it lacks what others had before.
+ * @param earlier the same facts from some seconds ago, if a second look was needed: masters write all the time and pods do
+ * not answer at the same moment, so a position counts as behind only if it lacks what others had before.
  */
 export function judge(now: Facts, earlier: Facts = now): string[] {
     if (now.pods.length === 0 && now.claims.length === 0) {
         return [
-            `namespace ${now.stack.namespace} of context ${now.stack.context} holds no pod and no volume of this ` +
-                `stack: it is not deployed; \`make up STACK=${now.stack.stack}\` or \`pulumi up\` deploys it`,
+            `namespace ${now.stack.namespace} in context ${now.stack.context} has no pods and no volumes of this ` +
+                `stack: it is not deployed; deploy it with \`make up STACK=${now.stack.stack}\` or \`pulumi up\``,
         ];
     }
     return [
@@ -50,14 +50,14 @@ function absentPods({ stack, pods }: Facts): string[] {
                 ? []
                 : [
                       `dabacluster has ${alive.length} of ${wanted} pods; \`kubectl -n ${stack.namespace} describe ` +
-                          `deployment dabacluster\` says why`,
+                          `deployment dabacluster\` shows why`,
                   ];
         }
         return Array.from({ length: wanted }, (_, ordinal) => `${workload}-${ordinal}`)
             .filter((name) => !alive.some((pod) => pod.name === name))
             .map(
                 (name) =>
-                    `pod ${name} is absent; \`kubectl -n ${stack.namespace} describe statefulset ${workload}\` says why`,
+                    `pod ${name} is missing; \`kubectl -n ${stack.namespace} describe statefulset ${workload}\` shows why`,
             );
     });
 }
@@ -67,14 +67,14 @@ function unready(pod: Pod, at: Date): string {
         return `${pod.name} is not ready: ${pod.why}`;
     }
     return at.getTime() - Date.parse(pod.deletedBy) > OVERDUE_MS
-        ? `${pod.name} should have ended by ${pod.deletedBy}: node ${pod.node} does not end it; see "A node is lost" ` +
-              `in docs/runbook.md`
-        : `${pod.name} is being deleted; look again in a minute`;
+        ? `${pod.name} should have terminated by ${pod.deletedBy}, but node ${pod.node} has not stopped it; see ` +
+              `"A node is lost" in docs/runbook.md`
+        : `${pod.name} is being deleted; check again in a minute`;
 }
 
 function silentPods({ pods }: Facts): string[] {
     return pods.flatMap(({ name, status }) =>
-        status instanceof Error ? [`${name} does not tell its status: ${status.message}`] : [],
+        status instanceof Error ? [`${name} does not report its status: ${status.message}`] : [],
     );
 }
 
@@ -86,14 +86,14 @@ function otherHistories({ pods }: Facts): string[] {
             .filter(({ status }) => status.identity !== reference?.status.identity)
             .map(
                 ({ pod, status }) =>
-                    `${pod.name} has identity ${status.identity}, ${reference?.pod.name} has ` +
+                    `${pod.name} has identity ${status.identity}, but ${reference?.pod.name} has ` +
                     `${reference?.status.identity}: their data has different histories; see "A slave is of another ` +
                     `history" in docs/runbook.md`,
             );
     });
 }
 
-/** Pods of a system that know their identity, the master first. */
+/** Pods of a system that report an identity, the master first. */
 function identified(pods: readonly Pod[], system: string): { pod: Pod; status: PodStatus }[] {
     return pods.flatMap((pod) => {
         const status = told(pod);
@@ -117,17 +117,17 @@ function behind(now: Facts, earlier: Facts): string[] {
         );
         return slaves.flatMap(({ pod, status }) => {
             const missing = lacks(status.position, position(earlier, master.pod.name));
-            // An offset goes on while nobody reads it; only transactions can be of one's own.
+            // An offset advances between two reads; only transactions can exist on the slave alone.
             const own = system === "mysql" ? lacks(master.status.position, position(earlier, pod.name)) : "";
             return [
                 ...(missing === ""
                     ? []
-                    : [`${pod.name} lacks ${missing} of ${master.pod.name}; ${said(status)}`]),
+                    : [`${pod.name} lacks ${missing} that ${master.pod.name} has; ${said(status)}`]),
                 ...(own === ""
                     ? []
                     : [
                           `${pod.name} has ${own} that ${master.pod.name} lacks: either the master's volume is an older ` +
-                              `copy, or somebody wrote on the slave; see "A slave is of another history" in ` +
+                              `copy, or someone wrote to the slave; see "A slave is of another history" in ` +
                               `docs/runbook.md`,
                       ]),
             ];
@@ -140,7 +140,7 @@ function stale({ pods }: Facts): string[] {
         const status = told(pod);
         return status?.stale !== undefined && pod.maxStale !== undefined && status.stale > pod.maxStale
             ? [
-                  `${pod.name} has data that is ${status.stale} s old, more than the ${pod.maxStale} s that it may be; ` +
+                  `${pod.name} has data that is ${status.stale} s old, more than its limit of ${pod.maxStale} s; ` +
                       said(status),
               ]
             : [];
@@ -148,7 +148,7 @@ function stale({ pods }: Facts): string[] {
 }
 
 function said({ replication }: PodStatus): string {
-    return `its replication: ${replication || "it says nothing"}`;
+    return `its replication status: ${replication || "not reported"}`;
 }
 
 function hangingWrites({ pods }: Facts): string[] {
@@ -156,7 +156,7 @@ function hangingWrites({ pods }: Facts): string[] {
         .filter((pod) => /semi-sync on, wait, 0 slaves/.test(told(pod)?.replication ?? ""))
         .map(
             ({ name }) =>
-                `${name} has no slave attached, and with onNoReplica wait every write hangs until there is one; see ` +
+                `${name} has no slave attached, so with onNoReplica: wait every write hangs until one attaches; see ` +
                 `"Writes hang" in docs/runbook.md`,
         );
 }
@@ -183,13 +183,13 @@ function unboundClaims({ stack, claims }: Facts): string[] {
         .filter((name) => !claims.some((claim) => claim.name === name))
         .map(
             (name) =>
-                `volume claim ${name} is absent; bring it back if its volume is kept, else \`pulumi up --refresh\` makes an empty one`,
+                `volume claim ${name} is missing; restore it if its volume was kept, otherwise \`pulumi up --refresh\` creates an empty one`,
         );
     const unbound = claims
         .filter(({ phase }) => phase !== "Bound")
         .map(
             ({ name, phase, said }: Claim) =>
-                `volume claim ${name} is ${phase}, not Bound: ${said || "no event"}`,
+                `volume claim ${name} is ${phase}, not Bound: ${said || "it has no events"}`,
         );
     return [...absent, ...unbound];
 }
@@ -199,7 +199,7 @@ function absentMarkers({ configMaps }: Facts): string[] {
         .filter((name) => !configMaps.includes(name))
         .map(
             (name) =>
-                `ConfigMap ${name} is absent: without it a master that loses its volume begins again, empty; ` +
-                `\`pulumi up\` makes it when the master is ready (with --refresh if somebody deleted it)`,
+                `ConfigMap ${name} is missing: without it, a master that loses its volume starts over, empty; ` +
+                `\`pulumi up\` creates it when the master is ready (with --refresh if someone deleted it)`,
         );
 }

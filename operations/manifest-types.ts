@@ -1,4 +1,4 @@
-/** What a registry may be asked for an image's manifest in, as an Accept header: it hides what is not in it. */
+/** The manifest formats to request from a registry, as an Accept header: a registry hides formats that are not in it. */
 export const MANIFEST_TYPES = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",

@@ -5,7 +5,7 @@ type Interval = readonly [number, number];
 /** Intervals by source, or by source and tag. */
 type GtidSet = ReadonlyMap<string, readonly Interval[]>;
 
-/** What `position` lacks of `other`, in words; empty when it lacks nothing or one of them is not known. */
+/** What `other` has and `position` lacks, in words; empty if it lacks nothing or one of them is unknown. */
 export function lacks(position: string, other: string): string {
     if (position === "" || other === "") {
         return "";
@@ -19,7 +19,7 @@ export function lacks(position: string, other: string): string {
     return count === 0 ? "" : `${count} ${count === 1 ? "transaction" : "transactions"} (${format(missing)})`;
 }
 
-/** A position that fits into a table: of each source the first eight digits. */
+/** A position short enough for a table: the first eight digits of each source. */
 export function shortened(position: string): string {
     if (!position.includes(":")) {
         return position;

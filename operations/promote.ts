@@ -1,6 +1,6 @@
 /**
- * Build once, promote: `promote.ts FROM TO` copies the images that stack FROM has deployed into the repositories of stack
- * TO, digest kept, and pins them in TO's stack file. The file is written only when all of them can be pulled from there.
+ * Build once, promote: `promote.ts FROM TO` copies the images that stack FROM has deployed to the repositories of stack TO,
+ * keeps their digests, and pins them in TO's stack file. It writes the file only if all of them can be pulled from there.
  * `make promote` calls it with the local environment's variables.
  */
 import { readFileSync, renameSync, writeFileSync } from "fs";
@@ -14,7 +14,7 @@ import { Manifest, Repository } from "./registry-client";
 import { Login, stackLogin } from "./registry-login";
 import { Refusal, stackFile, withPinnedImages } from "./stack-file";
 
-/** One image on its way. */
+/** One image to promote. */
 interface Move {
     readonly image: string;
     readonly digest: string;
@@ -25,10 +25,10 @@ interface Move {
 }
 
 /**
- * Promotes what `from` has deployed to `to`. What is there already is not copied again, so an interrupted promotion is
- * repeated, and a repeated one changes nothing.
+ * Promotes what `from` has deployed to `to`. It does not copy what already exists, so you can repeat an interrupted
+ * promotion, and repeating a complete one changes nothing.
  *
- * @throws Refusal where something would not be pullable afterwards; then the stack file is as it was.
+ * @throws Refusal if something would not be pullable afterwards; the stack file is then unchanged.
  */
 export async function promote(from: string, to: string): Promise<void> {
     stackFile(from, "FROM");
@@ -47,7 +47,7 @@ export async function promote(from: string, to: string): Promise<void> {
     if (lost !== undefined) {
         throw new Refusal(
             `Stack ${to} has built ${lost} itself with registry.keepImages false, and would delete it from the registry ` +
-                `once it is pinned; set keepImages to true in Pulumi.${to}.yaml, deploy that, and promote again.`,
+                `once it is pinned; set keepImages to true in Pulumi.${to}.yaml, deploy ${to}, then promote again.`,
         );
     }
     const login = await stackLogin(to, config, config.registry.address);
@@ -57,31 +57,31 @@ export async function promote(from: string, to: string): Promise<void> {
     const before = readFileSync(file, "utf8");
     const after = withPinnedImages(before, pins);
     if (after === before) {
-        say(`${path.basename(file)} pins them already; nothing is changed.`);
+        say(`${path.basename(file)} already pins them; nothing was changed.`);
         return;
     }
-    // Whole or not at all.
+    // Write the whole file or nothing.
     writeFileSync(`${file}.partial`, after);
     renameSync(`${file}.partial`, file);
     say(
-        `${path.basename(file)} pins them now: review it with \`git diff\`, commit it, then deploy ${to}. ` +
-            `Reverting that commit rolls back.`,
+        `${path.basename(file)} now pins them: review it with \`git diff\`, commit it, then deploy ${to}. ` +
+            `To roll back, revert that commit.`,
     );
 }
 
-/** What a stack has deployed, by its own outputs: the working copy may have changed since. */
+/** What a stack has deployed, according to its outputs: the working copy may have changed since. */
 async function deployedImages(stack: string): Promise<Record<string, string>> {
     const { images } = ((await stackOutputs(stack)) ?? {}) as { images?: Record<string, unknown> };
     if (images === undefined) {
         throw new Refusal(
-            `FROM is ${stack}, which is not deployed: it has no images to promote; deploy it, test it, promote it.`,
+            `FROM is ${stack}, which is not deployed: it has no images to promote; deploy it, test it, then promote it.`,
         );
     }
     return mapImages((image) => {
         const reference = images[image];
         if (typeof reference !== "string" || !/^[^\s@]+@sha256:[0-9a-f]{64}$/.test(reference)) {
             throw new Refusal(
-                `FROM is ${stack}, whose output images.${image} is ${JSON.stringify(reference) ?? "missing"}, no reference ` +
+                `FROM is ${stack}, whose output images.${image} is ${JSON.stringify(reference) ?? "missing"}, not a reference ` +
                     `with a digest; deploy it with this version of the program, then promote it.`,
             );
         }
@@ -89,7 +89,7 @@ async function deployedImages(stack: string): Promise<Record<string, string>> {
     });
 }
 
-/** Every image with its manifests, before anything is written anywhere. */
+/** Every image with its manifests, before anything is written. */
 async function planMoves(
     from: string,
     to: string,
@@ -105,15 +105,15 @@ async function planMoves(
         const manifests = await manifestsOf(source, digest);
         if (manifests === undefined) {
             throw new Refusal(
-                `${reference}, the ${image} of ${from}, is not in its registry any more, or not whole; deploy ${from} again, ` +
-                    `test it, and promote what it then has.`,
+                `${reference}, the ${image} of ${from}, is no longer in its registry, or is incomplete; deploy ${from} again, ` +
+                    `test it, then promote it.`,
             );
         }
         const platforms = await platformsOf(source, manifests);
         if (!platforms.includes(config.platform)) {
             throw new Refusal(
-                `${reference}, the ${image} of ${from}, is made for ${platforms.join(", ")}, and platform of ${to} is ` +
-                    `${config.platform}; build it for that, or correct platform in Pulumi.${to}.yaml.`,
+                `${reference}, the ${image} of ${from}, is built for ${platforms.join(", ")}, but platform of ${to} is ` +
+                    `${config.platform}; build it for that platform, or correct platform in Pulumi.${to}.yaml.`,
             );
         }
         moves.push({ image, digest, source, manifests, target: `${repositoryPrefix(config, to)}/${image}` });
@@ -127,7 +127,7 @@ async function copyAll(moves: readonly Move[], login: Login | undefined): Promis
     for (const { image, digest, source, manifests, target } of moves) {
         const start = performance.now();
         const repository = new Repository(target, login, "push", neighbours);
-        // Registries remove as garbage what has no tag. This one belongs to the digest, so it never moves.
+        // Registries remove untagged manifests as garbage. This tag is derived from the digest, so it never moves.
         const tag = `promoted-${digest.slice("sha256:".length, "sha256:".length + 12)}`;
         if ((await repository.manifest(tag))?.digest === digest && (await isPullable(repository, digest))) {
             say(`${image.padEnd(WIDTH)} already there`);
@@ -136,24 +136,24 @@ async function copyAll(moves: readonly Move[], login: Login | undefined): Promis
         const { bytes, sent } = await copyImage(source, repository, manifests, tag, known);
         const seconds = ((performance.now() - start) / 1000).toFixed(1);
         say(
-            `${image.padEnd(WIDTH)} copied: ${megabytes(bytes)}, of it sent ${megabytes(sent)}, in ${seconds} s`,
+            `${image.padEnd(WIDTH)} copied: ${megabytes(bytes)}, ${megabytes(sent)} of it sent, in ${seconds} s`,
         );
     }
 }
 
-/** Asks anew, as somebody who may only pull. */
+/** Checks again, with pull access only. */
 async function verifyAll(moves: readonly Move[], login: Login | undefined, to: string): Promise<void> {
     for (const { target, digest } of moves) {
         if (!(await isPullable(new Repository(target, login), digest))) {
             throw new Refusal(
-                `${target}@${digest} was copied and cannot be pulled; Pulumi.${to}.yaml is as it was: look at the registry, ` +
+                `${target}@${digest} was copied but cannot be pulled; Pulumi.${to}.yaml is unchanged: check the registry, ` +
                     `then promote again.`,
             );
         }
     }
 }
 
-/** Of the longest name of an image. */
+/** Length of the longest image name. */
 const WIDTH = "redis-master".length;
 
 function megabytes(bytes: number): string {

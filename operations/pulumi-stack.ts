@@ -1,4 +1,4 @@
-/** What Pulumi knows of a stack, asked through its command line: configuration, what is deployed, what goes with it. */
+/** What Pulumi's command line reports about a stack: configuration, what is deployed, what would be deleted with it. */
 import { execFile } from "child_process";
 import { readFileSync } from "fs";
 import * as path from "path";
@@ -12,14 +12,14 @@ import { Refusal, stackFile } from "./stack-file";
 
 /** A backend that takes longer counts as unreachable. */
 const ANSWER_MS = 120_000;
-/** For asking the cluster for every object of a stack. */
+/** Limit for reading every object of a stack from the cluster. */
 const REFRESH_MS = 600_000;
 
 /**
- * The configuration of a stack, as the program would read it. Pulumi is asked only where a value is encrypted: a stack
- * that was never deployed has a file all the same.
+ * The configuration of a stack, as the program would read it. This runs Pulumi only if a value is encrypted: a stack that
+ * was never deployed has a file too.
  *
- * @throws Refusal where it is not valid or cannot be decrypted.
+ * @throws Refusal if it is not valid or cannot be decrypted.
  */
 export async function stackConfig(stack: string): Promise<StackConfig> {
     const { config = {} } = (parse(readFileSync(stackFile(stack), "utf8")) ?? {}) as {
@@ -39,7 +39,7 @@ async function decrypted(stack: string): Promise<Record<string, unknown>> {
     return Object.fromEntries(values.map(([key, { value }]) => [key, parseValue(key, value)]));
 }
 
-/** What a stack file says to the program. Pulumi, when it writes the file, turns a lone `true` or number into a text. */
+/** The values that the program reads from a stack file. When Pulumi writes it, a lone `true` or number becomes text. */
 export function valuesIn(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
     return Object.fromEntries(
         Object.entries(own(config)).map(([key, value]) => [
@@ -49,7 +49,7 @@ export function valuesIn(config: Readonly<Record<string, unknown>>): Record<stri
     );
 }
 
-/** The program's keys, without what they begin with. */
+/** The program's keys, without their prefix. */
 function own<T>(config: Readonly<Record<string, T>>): Record<string, T> {
     const prefix = `${PROJECT}:`;
     return Object.fromEntries(
@@ -60,9 +60,9 @@ function own<T>(config: Readonly<Record<string, T>>): Record<string, T> {
 }
 
 /**
- * The outputs of a stack's last update; undefined where the backend does not know the stack.
+ * The outputs of a stack's last update; undefined if the backend does not know the stack.
  *
- * @throws Refusal where Pulumi does not tell.
+ * @throws Refusal if Pulumi fails.
  */
 export async function stackOutputs(stack: string): Promise<Record<string, unknown> | undefined> {
     const text = await ifKnown(pulumi(["stack", "output", "--json", "--stack", stack]));
@@ -70,9 +70,9 @@ export async function stackOutputs(stack: string): Promise<Record<string, unknow
 }
 
 /**
- * Images, `<repository>@sha256:...`, that a stack built and will delete from their registry when it builds them no more.
+ * Images, `<repository>@sha256:...`, that a stack built and will delete from their registry when it no longer builds them.
  *
- * @throws Refusal where Pulumi does not tell.
+ * @throws Refusal if Pulumi fails.
  */
 export async function imagesDeletedWith(stack: string): Promise<readonly string[]> {
     const text = await ifKnown(pulumi(["stack", "export", "--stack", stack]));
@@ -88,11 +88,11 @@ export async function imagesDeletedWith(stack: string): Promise<readonly string[
 }
 
 /**
- * What differs between a stack's state and what is there, as `pulumi refresh --preview-only --json` tells it; undefined
- * where the backend does not know the stack. Images are not in it: their provider takes a registry that refuses it for
- * one that has them no more.
+ * What differs between a stack's state and what is deployed, as reported by `pulumi refresh --preview-only --json`;
+ * undefined if the backend does not know the stack. Images are excluded: if a registry refuses access, their provider
+ * reports that the images no longer exist.
  *
- * @throws Refusal where Pulumi does not tell, for example because the cluster does not answer.
+ * @throws Refusal if Pulumi fails, for example because the cluster does not answer.
  */
 export async function refreshPreview(stack: string): Promise<unknown> {
     const args = ["refresh", "--preview-only", "--json", "--exclude", "**RegistryImage**", "--stack", stack];
@@ -106,7 +106,7 @@ interface PushedImage {
     readonly outputs?: { readonly name?: string; readonly sha256Digest?: string };
 }
 
-/** @throws Refusal with the last line of what Pulumi said. */
+/** @throws Refusal with the last line of Pulumi's error output. */
 function pulumi(args: readonly string[], limit = ANSWER_MS): Promise<string> {
     const options = {
         cwd: path.dirname(__dirname),
@@ -120,13 +120,14 @@ function pulumi(args: readonly string[], limit = ANSWER_MS): Promise<string> {
                 resolve(stdout);
                 return;
             }
-            const last = oneLine(stderr.trim().split("\n").at(-1) ?? "") || `no answer in ${limit / 1000} s`;
+            const last =
+                oneLine(stderr.trim().split("\n").at(-1) ?? "") || `no answer within ${limit / 1000} s`;
             reject(
                 new Refusal(
                     error.code === "ENOENT"
-                        ? "pulumi is not on PATH; install it, or take the local one with `make local-up`."
+                        ? "pulumi is not on PATH; install it, or run `make local-up` to get the local one."
                         : `\`pulumi ${args.join(" ")}\` failed: ${last}; log in to the backend that has the stack ` +
-                              `(\`pulumi login\`), with its passphrase.`,
+                              `(\`pulumi login\`) and use its passphrase.`,
                 ),
             );
         });

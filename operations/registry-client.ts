@@ -1,5 +1,5 @@
 /**
- * A client of the OCI distribution API, as far as images are read and copied byte for byte.
+ * A client of the OCI distribution API, limited to reading images and copying them byte for byte.
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
  */
 import { createHash } from "crypto";
@@ -9,7 +9,7 @@ import { MANIFEST_TYPES } from "./manifest-types";
 import { IDENTITY_TOKEN, Login } from "./registry-login";
 import { Refusal } from "./stack-file";
 
-/** A part of an image, as its manifest names it. */
+/** A part of an image, as described in its manifest. */
 export interface Descriptor {
     readonly digest: string;
     readonly size: number;
@@ -17,7 +17,7 @@ export interface Descriptor {
     readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
-/** A manifest with the bytes that its digest is made from. */
+/** A manifest with the bytes that its digest is calculated from. */
 export interface Manifest {
     readonly digest: string;
     readonly mediaType: string;
@@ -30,20 +30,20 @@ export interface Manifest {
     readonly blobs: readonly Descriptor[];
 }
 
-/** For an answer without a blob in it; blobs take as long as they take, unless nothing comes for five minutes. */
+/** For an answer without a blob; blobs have no limit, unless no data arrives for five minutes. */
 const ANSWER_MS = 30_000;
 
 interface Question {
     readonly method: "GET" | "HEAD" | "POST" | "PUT";
     readonly headers?: Readonly<Record<string, string>>;
     readonly body?: Buffer | ReadableStream<Uint8Array>;
-    /** Statuses that are answers; any other is a refusal. */
+    /** Expected statuses; any other status is a refusal. */
     readonly expect: readonly number[];
-    /** The answer or the question carries a blob. */
+    /** Whether the request or the answer carries a blob. */
     readonly blob?: boolean;
 }
 
-/** One repository of a registry, asked with one login. */
+/** One repository of a registry, accessed with one login. */
 export class Repository {
     /** host[:port] of the registry. */
     readonly host: string;
@@ -52,9 +52,9 @@ export class Repository {
 
     /**
      * @param name host[:port]/path, without tag and digest.
-     * @param login undefined: none; the registry is asked as anybody.
-     * @param access pull reads; push writes, too.
-     * @param neighbours names of repositories whose layers this one may take, where they are in the same registry.
+     * @param login undefined: none; access is anonymous.
+     * @param access pull reads; push also writes.
+     * @param neighbours names of repositories whose layers this one may take if they are in the same registry.
      */
     constructor(
         readonly name: string,
@@ -68,8 +68,8 @@ export class Repository {
     /**
      * A manifest by tag or digest.
      *
-     * @returns undefined where there is none.
-     * @throws Refusal where the content does not have the digest that was asked for, or the registry refuses.
+     * @returns undefined if it does not exist.
+     * @throws Refusal if the content does not have the requested digest, or the registry refuses.
      */
     async manifest(reference: string): Promise<Manifest | undefined> {
         const response = await this.ask(`manifests/${reference}`, {
@@ -84,13 +84,13 @@ export class Repository {
         const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
         if (reference.startsWith("sha256:") && digest !== reference) {
             throw new Refusal(
-                `${this.name}@${reference} is damaged: what its registry gives has the digest ${digest}; build it anew.`,
+                `${this.name}@${reference} is damaged: its registry returns content with the digest ${digest}; build it again.`,
             );
         }
         const parsed = parseManifest(bytes);
         if (parsed === undefined) {
             throw new Refusal(
-                `Registry ${this.host} gives no manifest for ${this.path} and ${reference}, but other text; correct ` +
+                `Registry ${this.host} returns other text instead of a manifest for ${reference} in ${this.path}; correct ` +
                     `registry.address.`,
             );
         }
@@ -104,7 +104,7 @@ export class Repository {
         };
     }
 
-    /** Adds a manifest under a tag or its digest; everything that it names has to be there. */
+    /** Adds a manifest under a tag or its digest; everything that it references has to exist. */
     async putManifest(reference: string, { mediaType, bytes }: Manifest): Promise<void> {
         await this.ask(`manifests/${reference}`, {
             method: "PUT",
@@ -114,7 +114,7 @@ export class Repository {
         });
     }
 
-    /** Whether a blob is there, whole. */
+    /** Whether a blob exists and is complete. */
     async has({ digest, size }: Descriptor): Promise<boolean> {
         const { status, headers } = await this.ask(`blobs/${digest}`, { method: "HEAD", expect: [200, 404] });
         return status === 200 && Number(headers.get("content-length") ?? size) === size;
@@ -130,7 +130,7 @@ export class Repository {
      *
      * @param source where it is read from, if it has to be sent.
      * @param neighbour repository of the same registry that has it; undefined: none is known.
-     * @returns the bytes that were sent: 0 where it was there, or the registry took it from the neighbour.
+     * @returns the bytes that were sent: 0 if it already existed, or the registry took it from the neighbour.
      */
     async putBlob(blob: Descriptor, source: Repository, neighbour?: string): Promise<number> {
         if (await this.has(blob)) {
@@ -159,7 +159,7 @@ export class Repository {
     private async ask(target: string | URL, question: Question): Promise<Response> {
         const url = new URL(target, `${registryUrl(this.name)}/v2/${this.path}/`);
         let response = await this.send(url, question);
-        // A body that was read from the source is gone; it is sent right after a question that was answered.
+        // A stream from the source cannot be sent twice; it is always sent right after a request that succeeded.
         if (response.status === 401 && !(question.body instanceof ReadableStream)) {
             await response.arrayBuffer();
             this.authorization = await this.authorize(response.headers.get("www-authenticate") ?? "");
@@ -175,14 +175,14 @@ export class Repository {
     }
 
     private async send(url: URL, { method, headers, body, blob }: Question): Promise<Response> {
-        // The login is the registry's alone, wherever it sends the upload.
+        // The login is only for the registry, even if the registry redirects the upload elsewhere.
         const isOwn = url.origin === new URL(registryUrl(this.name)).origin;
         const authorization =
             isOwn && this.authorization !== undefined ? { authorization: this.authorization } : {};
         try {
             return await fetch(url, {
                 method,
-                // A size is the size of what lies there.
+                // The size has to be that of the stored content.
                 headers: { "accept-encoding": "identity", ...headers, ...authorization },
                 body,
                 duplex: "half",
@@ -197,7 +197,7 @@ export class Repository {
         }
     }
 
-    /** What a registry wants to see with every question, by its own words. */
+    /** The Authorization header that a registry's challenge requires for every request. */
     private async authorize(challenge: string): Promise<string> {
         const parameters = Object.fromEntries(
             [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [
@@ -240,7 +240,7 @@ export class Repository {
         const response = await fetch(url, { ...question, signal: AbortSignal.timeout(ANSWER_MS) }).catch(
             (error: Error & { cause?: { code?: string } }) => {
                 throw new Refusal(
-                    `${url.origin}, where registry ${this.host} gives its tokens, does not answer ` +
+                    `${url.origin}, the token server of registry ${this.host}, does not answer ` +
                         `(${error.cause?.code ?? error.name}); start it, or try again.`,
                 );
             },
@@ -258,21 +258,21 @@ export class Repository {
         const answer = `HTTP ${response.status}${said && `, ${said}`}`;
         return [401, 403].includes(response.status)
             ? this.refusedLogin(` (${answer})`)
-            : new Refusal(`Registry ${this.host} refuses ${what} (${answer}); its log tells more.`);
+            : new Refusal(`Registry ${this.host} refuses ${what} (${answer}); see its log.`);
     }
 
     private refusedLogin(answer: string): Refusal {
         const what = this.access === "push" ? "push to" : "pull from";
         return new Refusal(
             this.login === undefined
-                ? `Registry ${this.host} lets nobody ${what} ${this.path} without a login${answer}, and there is none; set ` +
+                ? `Registry ${this.host} requires a login to ${what} ${this.path}${answer}, and there is none; set ` +
                       `registry.username and registry.password of the stack, or run \`docker login ${this.host}\`.`
                 : `Registry ${this.host} does not let user ${this.login.username} (${this.login.origin}) ${what} ` +
                       `${this.path}${answer}; correct the login, or give that user the right.`,
         );
     }
 
-    /** What others say, without the login that they may repeat. */
+    /** Text from a server, without the login that it may repeat. */
     private scrubbed(text: string): string {
         const secrets = [this.login?.password, this.login && basic(this.login).slice("Basic ".length)];
         return secrets.reduce<string>(
@@ -291,7 +291,7 @@ function basic({ username, password }: Login): string {
     return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
-/** What a registry says went wrong, if it says so in the words of the API. */
+/** The errors that a registry reports, if it reports them in the format of the API. */
 function registryErrors(text: string): string {
     try {
         const { errors } = JSON.parse(text) as { errors?: { code?: string; message?: string }[] };
@@ -308,7 +308,7 @@ interface ManifestContent {
     readonly layers?: readonly Descriptor[];
 }
 
-/** undefined where it is none: a web server answers everything, too. */
+/** undefined if it is not a manifest: a web server also answers every request. */
 function parseManifest(bytes: Buffer): ManifestContent | undefined {
     try {
         return JSON.parse(bytes.toString()) as ManifestContent;

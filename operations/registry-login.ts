@@ -1,4 +1,4 @@
-/** The login that `docker login` left for a registry, wherever Docker's configuration says that it is kept. */
+/** The login that `docker login` stored for a registry, wherever Docker's configuration says that it is. */
 import { execFile } from "child_process";
 import { existsSync, readFileSync } from "fs";
 
@@ -11,17 +11,17 @@ export interface Login {
     /** {@link IDENTITY_TOKEN}: the password is an identity token. */
     readonly username: string;
     readonly password: string;
-    /** Where it comes from, for a user whose login is refused. */
+    /** Where it comes from, for the message if the login is refused. */
     readonly origin: string;
 }
 
-/** What credential helpers give as the name of a user who logged in through a browser. */
+/** The user name that credential helpers return for a user who logged in through a browser. */
 export const IDENTITY_TOKEN = "<token>";
 
 /** A helper that opens a window waits for its user. */
 const HELPER_MS = 60_000;
 
-/** A stack's login for a registry: its own, where that is the registry of its configuration, else Docker's. */
+/** A stack's login for a registry: its own if the registry is the one in its configuration, otherwise Docker's. */
 export async function stackLogin(
     stack: string,
     { registry }: StackConfig,
@@ -30,7 +30,7 @@ export async function stackLogin(
     const { address, username, password } = registry;
     const [host = ""] = repository.split("/");
     return username !== undefined && password !== undefined && address.split("/")[0] === host
-        ? { username, password, origin: `of registry.username in Pulumi.${stack}.yaml` }
+        ? { username, password, origin: `from registry.username in Pulumi.${stack}.yaml` }
         : dockerLogin(host);
 }
 
@@ -38,8 +38,8 @@ export async function stackLogin(
  * Docker's own login for a registry.
  *
  * @param host host[:port].
- * @returns undefined where there is none.
- * @throws Refusal where Docker's configuration or a credential helper cannot be read.
+ * @returns undefined if there is none.
+ * @throws Refusal if Docker's configuration cannot be read or a credential helper fails.
  */
 export async function dockerLogin(host: string): Promise<Login | undefined> {
     const file = dockerConfigFile();
@@ -50,8 +50,8 @@ export async function dockerLogin(host: string): Promise<Login | undefined> {
     try {
         config = JSON.parse(readFileSync(file, "utf8")) as DockerConfig;
     } catch {
-        // What JSON.parse says repeats a part of the file.
-        throw new Refusal(`Docker's configuration ${file} is not JSON; correct it, or log in anew.`);
+        // The message of JSON.parse repeats a part of the file.
+        throw new Refusal(`Docker's configuration ${file} is not JSON; correct it, or log in again.`);
     }
     const helper = config.credHelpers?.[host] ?? config.credsStore;
     return (helper ? await askHelper(helper, host) : undefined) ?? storedLogin(config, host, file);
@@ -59,7 +59,7 @@ export async function dockerLogin(host: string): Promise<Login | undefined> {
 
 function storedLogin(config: DockerConfig, host: string, file: string): Login | undefined {
     const stored = dockerLoginOf(config, host);
-    const origin = `of ${file}`;
+    const origin = `from ${file}`;
     if (stored?.identitytoken) {
         return { username: IDENTITY_TOKEN, password: stored.identitytoken, origin };
     }
@@ -68,7 +68,7 @@ function storedLogin(config: DockerConfig, host: string, file: string): Login | 
     return username === undefined || password === undefined ? undefined : { username, password, origin };
 }
 
-/** What a helper says is not passed on: nobody knows what is in it. */
+/** The output of a helper is not passed on: it may contain anything. */
 function askHelper(helper: string, host: string): Promise<Login | undefined> {
     const program = `docker-credential-${helper}`;
     return new Promise((resolve, reject) => {
@@ -89,14 +89,16 @@ function askHelper(helper: string, host: string): Promise<Login | undefined> {
             }
             try {
                 const { Username, Secret } = JSON.parse(stdout) as { Username: string; Secret: string };
-                resolve({ username: Username, password: Secret, origin: `of ${program}` });
+                resolve({ username: Username, password: Secret, origin: `from ${program}` });
             } catch {
                 reject(
-                    new Refusal(`${program} gave no credentials for ${host}; try \`docker login ${host}\`.`),
+                    new Refusal(
+                        `${program} returned no credentials for ${host}; try \`docker login ${host}\`.`,
+                    ),
                 );
             }
         });
-        // A helper that ends without reading closes the pipe early.
+        // A helper that exits without reading its input closes the pipe early.
         child.stdin?.on("error", () => undefined).end(host);
     });
 }

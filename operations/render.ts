@@ -3,7 +3,7 @@ import { Facts, Pod, told } from "./facts";
 import { shortened } from "./position";
 import { table } from "./table";
 
-/** Longer cells are cut; the sentences below the table are whole. */
+/** Longer cells are truncated; the sentences below the table are not. */
 const CELL = 40;
 
 const COLUMNS: Readonly<Record<string, (pod: Pod) => string>> = {
@@ -21,7 +21,7 @@ const COLUMNS: Readonly<Record<string, (pod: Pod) => string>> = {
     node: (pod) => pod.node,
 };
 
-/** One table of the pods, then what is wrong. */
+/** A table of the pods, then what is wrong. */
 export function render(facts: Facts, problems: readonly string[]): string {
     const rows = facts.pods.map((pod) =>
         Object.values(COLUMNS).map((cell) => {

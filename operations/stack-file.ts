@@ -3,16 +3,16 @@ import * as path from "path";
 
 import { isMap, isScalar, parse, parseDocument, Scalar, stringify } from "yaml";
 
-/** A failure that the user can do something about: its message is all he needs to see. */
+/** A failure that the user can do something about: they need to see only its message. */
 export class Refusal extends Error {}
 
-/** What tools beside the program need to know of a stack; the program itself validates the whole file. */
+/** What tools outside the program need to know about a stack; the program itself validates the whole file. */
 export interface DeployedStack {
     readonly stack: string;
     readonly context: string;
     readonly namespace: string;
     readonly url: string;
-    /** Pods by workload that the stack file asks for. */
+    /** Number of pods per workload that the stack file requests. */
     readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -27,8 +27,8 @@ type StackFile = {
 /**
  * The path of a stack's file.
  *
- * @param variable what the user named the stack by.
- * @throws Refusal where there is no such file.
+ * @param variable the variable in which the user named the stack.
+ * @throws Refusal if there is no such file.
  */
 export function stackFile(stack: string, variable = "STACK"): string {
     const file = folders()
@@ -54,7 +54,7 @@ function stackNames(): string[] {
         .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
 }
 
-/** Where a stack lives and how many pods it has, from the committed `Pulumi.<stack>.yaml`. */
+/** Where a stack runs and how many pods it has, from the committed `Pulumi.<stack>.yaml`. */
 export function readStackFile(stack: string): DeployedStack {
     return parseStackFile(stack, readFileSync(stackFile(stack), "utf8"));
 }
@@ -97,7 +97,7 @@ const IMAGES = "dabaweb:images";
 export function withPinnedImages(text: string, images: Readonly<Record<string, string>>): string {
     const document = parseDocument(text);
     const config = document.get("config");
-    // By the positions of what is there, because the library's own text would have all brackets laid out anew.
+    // Edits the text by position, because the library would reformat all brackets.
     const [first] = isMap<Scalar>(config) && !config.flow ? config.items : [];
     if (isMap(config) && !config.has(IMAGES) && first?.key.range) {
         const end = config.range?.[1] ?? text.length;
@@ -115,7 +115,7 @@ export function withPinnedImages(text: string, images: Readonly<Record<string, s
                 text,
             );
     }
-    // Laid out in another way by hand: the library keeps what it says.
+    // Someone has laid it out differently by hand: the library keeps its content.
     Object.entries(images).forEach(([image, reference]) =>
         document.setIn(["config", IMAGES, image], reference),
     );

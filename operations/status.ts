@@ -1,6 +1,6 @@
 /**
- * The state of a deployed stack in one table, and what is wrong in words: `status.ts STACK [--json]`. Exit code 0 when
- * all is well, else 1. It reads; it changes nothing. `make status` calls it with the local environment's variables.
+ * The state of a deployed stack in one table, and what is wrong in words: `status.ts STACK [--json]`. The exit code is 0 if
+ * all is well, otherwise 1. It changes nothing. `make status` calls it with the local environment's variables.
  */
 import { execFile } from "child_process";
 import { setTimeout as pause } from "timers/promises";
@@ -10,14 +10,14 @@ import { judge, positionsDiffer } from "./judge";
 import { render, renderJson } from "./render";
 import { DeployedStack, readStackFile, Refusal } from "./stack-file";
 
-/** A cluster that takes longer counts as unreachable; kubectl asks it several times, each with a limit of its own. */
+/** A cluster that takes longer counts as unreachable; kubectl sends several requests, each with its own limit. */
 const GET_MS = 30_000;
 const REQUEST = "--request-timeout=10s";
 
-/** For one pod; all are asked at once. */
+/** For one pod; all pods are asked in parallel. */
 const EXEC_MS = 10_000;
 
-/** Until replication must have brought what it had not brought yet: the heartbeat's second, and some. */
+/** By then, replication must have delivered what was missing: one heartbeat second plus a margin. */
 const SECOND_LOOK_MS = 3_000;
 
 interface Answer {
@@ -27,9 +27,9 @@ interface Answer {
 }
 
 /**
- * What a stack's pods are like, and what is wrong, one sentence each.
+ * The facts about a stack's pods, and what is wrong, one sentence each.
  *
- * @throws Refusal where the stack file or the cluster does not answer.
+ * @throws Refusal if the stack file is missing or not valid, or the cluster does not answer.
  */
 export async function look(stack: string): Promise<{ facts: Facts; problems: readonly string[] }> {
     const deployed = readStackFile(stack);
@@ -74,7 +74,7 @@ async function ask(stack: DeployedStack): Promise<Facts> {
 async function askPod(stack: DeployedStack, pod: Pod, container: string): Promise<PodStatus | Error> {
     const args = ["exec", pod.name, "-c", container, "--", "/opt/dabaweb/bin/status"];
     const { ok, stdout, stderr } = await kubectl(stack, args, EXEC_MS);
-    return ok ? parseStatus(stdout) : new Error(oneLine(stderr) || "it gave no answer");
+    return ok ? parseStatus(stdout) : new Error(oneLine(stderr) || "no answer");
 }
 
 function kubectl(stack: DeployedStack, args: readonly string[], timeout: number): Promise<Answer> {
@@ -86,7 +86,7 @@ function kubectl(stack: DeployedStack, args: readonly string[], timeout: number)
             if (error?.code === "ENOENT") {
                 reject(
                     new Refusal(
-                        "kubectl is not on PATH; install it, or take the local one with `make local-up`.",
+                        "kubectl is not on PATH; install it, or run `make local-up` to get the local one.",
                     ),
                 );
                 return;
@@ -94,7 +94,7 @@ function kubectl(stack: DeployedStack, args: readonly string[], timeout: number)
             const late = error?.killed === true ? `no answer within ${timeout / 1000} s` : "";
             resolve({ ok: error === null, stdout, stderr: late || stderr });
         });
-        // Without credentials kubectl asks for a user name, and would wait for it.
+        // Without credentials, kubectl asks for a user name and would wait for input.
         child.stdin?.end();
     });
 }

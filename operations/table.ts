@@ -1,4 +1,4 @@
-/** A plain text table; columns of numbers lean right. */
+/** A plain text table; columns of numbers are right-aligned. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
     const cells = [head, ...rows].map((row) => row.map(String));
     const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));

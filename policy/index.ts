@@ -1,4 +1,4 @@
-/** The policy pack as Pulumi's engine loads it: `pulumi preview --policy-pack policy`. The rules are in rules.ts. */
+/** The policy pack that Pulumi's engine loads: `pulumi preview --policy-pack policy`. The rules are in rules.ts. */
 import { PolicyPack, PolicyResource, ResourceValidationArgs } from "@pulumi/policy";
 import * as pulumi from "@pulumi/pulumi";
 

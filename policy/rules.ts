@@ -1,6 +1,6 @@
 /**
- * What has to hold of every stack's plan, whoever changed it: rules over plain resources, so that the tests run them on
- * recorded graphs. docs/policy.md explains each.
+ * Rules that every stack's plan has to follow, no matter who changed it. They work on plain resources, so that the tests can
+ * run them on recorded graphs. docs/policy.md explains each rule.
  */
 import { UnknownValueError } from "@pulumi/policy";
 
@@ -82,23 +82,23 @@ interface Workload {
 
 const POD = "kubernetes:core/v1:Pod";
 const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
-/** What goes on until somebody ends it, and therefore is probed. */
+/** Workloads that run until someone stops them, and therefore need probes. */
 const SERVING = [DEPLOYMENT, "kubernetes:apps/v1:StatefulSet", "kubernetes:apps/v1:DaemonSet"];
 const SECRET = "kubernetes:core/v1:Secret";
 const CONFIG_MAP = "kubernetes:core/v1:ConfigMap";
 const PASSWORD = "random:index/randomPassword:RandomPassword";
 
-/** A content tag as components/content.ts makes it, or a digest. */
+/** A content tag in the format of components/content.ts, or a digest. */
 const FIXED_IMAGE = /(:[0-9a-f]{20}|@sha256:[0-9a-f]{64})$/;
 
-/** Names of variables and keys that hold a secret itself, rather than the path of a file that does. */
+/** Names of variables and keys that contain a secret itself, not the path of a file that contains it. */
 const SECRET_NAME = /(PASSWORD|PASSWD|SECRET|TOKEN|PRIVATE[-_]?KEY|API[-_]?KEY)$/i;
 
 export const rules: readonly Rule[] = [
     {
         name: "fixed-images",
         description:
-            "Every container's image is named by a digest, or by a content tag, which a preview has before the push.",
+            "Every container's image is named by a digest, or by a content tag, which a preview knows before the push.",
         resource: (resource) =>
             containersOf(resource)
                 .filter(({ image = "" }) => !FIXED_IMAGE.test(image))
@@ -109,7 +109,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "restricted-pods",
-        description: "No pod is privileged, runs as root, writes to its image or reaches into its node.",
+        description: "No pod is privileged, runs as root, writes to its image or accesses its node.",
         resource: (resource) => {
             const spec = podSpecOf(resource);
             return spec === undefined
@@ -119,7 +119,8 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "sized-and-probed",
-        description: "Every container has requests and limits, and one that serves has all three probes.",
+        description:
+            "Every container has requests and limits, and every serving container has all three probes.",
         resource: (resource) => [
             ...containersOf(resource).flatMap(unsized),
             ...(SERVING.includes(resource.type)
@@ -130,7 +131,7 @@ export const rules: readonly Rule[] = [
     {
         name: "secrets-stay-secret",
         description:
-            "A secret is in Secrets alone, encrypted in Pulumi's state, and reaches containers as a file or a reference.",
+            "A secret is only in Secrets, is encrypted in Pulumi's state, and reaches containers as a file or a reference.",
         resource: (resource) => [
             ...plainOutputs(resource),
             ...containersOf(resource).flatMap(plainVariables),
@@ -154,7 +155,7 @@ export const rules: readonly Rule[] = [
     {
         name: "protected-data",
         description:
-            "In production whatever holds data, or would take it along, is protected from being deleted.",
+            "In production, everything that holds data, or whose deletion would delete data, is protected from deletion.",
         stack: (resources, production) =>
             resources
                 .filter((resource) => production && holdsData(resource) && !resource.protect)
@@ -165,7 +166,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "unique-node-ports",
-        description: "No two Services of a stack ask for the same nodePort.",
+        description: "No two Services of a stack request the same nodePort.",
         stack: (resources) => {
             const taken = new Map<string, string>();
             return resources.flatMap(({ urn, name, type, props }) =>
@@ -174,7 +175,7 @@ export const rules: readonly Rule[] = [
                     : nodePorts(props).flatMap((port) => {
                           const other = taken.get(port);
                           taken.set(port, other ?? name);
-                          const message = `nodePort ${port} is that of Service ${other}; give each a port of its own`;
+                          const message = `nodePort ${port} is already used by Service ${other}; give each its own port`;
                           return other === undefined ? [] : [{ urn, message }];
                       }),
             );
@@ -183,7 +184,7 @@ export const rules: readonly Rule[] = [
     {
         name: "redundant-in-production",
         description:
-            "In production there are two web pods or more, and pods that have equals are spread over the nodes and drained one by one.",
+            "In production, there are two or more web pods, and replicated pods are spread over the nodes and drained one at a time.",
         stack: (resources, production) => {
             const budgets = resources.filter(
                 ({ type }) => type === "kubernetes:policy/v1:PodDisruptionBudget",
@@ -201,10 +202,10 @@ export const rules: readonly Rule[] = [
 ];
 
 /**
- * Whether a stack's data must not be lost: its configuration says so (`protect`), or it protects data. Not its name, which
- * is the user's to choose, and would be lost with a copy of the stack file.
+ * Whether a stack's data must not be lost: its configuration says so (`protect`), or it protects data. The name does not
+ * decide it: the user chooses the name, and a copy of the stack file would not keep it.
  *
- * @param config texts by full key, as the engine hands them to policy packs.
+ * @param config texts by full key, as the engine passes them to policy packs.
  */
 export function isProduction(
     resources: readonly Resource[],
@@ -216,7 +217,7 @@ export function isProduction(
     );
 }
 
-/** Volumes, the namespace that would take them along, and the markers that keep a master from beginning again, empty. */
+/** Volumes, the namespace whose deletion would delete them, and the markers that keep a master from starting over, empty. */
 function holdsData({ type, name }: Resource): boolean {
     return (
         [
@@ -228,7 +229,7 @@ function holdsData({ type, name }: Resource): boolean {
     );
 }
 
-/** The spec of the pods that a resource is or makes. */
+/** The spec of the pod that a resource is, or of the pods that it creates. */
 function podSpecOf({ type, props }: Resource): PodSpec | undefined {
     if (type === POD) {
         return props.spec as PodSpec;
@@ -248,11 +249,11 @@ function hostAccess({ hostNetwork, hostPID, hostIPC, volumes = [] }: PodSpec): s
         .map(([name]) => `the pod has ${name}; leave it out`);
     const mounted = volumes
         .filter(({ hostPath }) => hostPath !== undefined)
-        .map(({ name }) => `volume ${name} is a hostPath; take a claim or an emptyDir`);
+        .map(({ name }) => `volume ${name} is a hostPath; use a claim or an emptyDir`);
     return [...shared, ...mounted];
 }
 
-/** What a container may do beyond Pod Security `restricted`, and beyond a read-only image. */
+/** What a container may do that Pod Security `restricted`, or a read-only image, does not allow. */
 function freedoms({ name, ports = [], securityContext: own = {} }: Container, pod: PodSpec): string[] {
     const runAsNonRoot = own.runAsNonRoot ?? pod.securityContext?.runAsNonRoot;
     const runAsUser = own.runAsUser ?? pod.securityContext?.runAsUser;
@@ -269,7 +270,7 @@ function freedoms({ name, ports = [], securityContext: own = {} }: Container, po
             "RuntimeDefault",
             "Localhost",
         ].includes(seccomp ?? ""),
-        "takes a port of its node; leave hostPort out": ports.some(({ hostPort = 0 }) => hostPort > 0),
+        "uses a port of its node; leave hostPort out": ports.some(({ hostPort = 0 }) => hostPort > 0),
     };
     return Object.keys(wrong)
         .filter((problem) => wrong[problem])
@@ -290,7 +291,7 @@ function unprobed(container: Container): string[] {
         .map((probe) => `container ${container.name} has no ${probe}; set it`);
 }
 
-/** What stands between a workload and the loss of one node. */
+/** What a workload lacks to survive the loss of one node. */
 function alone({ type, props }: Resource, budgets: readonly Resource[]): string[] {
     const { replicas = 1, template } = props.spec as Workload;
     if (replicas < 2) {
@@ -326,7 +327,8 @@ function plainOutputs({ type, secretOutputs }: Resource): string[] {
         : ["data", "stringData"]
               .filter((output) => !secretOutputs.includes(output))
               .map(
-                  (output) => `${output} would be plain in Pulumi's state; add it to additionalSecretOutputs`,
+                  (output) =>
+                      `${output} would be plain text in Pulumi's state; add it to additionalSecretOutputs`,
               );
 }
 
@@ -338,7 +340,7 @@ function plainVariables({ name, env = [] }: Container): string[] {
         );
 }
 
-/** Whether a variable has its value in the plan itself, known already or not: it is no reference to a Secret. */
+/** Whether a variable has its value, known or not yet known, in the plan itself instead of a reference to a Secret. */
 function isPlain(variable: Variable): boolean {
     const value = known(() => variable.value, "not known yet");
     return value !== undefined && value !== "";
@@ -350,10 +352,10 @@ function plainKeys({ type, props }: Resource): string[] {
         ? []
         : Object.keys(data)
               .filter((key) => SECRET_NAME.test(key))
-              .map((key) => `${key} is in a ConfigMap, which everybody may read; put it into a Secret`);
+              .map((key) => `${key} is in a ConfigMap, which everyone can read; put it into a Secret`);
 }
 
-/** Every text in a value. What a preview does not know yet is left out. */
+/** Every text in a value, without what a preview does not know yet. */
 function textsIn(value: unknown): string[] {
     if (typeof value === "string") {
         return [value];

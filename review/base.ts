@@ -1,10 +1,10 @@
-/** What the change under review starts from: the golden graph of a stack at the merge base with the default branch. */
+/** The base of the change under review: the golden graph of a stack at the merge base with the default branch. */
 import { execFile } from "child_process";
 import { promisify } from "util";
 
 import { type Graph, parseGraph } from "./graph";
 
-/** The graph at the base, or why there is none to compare with. */
+/** The graph at the base, or why there is nothing to compare with. */
 export type Base =
     | { readonly name: string; readonly graph: Graph }
     | { readonly missing: string; readonly graph?: undefined };
@@ -12,8 +12,8 @@ export type Base =
 /**
  * Reads the golden graph of a stack at the merge base of the working tree's commit and a ref.
  *
- * @param checkout root of the project; it may be a folder of a larger repository.
- * @param ref default: the default branch of the remote origin, or one called main or master.
+ * @param checkout root of the project; it may be a subfolder of a larger repository.
+ * @param ref default: the default branch of the remote origin, or a branch named main or master.
  */
 export async function baseGraph(checkout: string, stack: string, ref?: string): Promise<Base> {
     const git = async (...args: string[]): Promise<string | undefined> => {
@@ -27,7 +27,7 @@ export async function baseGraph(checkout: string, stack: string, ref?: string): 
     const commitOf = (name: string) => git("rev-parse", "--verify", "--quiet", `${name}^{commit}`);
     if ((await commitOf("HEAD")) === undefined) {
         return {
-            missing: `${checkout} is no git checkout with a commit, so there is nothing to compare with`,
+            missing: `${checkout} is not a git checkout with a commit, so there is nothing to compare with`,
         };
     }
     const head = await git("rev-parse", "--abbrev-ref", "origin/HEAD");
@@ -42,22 +42,22 @@ export async function baseGraph(checkout: string, stack: string, ref?: string): 
             return {
                 missing:
                     `${candidate} and HEAD have no common commit here, so there is nothing to compare with; in a ` +
-                    "shallow clone: git fetch --unshallow",
+                    "shallow clone, run git fetch --unshallow",
             };
         }
         const name = `merge base ${base.slice(0, 12)} with ${ref === undefined ? candidate : candidate?.slice(0, 40)}`;
         const file = `test/golden/${stack}.json`;
         const text = await git("show", `${base}:./${file}`);
         return text === undefined
-            ? { missing: `${file} is not in ${name}: stack ${stack} is new there, or has no golden graph` }
+            ? { missing: `${file} is not in ${name}: stack ${stack} is new, or has no golden graph` }
             : readable(name, () => parseGraph(text, `${file} in ${name}`));
     }
     return {
-        missing: `${ref === undefined ? "there is no default branch" : `${ref} is no commit here`}, so there is nothing to compare with; name a branch, tag or commit: PREVIEW="--base <ref>"`,
+        missing: `${ref === undefined ? "there is no default branch" : `${ref} is not a commit here`}, so there is nothing to compare with; name a branch, tag or commit: PREVIEW="--base <ref>"`,
     };
 }
 
-/** A graph of an older form is no reason to fail: everything else of the preview still holds. */
+/** A graph in an older format does not fail the preview: the rest of the preview is still valid. */
 function readable(name: string, read: () => Graph): Base {
     try {
         return { name, graph: read() };

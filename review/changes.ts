@@ -1,9 +1,9 @@
 /**
  * What `pulumi up` would do about the difference between two recorded graphs of a stack: which resources it creates,
- * updates, replaces and deletes, and because of which properties.
+ * updates, replaces and deletes, and which properties cause that.
  *
- * It knows what the graphs hold. What only the cluster knows is not in it: drift, and what the API server refuses, for
- * example a volume that shrinks. Where it cannot tell, it says the worse of two.
+ * It knows only what is in the graphs. It does not know what only the cluster knows: drift, and what the API server
+ * refuses, for example a volume that shrinks. If it cannot tell, it assumes the worse case.
  */
 import { isDeepStrictEqual } from "util";
 
@@ -15,40 +15,41 @@ export type Action = "create" | "update" | "replace" | "delete";
 /** One property with two values. */
 export interface PropertyChange {
     /**
-     * For example spec.template.spec.containers[nginx].image: elements of a list go by their name where all have one.
-     * What is not an input but Pulumi's begins with `pulumi.`: pulumi.protect, pulumi.dependencies, pulumi.outputs.url.
+     * For example spec.template.spec.containers[nginx].image: list elements are identified by name if all have one.
+     * Pulumi's own properties, which are not inputs, begin with `pulumi.`: pulumi.protect, pulumi.dependencies,
+     * pulumi.outputs.url.
      */
     readonly path: string;
-    /** undefined: it was not there. */
+    /** undefined: it was not set. */
     readonly before: unknown;
-    /** undefined: it is not there any more. */
+    /** undefined: it is no longer set. */
     readonly after: unknown;
 }
 
 /** Why a resource is replaced. */
 export interface Cause {
-    /** A sentence without its dot. */
+    /** A sentence without its period. */
     readonly reason: string;
-    /** Where that is written; absent where it follows from another resource of the graph. */
+    /** Where that is documented; absent if it follows from another resource of the graph. */
     readonly source?: string;
 }
 
 /** What happens to one resource. */
 export interface Change {
-    /** Its URN afterwards, or the last one of what is deleted. */
+    /** Its URN after the change; for a deleted resource, its last one. */
     readonly urn: string;
     readonly type: string;
     readonly name: string;
     readonly action: Action;
-    /** What differs, of updates and replacements. */
+    /** What differs; for updates and replacements. */
     readonly properties: readonly PropertyChange[];
-    /** Why it is not updated in place, of replacements. */
+    /** Why it is not updated in place; for replacements. */
     readonly causes: readonly Cause[];
     /** true: a StatefulSet, PersistentVolumeClaim, Secret or Namespace is replaced or deleted. */
     readonly danger: boolean;
     /** true: `pulumi up` refuses to replace or delete it until it is unprotected. */
     readonly protected: boolean;
-    /** true: Pulumi lets go of the object, which stays where it is. */
+    /** true: Pulumi no longer manages the object and does not delete it. */
     readonly retained: boolean;
 }
 
@@ -58,11 +59,11 @@ export interface Comparison {
     readonly counts: Readonly<Record<Action | "same", number>>;
     /** Dangers first, then by URN. */
     readonly changes: readonly Change[];
-    /** URNs of those that differ only in what `pulumi up` does not act upon: ignored properties, aliases. */
+    /** URNs of resources that differ only in what `pulumi up` ignores: ignored properties, aliases. */
     readonly withoutEffect: readonly string[];
 }
 
-/** Types whose replacement or deletion takes data, credentials or running pods with it. */
+/** Types whose replacement or deletion destroys data, credentials or running pods. */
 export const DANGEROUS: ReadonlySet<string> = new Set([
     "kubernetes:apps/v1:StatefulSet",
     "kubernetes:core/v1:Namespace",
@@ -70,9 +71,9 @@ export const DANGEROUS: ReadonlySet<string> = new Set([
     "kubernetes:core/v1:Secret",
 ]);
 
-/** One row of force-new.json, whose own text says what each field means. */
+/** One row of force-new.json, which explains each field itself. */
 interface ForceNew {
-    /** A type, or all that begin with what stands before a star. */
+    /** A type, or a prefix followed by a star for all types that begin with it. */
     readonly type: string;
     readonly fields: readonly string[];
     readonly unless?: string;
@@ -91,29 +92,29 @@ const EXCEPTIONS: Readonly<Record<string, (before: Pair, after: Pair) => boolean
     },
 };
 
-/** A resource with its provider, as one of the two graphs has them. */
+/** A resource and its provider in one of the two graphs. */
 interface Pair {
     readonly resource: GraphResource;
     readonly provider: GraphResource | undefined;
 }
 
-/** A change while others that follow from it are still being found. */
+/** A change while the changes that follow from it are still being found. */
 type Draft = Omit<Change, "danger" | "protected" | "retained"> & { readonly deletedFirst: boolean };
 
 /**
  * Compares two graphs of the same stack.
  *
- * @throws Error when they are of two stacks.
+ * @throws Error if they belong to different stacks.
  */
 export function compareGraphs(before: Graph, after: Graph): Comparison {
     if (before.stack !== after.stack) {
         throw new Error(
-            `the graphs are of stacks ${before.stack} and ${after.stack}; compare two graphs of one stack`,
+            `the graphs belong to stacks ${before.stack} and ${after.stack}; compare two graphs of the same stack`,
         );
     }
     const formerUrns = matchUrns(before, after);
     let drafts = new Map<string, Draft>();
-    // A replacement can bring about others, until no further one follows.
+    // A replacement can cause others, so repeat until there are no new ones.
     let moved: number;
     do {
         moved = movedBy(drafts).size;
@@ -147,7 +148,7 @@ export function compareGraphs(before: Graph, after: Graph): Comparison {
     };
 }
 
-/** For every resource that was there before, by its URN now, its URN then: the same one, or one of its aliases. */
+/** Maps the URN of every resource that already existed to its former URN: the same one, or one of its aliases. */
 function matchUrns(before: Graph, after: Graph): Map<string, string> {
     const matches = Object.entries(after.resources).map(([urn, { options }]) => {
         const names = [urn, ...((options.aliases as string[] | undefined) ?? [])];
@@ -159,13 +160,13 @@ function matchUrns(before: Graph, after: Graph): Map<string, string> {
     return new Map(matches.filter((match): match is [string, string] => match[1] !== undefined));
 }
 
-/** URNs of those whose outputs are new ones. */
+/** URNs of the resources whose outputs are new. */
 function movedBy(drafts: ReadonlyMap<string, Draft>): Set<string> {
     const moved = [...drafts.values()].filter(({ action }) => action === "create" || action === "replace");
     return new Set(moved.map(({ urn }) => urn));
 }
 
-/** Everything that is created, updated or replaced, given what is known of that already. */
+/** Everything that is created, updated or replaced, given the changes that are already known. */
 function draftAll(
     before: Graph,
     after: Graph,
@@ -210,7 +211,11 @@ function draftOf(
         ? []
         : [
               ...(rows.length === 0 && !isDeepStrictEqual(was, is)
-                  ? [{ reason: `force-new.json does not know the type, so any change counts as replacement` }]
+                  ? [
+                        {
+                            reason: `force-new.json does not list the type, so any change counts as a replacement`,
+                        },
+                    ]
                   : []),
               ...rows
                   .filter(({ unless }) => unless === undefined || !EXCEPTIONS[unless]!(before, after))
@@ -234,9 +239,9 @@ function draftOf(
     };
 }
 
-/** What of a resource is not an input, but is Pulumi's own. Aliases only say under which URN it was known. */
+/** The properties of a resource that are not inputs but Pulumi's own. Aliases only name its former URNs. */
 function pulumisOwn({ options, dependencies, parent, provider, outputs }: GraphResource): unknown {
-    // By type and name: a further one must not shift all that follow.
+    // By type and name: an added one must not shift all that follow.
     const needed = dependencies.map((urn) => [urn.split("::").slice(2).join("::"), true] as const);
     return {
         ...options,
@@ -248,7 +253,7 @@ function pulumisOwn({ options, dependencies, parent, provider, outputs }: GraphR
     };
 }
 
-/** Why a resource has to go with others of the graph, which the engine replaces or deletes before. */
+/** Why a resource has to be replaced because the engine replaces or deletes others of the graph first. */
 function following(
     before: GraphResource,
     after: GraphResource,
@@ -263,14 +268,14 @@ function following(
         ...first
             .filter(({ action }) => action === "replace")
             .map(({ type, name }) => ({
-                reason: `${type} ${name}, which it takes values of, is deleted first`,
+                reason: `${type} ${name}, whose values it uses, is deleted first`,
             })),
     ];
 }
 
 /**
- * The inputs with a note on every value that the graph does not show and that comes from a resource which is new: a
- * password, a generated name.
+ * The inputs, with a note on every value that the graph does not show and that a new resource provides: a password, a
+ * generated name.
  */
 function renewed(
     before: GraphResource,
@@ -322,7 +327,7 @@ function finished(draft: Draft, before: GraphResource | undefined): Change {
     };
 }
 
-/** The resource with the URNs that others have now. */
+/** The resource with the current URNs of the others. */
 function withUrns(resource: GraphResource, urns: ReadonlyMap<string, string>): GraphResource {
     const now = (urn: string) => urns.get(urn) ?? urn;
     const { parent, provider, dependencies, propertyDependencies } = resource;
@@ -341,12 +346,12 @@ function matches(pattern: string, type: string): boolean {
     return pattern.endsWith("*") ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
 }
 
-/** As the provider decides it: by an input of its own, and not for objects that say `immutable` themselves. */
+/** As the provider decides it: by one of its own inputs, and not for objects that set `immutable` themselves. */
 function isMutable(input: string, { resource, provider }: Pair): boolean {
     return provider?.inputs[input] === "true" && resource.inputs.immutable !== true;
 }
 
-/** Two objects of the same fixed name cannot be there at once, so the Kubernetes provider deletes the old one first. */
+/** Two objects with the same fixed name cannot coexist, so the Kubernetes provider deletes the old one first. */
 function keepsItsName(before: unknown, after: unknown): boolean {
     const [was, is] = [before, after].map((inputs) => valueAt(inputs, ["metadata"]));
     const name = valueAt(is, ["name"]);
@@ -369,7 +374,7 @@ function immutable(fields: readonly string[], before: unknown, after: unknown): 
         }));
 }
 
-/** What differs below `path`, each at the place where the two part. */
+/** What differs below `path`, each difference at the deepest path. */
 function differences(path: readonly string[], before: unknown, after: unknown): readonly PropertyChange[] {
     if (isDeepStrictEqual(before, after)) {
         return [];
@@ -386,7 +391,7 @@ function differences(path: readonly string[], before: unknown, after: unknown): 
     return found.length > 0 ? found : [{ path: pathText(path), before, after }];
 }
 
-/** A list of which each element has a name of its own, by name; any other list by position. */
+/** A list by name if each element has a unique name, otherwise by position. */
 function byName(value: unknown): unknown {
     if (!Array.isArray(value)) {
         return value;
@@ -418,7 +423,7 @@ function asTexts(option: unknown): readonly string[] {
     return (option as readonly string[] | undefined) ?? [];
 }
 
-/** The value at a path; for a star, those of all elements. */
+/** The value at a path; for a star, the values of all elements. */
 export function valueAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
     if (key === undefined || !(isRecord(value) || Array.isArray(value))) {
         return key === undefined ? value : undefined;
@@ -428,7 +433,7 @@ export function valueAt(value: unknown, [key, ...rest]: readonly string[]): unkn
         : valueAt((value as Record<string, unknown>)[key], rest);
 }
 
-/** A copy without what lies at a path. */
+/** A copy without the value at a path. */
 function without(value: unknown, [key, ...rest]: readonly string[]): unknown {
     if (key === undefined || !(isRecord(value) || Array.isArray(value))) {
         return value;

@@ -1,10 +1,10 @@
 /**
- * The comment on a pull request that tells what it does to a stack:
+ * The comment on a pull request that says what the pull request does to a stack:
  *
  *     npx ts-node review/comment.ts preview.json
  *
- * prints it as Markdown. What it is made from may come from a stranger's code, so everything of it stands where Markdown
- * leaves it alone: in code.
+ * prints it as Markdown. Its input may come from a stranger's code, so all of it is put where Markdown does not interpret
+ * it: in code.
  */
 import * as fs from "fs";
 
@@ -15,7 +15,7 @@ import { clusterLine, differenceText, resourceCount, resourceLines } from "./sum
 /** GitHub refuses longer ones. It counts characters; bytes are never fewer. */
 export const LONGEST_COMMENT = 65_536;
 
-/** What goes beyond that many is counted; all of it stands in the folded parts. */
+/** Beyond these limits, entries are only counted; the folded parts list all of them. */
 const MOST_DANGERS = 20;
 const MOST_SAID = 3;
 
@@ -23,9 +23,9 @@ const MOST_SAID = 3;
 export interface Origin {
     /** The commit that it was made for. */
     readonly commit: string;
-    /** Address of the run. */
+    /** URL of the run. */
     readonly run: string;
-    /** Whether the code that made it is of another repository. */
+    /** Whether the code that made it comes from another repository. */
     readonly fork: boolean;
 }
 
@@ -41,9 +41,9 @@ export function commentText(outcome: Outcome, origin?: Origin): string {
     const { resources, warnings, errors } = outcome;
     const folded = [
         { title: "What changes", text: differenceText(outcome) },
-        { title: "What was said", text: [...errors, ...warnings].join("\n\n") },
+        { title: "Errors and warnings", text: [...errors, ...warnings].join("\n\n") },
         {
-            title: `Everything that the stack registers: ${resources.length}`,
+            title: `All resources that the stack registers: ${resources.length}`,
             text: [resourceCount(outcome), ...resourceLines(resources)].join("\n"),
         },
     ];
@@ -75,8 +75,8 @@ function headLines(outcome: Outcome): readonly string[] {
             ? [clusterLine(outcome), ""]
             : alert("WARNING", `Cluster ${cluster}, not validated.`, [clusterLine(outcome)])),
         mode === "keyless"
-            ? "Made without credentials: the program is compared with itself before the change, not with what is deployed."
-            : "Made with credentials: the program is compared with the state of what is deployed.",
+            ? "Made without credentials: this compares the program with itself before the change, not with what is deployed."
+            : "Made with credentials: this compares the program with the state of what is deployed.",
         ...first(warnings).map((line) => `- ${line}`),
         "",
     ];
@@ -97,18 +97,18 @@ function countLines({
     ];
 }
 
-/** What takes data, credentials or running pods with it: the red line. */
+/** The changes that destroy data, credentials or running pods: the red line. */
 function dangerLines(changes: readonly Change[]): readonly string[] {
     const dangers = changes.filter(({ danger }) => danger);
     const lines = dangers.map((change) => {
         const { action, type, name } = change;
         const notes = [
             ...(change.protected ? ["protected: `pulumi up` refuses"] : []),
-            ...(change.retained ? ["retained: the object stays where it is"] : []),
+            ...(change.retained ? ["retained: the object is not deleted"] : []),
         ];
         return [`${action} ${code(`${type.split(":").pop()} ${name}`)}`, ...notes].join("; ");
     });
-    const title = `Replaced or deleted, of StatefulSets, volumes, Secrets and Namespaces: ${dangers.length}.`;
+    const title = `Replaced or deleted StatefulSets, volumes, Secrets and Namespaces: ${dangers.length}.`;
     return dangers.length === 0 ? [] : alert("CAUTION", title, listed(lines, MOST_DANGERS));
 }
 
@@ -117,17 +117,17 @@ function listed(lines: readonly string[], most: number): readonly string[] {
     return more > 0 ? [...lines.slice(0, most), `and ${more} more`] : lines;
 }
 
-/** A box of its own on GitHub: CAUTION is red, WARNING yellow. */
+/** An alert box on GitHub: CAUTION is red, WARNING yellow. */
 function alert(kind: "CAUTION" | "WARNING", title: string, lines: readonly string[]): readonly string[] {
     return [`> [!${kind}]`, `> **${title}**`, ">", ...lines.map((line) => `> - ${line}`), ""];
 }
 
 function originLine({ commit, run, fork }: Origin): string {
-    const whose = fork ? " by the code of a fork: it may say what it likes" : "";
+    const whose = fork ? " by the code of a fork, which can write anything here" : "";
     return `<sub>For commit ${commit.slice(0, 12)}, made in [this run](${run})${whose}.</sub>`;
 }
 
-/** A fold with as much of the text as there is room for; none where there is hardly any. */
+/** A folded section with as much of the text as fits; empty if there is hardly any room. */
 function foldedPart(title: string, text: string, room: number): string {
     const clean = printable(text);
     const fence = "`".repeat(1 + Math.max(2, ...[...clean.matchAll(/`+/g)].map(([run]) => run.length)));
@@ -136,12 +136,12 @@ function foldedPart(title: string, text: string, room: number): string {
     if (bytes(around(clean)) <= room) {
         return around(clean);
     }
-    const note = "\n**Cut here: the rest is longer than a comment may be. The run's log has all of it.**\n";
+    const note = "\n**Cut here: the comment would be too long. The run's log has the full text.**\n";
     const cut = cutTo(clean, room - bytes(around("", note)));
     return cut === "" ? "" : around(cut, note);
 }
 
-/** The lines from the first on that have so many bytes together. */
+/** As many of the first lines as fit into this many bytes. */
 function cutTo(text: string, most: number): string {
     const lines = text.split("\n");
     let [kept, used] = [0, 0];
@@ -155,7 +155,7 @@ function cutTo(text: string, most: number): string {
     return lines.slice(0, kept).join("\n");
 }
 
-/** A text in a line as code: nothing in it is Markdown, a mention or a link. */
+/** A text on one line as code: nothing in it is Markdown, a mention or a link. */
 function code(text: string): string {
     const line = printable(text).replace(/\s+/g, " ").trim().slice(0, 300);
     const fence = "`".repeat(1 + Math.max(0, ...[...line.matchAll(/`+/g)].map(([run]) => run.length)));
@@ -163,7 +163,7 @@ function code(text: string): string {
     return `${fence}${space}${line}${space}${fence}`;
 }
 
-/** Without characters that show nothing or turn the order of others around. */
+/** Without characters that are invisible or reverse the order of others. */
 function printable(text: string): string {
     return text.replace(/[^\P{C}\n]/gu, "");
 }

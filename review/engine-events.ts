@@ -1,8 +1,8 @@
-/** What Pulumi's engine says in a preview, from its event log: one JSON object per line (apitype.EngineEvent). */
+/** What Pulumi's engine reports in a preview, from its event log: one JSON object per line (apitype.EngineEvent). */
 import { type Action, type Change, type Comparison, DANGEROUS, parsePath, valueAt } from "./changes";
 import { SECRET, UNKNOWN } from "./graph";
 
-/** What a preview plans, and what it said of it. */
+/** What a preview plans, and what the engine said about it. */
 export interface Planned {
     readonly comparison: Comparison;
     /** Everything that the program registers, `type name`, sorted. */
@@ -21,7 +21,7 @@ interface EngineEvent {
     readonly resourcePreEvent?: { readonly metadata: Step };
 }
 
-/** One step of the plan. A replacement has three; the logical one, `replace`, tells of it. */
+/** One step of the plan. A replacement has three steps; the logical one, `replace`, describes it. */
 interface Step {
     readonly op: string;
     readonly urn: string;
@@ -49,7 +49,7 @@ const ACTIONS: Readonly<Record<string, Action | "same">> = {
     delete: "delete",
 };
 
-/** Marks of the engine's wire format for values that are secret and values that are not known yet. */
+/** Markers in the engine's wire format for secret values and for values that are not known yet. */
 const SECRET_MARK = "4dabf18193072939515e22adb298388d";
 const UNKNOWN_VALUES = new Set([
     "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
@@ -57,9 +57,9 @@ const UNKNOWN_VALUES = new Set([
     "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
 ]);
 
-/** Reads the event log of `pulumi preview --event-log` of one stack. */
+/** Reads the event log of `pulumi preview --event-log` for one stack. */
 export function readEvents(stack: string, log: string): Planned {
-    // The last line of a run that was killed may be half a line.
+    // If the run was killed, the last line may be incomplete.
     const events = log.split("\n").flatMap((line) => parsed(line) ?? []);
     const steps = events
         .flatMap(({ resourcePreEvent }) => resourcePreEvent?.metadata ?? [])
@@ -106,7 +106,7 @@ function parsed(line: string): EngineEvent | undefined {
     }
 }
 
-/** The engine makes one for each package that the program names no provider of; nobody wrote it. */
+/** The engine creates one for each package for which the program names no provider; the program does not contain it. */
 function isDefaultProvider({ type, urn }: Step): boolean {
     return type.startsWith("pulumi:providers:") && nameOf(urn).startsWith("default");
 }
@@ -138,7 +138,7 @@ function shown(inputs: unknown, path: string): unknown {
     return plain(valueAt(inputs, parsePath(path)));
 }
 
-/** A value as the golden graphs have it. */
+/** A value in the form of the golden graphs. */
 function plain(value: unknown): unknown {
     if (typeof value === "string" && UNKNOWN_VALUES.has(value)) {
         return UNKNOWN;
@@ -154,7 +154,7 @@ function plain(value: unknown): unknown {
         : Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
 }
 
-/** What was said at one severity, each once; that it failed is what all the others say. */
+/** The messages of one severity, without duplicates and without "preview failed", which all the others imply. */
 function said(events: readonly EngineEvent[], severity: string): readonly string[] {
     const messages = events
         .flatMap(({ diagnosticEvent }) => diagnosticEvent ?? [])

@@ -1,4 +1,4 @@
-/** Runs Pulumi's own preview of a stack, and keeps what its engine says. */
+/** Runs Pulumi's own preview of a stack and collects what its engine reports. */
 import { spawn } from "child_process";
 import * as fs from "fs";
 import * as os from "os";
@@ -11,20 +11,20 @@ export interface Run {
     /** Root of the project. */
     readonly checkout: string;
     readonly stack: string;
-    /** Pulumi writes an encryption salt into it where it has none. */
+    /** Pulumi writes an encryption salt into it if it has none. */
     readonly stackFile: string;
-    /** Everything that the process gets; it has Pulumi on PATH. */
+    /** The complete environment of the process; Pulumi is on its PATH. */
     readonly env: NodeJS.ProcessEnv;
-    /** Folder of the policy pack that the plan is held against. */
+    /** Folder of the policy pack that the plan is checked against. */
     readonly policyPack: string;
-    /** true: its display is not shown; what went wrong is in the errors. Default: false. */
+    /** true: Pulumi's display is not shown; the errors say what went wrong. Default: false. */
     readonly quiet?: boolean;
 }
 
-/** How much of Pulumi's last words is kept, in lines. */
+/** How many lines of Pulumi's last output are kept. */
 const LAST_LINES = 15;
 
-/** What the engine planned, as far as it came; where it failed, `errors` says why. */
+/** What the engine planned, as far as it got; if it failed, `errors` says why. */
 export async function enginePreview({
     checkout,
     stack,
@@ -33,7 +33,7 @@ export async function enginePreview({
     policyPack,
     quiet,
 }: Run): Promise<Planned> {
-    // The log holds the SDK's debug messages, and these hold secrets: a folder that nobody else can enter.
+    // The log contains the SDK's debug messages, and these contain secrets: a folder that no other user can enter.
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-events-"));
     try {
         const log = path.join(folder, "events.json");
@@ -43,7 +43,7 @@ export async function enginePreview({
                 ...["--policy-pack", policyPack, "--event-log", log],
             ],
             checkout,
-            // The flag is the one by which Pulumi's Automation API reads events; it is hidden without this.
+            // Pulumi's Automation API reads events through the same flag; without this variable it is hidden.
             { ...env, PULUMI_DEBUG_COMMANDS: "true" },
             quiet === true,
         );
@@ -52,14 +52,14 @@ export async function enginePreview({
             return planned;
         }
         const last = words.trim().split("\n").slice(-LAST_LINES).join("\n");
-        const unsaid = `\`pulumi preview\` ended with ${code ?? "a signal"}: ${last || "it said nothing"}`;
+        const unsaid = `\`pulumi preview\` ended with ${code ?? "a signal"}: ${last || "it printed nothing"}`;
         return { ...planned, errors: planned.errors.length > 0 ? planned.errors : [unsaid] };
     } finally {
         fs.rmSync(folder, { recursive: true });
     }
 }
 
-/** The words are what it said to standard error; where it is quiet, everything. */
+/** The words are the output on standard error; if quiet, all output. */
 function run(
     args: readonly string[],
     cwd: string,
@@ -73,7 +73,7 @@ function run(
             stdio: ["inherit", quiet ? "pipe" : "inherit", "pipe"],
         });
         let words = "";
-        // Pulumi gets Ctrl-C as well, and ends in its own time.
+        // Pulumi receives Ctrl-C as well and shuts down by itself.
         const ignore = (): void => undefined;
         process.on("SIGINT", ignore);
         child.stdout?.setEncoding("utf8").on("data", (chunk: string) => (words += chunk));

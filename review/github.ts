@@ -1,8 +1,8 @@
-/** The few questions that a comment needs of GitHub's API. */
+/** The few requests to GitHub's API that a comment needs. */
 
-/** How GitHub is asked. */
+/** How to reach GitHub. */
 export interface Access {
-    /** Base address of the API, for example https://api.github.com. */
+    /** Base URL of the API, for example https://api.github.com. */
     readonly api: string;
     /** owner/name. */
     readonly repository: string;
@@ -23,11 +23,11 @@ interface Pull {
 }
 
 const PAGE = 100;
-/** So many pages are read at most: an answer that always names a next one must not be followed for ever. */
+/** The maximum number of pages to read: an answer that always names a next page must not be followed forever. */
 const MOST_PAGES = 100;
 const PATIENCE_MS = 30_000;
 
-/** Numbers of the open pull requests whose head is a commit of a branch of a repository, which may be a fork. */
+/** Numbers of the open pull requests whose head is this commit of this branch; the repository may be a fork. */
 export async function pullsOf(
     access: Access,
     head: { readonly repository: string; readonly branch: string; readonly commit: string },
@@ -40,7 +40,7 @@ export async function pullsOf(
         .map(({ number }) => number);
 }
 
-/** All comments of a pull request, in the order in which they were made. */
+/** All comments on a pull request, oldest first. */
 export async function commentsOf(access: Access, pull: number): Promise<readonly Comment[]> {
     const found = await all<{ id: number; body?: string | null; user?: { type?: string } | null }>(
         access,
@@ -73,7 +73,7 @@ async function all<T>(access: Access, path: string): Promise<T[]> {
     );
 }
 
-/** @throws Error with what was asked, what was answered and what may be wrong. */
+/** @throws Error with the request, the answer and what may be wrong. */
 async function ask(access: Access, method: string, path: string, body?: unknown): Promise<Response> {
     const url = access.api + path;
     const answer = await fetch(url, {
@@ -95,13 +95,13 @@ async function ask(access: Access, method: string, path: string, body?: unknown)
     }
     const { message = "" } = (await answer.json().catch(() => ({}))) as { message?: string };
     const remedies: Readonly<Record<number, string>> = {
-        401: "the token is not valid; the job has to hand over its GITHUB_TOKEN",
-        403: "the token may not do this, or asked too often; the job needs the permission pull-requests: write",
-        404: "there is no such thing, or the token does not see it; the job needs pull-requests: write",
-        429: "it was asked too often; run the job again later",
+        401: "the token is not valid; the job has to pass its GITHUB_TOKEN",
+        403: "the token may not do this, or was used too often; the job needs the permission pull-requests: write",
+        404: "it does not exist, or the token cannot see it; the job needs the permission pull-requests: write",
+        429: "there were too many requests; run the job again later",
     };
     throw new Error(
         `GitHub refuses ${method} ${path} with HTTP ${answer.status} (${message}): ` +
-            (remedies[answer.status] ?? "run the job again; what it has posted so far is not posted twice"),
+            (remedies[answer.status] ?? "run the job again; it does not post anything twice"),
     );
 }

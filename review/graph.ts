@@ -1,15 +1,15 @@
-/** The resource graph of a stack, which test/golden/<stack>.json holds. */
+/** The resource graph of a stack, which is stored in test/golden/<stack>.json. */
 import * as fs from "fs";
 
 import { z } from "zod";
 
-/** Stands for every value that is secret. */
+/** Replaces every secret value. */
 export const SECRET = "[secret]";
 
-/** Stands for every value that only an update brings, for example the digest of a pushed image. */
+/** Replaces every value that is known only after an update, for example the digest of a pushed image. */
 export const UNKNOWN = "[known after the update]";
 
-/** The name that the provider gives to an object without one; the real one ends in random letters. */
+/** The name that the provider generates for an object without one; the real one ends in random letters. */
 export function generatedName(resource: string): string {
     return `${resource}-[generated]`;
 }
@@ -17,20 +17,20 @@ export function generatedName(resource: string): string {
 const resource = z.strictObject({
     type: z.string(),
     name: z.string(),
-    /** Only Pulumi knows it: it groups its children and makes nothing by itself. */
+    /** It exists only in Pulumi: it groups its children and creates nothing itself. */
     component: z.literal(true).optional(),
     /** URN of the component that it is part of. */
     parent: z.string().optional(),
-    /** URN of the provider that it names; absent: the default one of its package. */
+    /** URN of its explicit provider; absent: the default provider of its package. */
     provider: z.string().optional(),
-    /** URNs of everything that has to be there before it. */
+    /** URNs of everything that has to exist before it. */
     dependencies: z.array(z.string()),
-    /** For each input that holds other resources' outputs, the URNs of these. */
+    /** For each input that contains outputs of other resources, the URNs of those resources. */
     propertyDependencies: z.record(z.string(), z.array(z.string())),
-    /** Pulumi's resource options, those only that are set. */
+    /** Pulumi's resource options, only those that are set. */
     options: z.record(z.string(), z.unknown()),
     inputs: z.record(z.string(), z.unknown()),
-    /** Of the stack alone: what other programs read of it. */
+    /** Only for the stack itself: what other programs read from it. */
     outputs: z.record(z.string(), z.unknown()).optional(),
 });
 
@@ -42,7 +42,7 @@ export type GraphResource = Readonly<z.infer<typeof resource>>;
 /** Everything that the program of a stack registers, by URN. */
 export type Graph = Readonly<z.infer<typeof graph>>;
 
-/** The text of a graph's file: sorted, so that equal graphs are equal texts. */
+/** The text of a graph's file: sorted, so that equal graphs have equal texts. */
 export function graphText(value: Graph): string {
     return `${JSON.stringify(sorted(value), null, 2)}\n`;
 }
@@ -50,7 +50,7 @@ export function graphText(value: Graph): string {
 /**
  * Reads a graph from a file.
  *
- * @throws Error when there is no such file or it does not hold a graph.
+ * @throws Error if there is no such file or it does not contain a graph.
  */
 export function readGraph(file: string): Graph {
     if (!fs.existsSync(file)) {
@@ -62,17 +62,17 @@ export function readGraph(file: string): Graph {
 /**
  * Reads a graph from the text of its file.
  *
- * @param source what the text is, for the message.
- * @throws Error when it is not a graph.
+ * @param source the name of the source, for the message.
+ * @throws Error if it is not a graph.
  */
 export function parseGraph(text: string, source: string): Graph {
-    const advice = "it must be a graph as `make golden` writes it";
+    const advice = "it must be a graph written by `make golden`";
     try {
         const result = graph.safeParse(JSON.parse(text));
         if (result.success) {
             return result.data;
         }
-        throw new Error(`${source} does not fit: ${z.prettifyError(result.error)}; ${advice}`);
+        throw new Error(`${source} is not valid: ${z.prettifyError(result.error)}; ${advice}`);
     } catch (error) {
         throw error instanceof SyntaxError ? new Error(`${source} is not JSON; ${advice}`) : error;
     }

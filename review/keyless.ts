@@ -1,6 +1,6 @@
 /**
- * A preview that needs no credentials, no cluster and no Docker: the program runs against a state that is thrown away, so
- * all that it registers is new, and its resource graph is compared with the golden one of the merge base.
+ * A preview that needs no credentials, no cluster and no Docker: the program runs against a temporary state, so everything
+ * that it registers is new, and its resource graph is compared with the golden graph of the merge base.
  */
 import { execFile } from "child_process";
 import { randomUUID } from "crypto";
@@ -27,18 +27,18 @@ export interface KeylessRun {
     readonly stack: string;
     /** Ref that the change is compared with. Default: the default branch. */
     readonly base?: string;
-    /** Why this mode, a sentence without its dot. */
+    /** Why this mode was chosen, a sentence without its period. */
     readonly why: string;
     /** Folder of the policy pack. */
     readonly policyPack: string;
-    /** Where Pulumi and its plugins lie. */
+    /** Where Pulumi and its plugins are. */
     readonly tools: { readonly PATH: string; readonly PULUMI_HOME: string };
 }
 
 const IMAGES = "dabaweb:images";
 const BUILT_IMAGE = "docker:index/registryImage:RegistryImage";
 
-/** @throws Refusal where the program refuses its configuration. */
+/** @throws Refusal if the program refuses its configuration. */
 export async function keylessPreview({
     checkout,
     stack,
@@ -84,8 +84,8 @@ export async function keylessPreview({
 }
 
 /**
- * The configuration with every image that the stack would build pinned instead, so that nothing asks Docker. What stands
- * in the place of the digest, which only a push brings, is the content tag, filled up with zeros.
+ * The configuration with every image pinned that the stack would otherwise build, so that nothing needs Docker. The digest,
+ * which is known only after a push, is replaced by the content tag, padded with zeros.
  */
 export function withPinnedImages(config: Config, { resources }: Graph): Config {
     const built = Object.values(resources)
@@ -112,7 +112,7 @@ function recorded(stackFile: string, checkout: string): Graph {
     }
 }
 
-/** Nothing of the user's environment but where programs lie: neither his backend, his kubeconfig nor his Docker. */
+/** The user's environment, reduced to the locations of programs: no backend, no kubeconfig and no Docker of theirs. */
 function throwAway(folder: string, tools: KeylessRun["tools"]): NodeJS.ProcessEnv {
     const backend = path.join(folder, "backend");
     fs.mkdirSync(backend);
@@ -124,7 +124,7 @@ function throwAway(folder: string, tools: KeylessRun["tools"]): NodeJS.ProcessEn
         PULUMI_CONFIG_PASSPHRASE: randomUUID(),
         PULUMI_SKIP_UPDATE_CHECK: "true",
         PULUMI_NODEJS_TRANSPILE_ONLY: "true",
-        // The plugin for images is not among the tools, and nothing of it is registered.
+        // The plugin for images is not among the tools, and none of its resources are registered.
         PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
         KUBECONFIG: path.join(folder, "no-kubeconfig"),
         DOCKER_HOST: "unix:///nonexistent/docker.sock",

@@ -1,28 +1,28 @@
-/** Which of the two previews of a stack can be had: against its state, or without any credentials. */
+/** Which of the two previews of a stack is possible: against its state, or without any credentials. */
 import type { Mode } from "./outcome";
 
-/** Which backend a preview against state asks. */
+/** Which backend a preview against state uses. */
 export type Backend = "named" | "local";
 
 /** What is known before anything runs. */
 export interface Surroundings {
-    /** What the user asked for; undefined: whatever can be had. */
+    /** What the user asked for; undefined: whatever is possible. */
     readonly asked?: Mode;
-    /** The backend that the environment names, and whether it has the stack; undefined: it names none. */
+    /** The backend that the environment names, and whether it has the stack; undefined if the environment names none. */
     readonly named?: { readonly name: string; readonly hasStack: boolean };
     /** Whether the backend of the local environment has the stack. */
     readonly local: boolean;
 }
 
-/** A mode, the backend that it needs, and the reason as a sentence without its dot. */
+/** A mode, the backend that it needs, and the reason as a sentence without its period. */
 export type Choice =
     | { readonly mode: "against state"; readonly backend: Backend; readonly why: string }
     | { readonly mode: "keyless"; readonly backend?: undefined; readonly why: string };
 
-/** State is better than none: it knows what is deployed. The backend that is named comes before the local one. */
+/** A preview against state is better: the state knows what is deployed. A named backend takes precedence over the local one. */
 export function chooseMode({ asked, named, local }: Surroundings): Choice {
     if (asked === "keyless") {
-        return { mode: "keyless", why: "as asked for" };
+        return { mode: "keyless", why: "as requested" };
     }
     if (named?.hasStack) {
         return { mode: "against state", backend: "named", why: `${named.name} has it` };
@@ -33,7 +33,7 @@ export function chooseMode({ asked, named, local }: Surroundings): Choice {
     if (asked === "against state") {
         const backend = named === undefined ? "local" : "named";
         const where = named?.name ?? "the local environment";
-        return { mode: "against state", backend, why: `as asked for; ${where} has nothing of it yet` };
+        return { mode: "against state", backend, why: `as requested; ${where} does not have it yet` };
     }
     return {
         mode: "keyless",
@@ -45,9 +45,9 @@ export function chooseMode({ asked, named, local }: Surroundings): Choice {
 }
 
 /**
- * The backend that environment variables name, as it may be shown: without credentials.
+ * The backend that environment variables name, without credentials so that it can be shown.
  *
- * @returns undefined where they name none; a secret that a fork does not get is an empty text.
+ * @returns undefined if they name none; a secret that a fork does not get is an empty string.
  */
 export function namedBackend(env: NodeJS.ProcessEnv): string | undefined {
     const url = env.PULUMI_BACKEND_URL ?? "";

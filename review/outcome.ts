@@ -1,6 +1,6 @@
 /**
- * What the preview of one stack found, as a file: comments are made from it. It may come from the code of a stranger's pull
- * request, so reading it is a validation, and nothing in it is more than text.
+ * What the preview of one stack found, as a file from which comments are made. It may come from the code of a stranger's
+ * pull request, so it is validated when it is read, and its contents are treated only as text.
  */
 import { z } from "zod";
 
@@ -10,13 +10,13 @@ import { type Comparison, mapTexts } from "./changes";
 export const MODES = ["against state", "keyless"] as const;
 export type Mode = (typeof MODES)[number];
 
-/** A stack's name as it may be part of a file's name and of a comment's marker. */
+/** A stack name that is safe in a file name and in a comment's marker. */
 export const STACK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-/** A larger file is not from a preview: that of this project's largest stack has 60 kB. */
+/** A larger file does not come from a preview: the file of this project's largest stack has 60 kB. */
 const MOST_BYTES = 4 * 2 ** 20;
 
-/** Characters of one text: an engine that failed may have said more. */
+/** Maximum characters of one text: an engine that failed may have printed more. */
 const LONGEST_TEXT = 20_000;
 
 const text = z.string().max(LONGEST_TEXT);
@@ -49,29 +49,29 @@ const outcome = z
     .strictObject({
         stack: z.string().regex(STACK_NAME),
         mode: z.enum(MODES),
-        /** Why this mode, a sentence without its dot. */
+        /** Why this mode was chosen, a sentence without its period. */
         why: text,
-        /** Whether the API server had a say in it. */
+        /** Whether the API server took part. */
         cluster: z.enum(["answered", "unreachable", "not asked"]),
-        /** What it was compared with: the state, a commit. Absent: with nothing, for the reason in `warnings`. */
+        /** What it was compared with: the state, a commit. Absent: nothing, for the reason in `warnings`. */
         comparedWith: text.optional(),
         comparison: comparison.optional(),
         /** Everything that the program registers, `type name`. */
         resources: texts,
-        /** How many of them the engine and the providers went through; keyless, that is all but the images. */
+        /** How many of them the engine and the providers processed; in keyless mode, all but the images. */
         planned: count,
         warnings: texts,
-        /** Why the preview failed; none: it did not. */
+        /** Why the preview failed; empty if it did not. */
         errors: texts,
     })
     .refine(({ stack, comparison }) => comparison === undefined || comparison.stack === stack, {
-        message: "the comparison is of another stack",
+        message: "the comparison belongs to another stack",
     });
 
 /** What the preview of one stack found. */
 export type Outcome = Omit<z.infer<typeof outcome>, "comparison"> & { readonly comparison?: Comparison };
 
-/** The file's text, each text in it cut where it is longer than a reader takes. */
+/** The file's text, with each text in it truncated if it is longer than a reader accepts. */
 export function outcomeJson(outcome: Outcome): string {
     const cut = (long: string): string =>
         long.length > LONGEST_TEXT ? `${long.slice(0, LONGEST_TEXT - 3)}...` : long;
@@ -81,13 +81,13 @@ export function outcomeJson(outcome: Outcome): string {
 /**
  * Reads what a preview wrote.
  *
- * @param source what the bytes are, for the message.
- * @throws Error when it is not of the form above.
+ * @param source the name of the source, for the message.
+ * @throws Error if it does not have the form above.
  */
 export function parseOutcome(bytes: Buffer, source: string): Outcome {
     if (bytes.length > MOST_BYTES) {
         throw new Error(
-            `${source} has ${bytes.length} bytes; what a preview writes has ${MOST_BYTES} at most`,
+            `${source} has ${bytes.length} bytes; the output of a preview has at most ${MOST_BYTES}`,
         );
     }
     let value: unknown;
@@ -100,7 +100,7 @@ export function parseOutcome(bytes: Buffer, source: string): Outcome {
     if (!result.success) {
         const [first] = result.error.issues;
         throw new Error(
-            `${source} does not fit at ${first?.path.join(".") || "its top"} (${first?.message}); ` +
+            `${source} is not valid at ${first?.path.join(".") || "its top"} (${first?.message}); ` +
                 "it must be what `make preview` writes with --json",
         );
     }

@@ -3,8 +3,8 @@
  *
  *     npx ts-node review/post-comments.ts FOLDER
  *
- * It runs on `workflow_run`, with this repository's own code and a token that may write. FOLDER is what the previews' run
- * left, and may come from a stranger's code: it is read as data. Which pull request it belongs to is told by the event.
+ * It runs on `workflow_run`, with this repository's own code and a token that may write. FOLDER contains what the run of the
+ * previews left. It may come from a stranger's code, so it is read as data. The event says which pull request it belongs to.
  */
 import * as fs from "fs";
 import * as path from "path";
@@ -13,15 +13,15 @@ import { commentText, marker, type Origin } from "./comment";
 import { type Access, commentsOf, createComment, editComment, pullsOf } from "./github";
 import { type Outcome, parseOutcome } from "./outcome";
 
-/** More stacks than that are no previews of this project. */
+/** More files than this cannot come from previews of this project. */
 const MOST_FILES = 10;
 
-/** What the event `workflow_run` tells, as far as it is needed. */
+/** The part of the event `workflow_run` that is needed. */
 interface WorkflowRun {
     readonly event: string;
     readonly head_sha: string;
     readonly head_branch: string | null;
-    /** null: the fork is gone. */
+    /** null: the fork no longer exists. */
     readonly head_repository: { readonly full_name: string } | null;
     readonly html_url: string;
 }
@@ -29,7 +29,7 @@ interface WorkflowRun {
 /**
  * Posts or edits the comment of each stack.
  *
- * @returns a line for each thing that was done.
+ * @returns one line for each thing that was done.
  */
 export async function postComments(
     access: Access,
@@ -37,14 +37,16 @@ export async function postComments(
     outcomes: readonly Outcome[],
 ): Promise<readonly string[]> {
     if (run.event !== "pull_request" || run.head_repository === null || run.head_branch === null) {
-        return [`The run is of event ${run.event}, of no branch that still is there: nobody to tell.`];
+        return [
+            `The run's event is ${run.event}, or its branch no longer exists: there is no pull request to comment on.`,
+        ];
     }
     const repository = run.head_repository.full_name;
     const head = { repository, branch: run.head_branch, commit: run.head_sha };
     const pulls = await pullsOf(access, head);
     if (pulls.length === 0) {
         return [
-            `No open pull request has commit ${run.head_sha} as its head: a later run tells of a later one.`,
+            `No open pull request has commit ${run.head_sha} as its head: a later run comments on a later commit.`,
         ];
     }
     const origin: Origin = {
@@ -57,7 +59,7 @@ export async function postComments(
         const comments = await commentsOf(access, pull);
         for (const outcome of outcomes) {
             const body = commentText(outcome, origin);
-            // A person could write the marker too; only what a program wrote is edited.
+            // A person could write the marker too, so only comments by a program are edited.
             const mine = comments.find(
                 (comment) => comment.bot && comment.body.split(/\r?\n/)[0] === marker(outcome.stack),
             );
@@ -75,15 +77,15 @@ export async function postComments(
     return done;
 }
 
-/** GitHub may end lines in its own way, and drop empty ones at the end. */
+/** GitHub may use other line endings and drop empty lines at the end. */
 function asKept(body: string): string {
     return body.replaceAll("\r\n", "\n").trimEnd();
 }
 
 /**
- * Reads all files that previews left, each called `<stack>.json`.
+ * Reads all files that previews left, each named `<stack>.json`.
  *
- * @throws Error when one of them is not what a preview writes.
+ * @throws Error if one of them is not the output of a preview.
  */
 export function readOutcomes(folder: string): readonly Outcome[] {
     const files = fs
@@ -92,14 +94,14 @@ export function readOutcomes(folder: string): readonly Outcome[] {
         .map((entry) => path.join(entry.parentPath, entry.name))
         .sort();
     if (files.length > MOST_FILES) {
-        throw new Error(`${folder} has ${files.length} files; previews leave ${MOST_FILES} at most`);
+        throw new Error(`${folder} has ${files.length} files; previews write at most ${MOST_FILES}`);
     }
     const outcomes = new Map<string, Outcome>();
     for (const file of files) {
         const outcome = parseOutcome(fs.readFileSync(file), file);
         if (path.basename(file) !== `${outcome.stack}.json` || outcomes.has(outcome.stack)) {
             throw new Error(
-                `${file} tells of stack ${outcome.stack}; there is one file per stack, of its name`,
+                `${file} is about stack ${outcome.stack}; there must be one file per stack, named after it`,
             );
         }
         outcomes.set(outcome.stack, outcome);
@@ -129,7 +131,7 @@ async function main(folder = ""): Promise<void> {
     };
     const outcomes = fs.existsSync(folder) ? readOutcomes(folder) : [];
     if (outcomes.length === 0) {
-        process.stdout.write("The previews left nothing: there is nothing to tell.\n");
+        process.stdout.write("The previews left no results: there is nothing to post.\n");
         return;
     }
     process.stdout.write(`${(await postComments(access, event.workflow_run, outcomes)).join("\n")}\n`);

@@ -7,10 +7,10 @@ const ROOT = path.resolve(__dirname, "..");
 const RECORDER = path.join(__dirname, "recorder.ts");
 
 /**
- * The graphs of stack files, recorded under mocks without a cluster, Docker or registry, in a process of their own.
+ * The graphs of stack files, recorded with mocks in a separate process, without a cluster, Docker or registry.
  *
- * @param stackFiles paths from the project's root.
- * @param project root of the project whose program is run. Default: this one.
+ * @param stackFiles paths relative to the project's root.
+ * @param project root of the project whose program is run. Default: this project.
  */
 export function recordGraphs(stackFiles: readonly string[], project = ROOT): readonly Graph[] {
     const output = execFileSync(
@@ -21,7 +21,7 @@ export function recordGraphs(stackFiles: readonly string[], project = ROOT): rea
             encoding: "utf8",
             maxBuffer: 256 * 1024 * 1024,
             stdio: ["ignore", "pipe", "pipe"],
-            // Nothing else: providers take settings from variables such as PULUMI_K8S_* and DOCKER_*.
+            // Nothing else: providers read settings from variables such as PULUMI_K8S_* and DOCKER_*.
             env: {
                 PATH: process.env.PATH,
                 HOME: process.env.HOME,

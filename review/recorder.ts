@@ -1,10 +1,10 @@
 /**
- * Runs the program under mocks and prints the resource graph of each stack file as JSON, by file:
+ * Runs the program with mocks and prints the resource graph of each stack file as JSON, by file:
  *
  *     node -r ts-node/register/transpile-only review/recorder.ts Pulumi.dev.yaml Pulumi.prod.yaml
  *
- * The program is that of the working directory. record-graphs.ts starts this with an environment in which nothing outside can
- * be asked: no cluster, no Docker; the registry is kept from it here.
+ * It runs the program in the working directory. record-graphs.ts starts this with an environment that gives no access to a
+ * cluster or Docker; access to the registry is blocked here.
  */
 import * as fs from "fs";
 import * as path from "path";
@@ -20,7 +20,7 @@ import { withoutSecrets } from "./stack-config";
 type Properties = Record<string, unknown>;
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** What of a request is not an option: recorded elsewhere, a skill of the SDK, or a place of this machine. */
+/** Fields of a request that are not options: recorded elsewhere, a capability of the SDK, or a path on this machine. */
 const NOT_OPTIONS = [
     "type, name, parent, custom, object, provider, dependenciesList, propertydependenciesMap, providersMap",
     "deletebeforereplacedefined, replacementTrigger, packageref",
@@ -28,7 +28,7 @@ const NOT_OPTIONS = [
     "sourceposition, stacktrace, parentstacktracehandle, snippetid",
 ].flatMap((fields) => fields.split(", "));
 
-/** Options under the names that programs give them; any other is recorded under the name that it is sent with. */
+/** Options by the names that programs use for them; any other option keeps the name it is sent with. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
     additionalsecretoutputsList: "additionalSecretOutputs",
     aliasurnsList: "aliases",
@@ -44,7 +44,7 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
     transformsList: "transforms",
 };
 
-/** Pulumi's runtime keeps its state in a store, which this gives anew to each run; only that makes a second run possible. */
+/** Pulumi's runtime keeps its state in a store. This gives each run a new one, without which a second run is impossible. */
 const { withLocalStorage, getStore } = require("@pulumi/pulumi/runtime/state") as {
     withLocalStorage<T>(callback: () => Promise<T>): Promise<T>;
     getStore(): { supportsAliasSpecs: boolean };
@@ -62,7 +62,7 @@ interface OutputsRequest {
     getOutputs(): Parameters<typeof pulumi.runtime.deserializeProperties>[0];
 }
 
-/** What a provider adds to the inputs, as far as the program reads it. */
+/** What a provider adds to the inputs, limited to what the program reads. */
 function stateOf({ type, name, inputs, id }: MockResourceArgs): MockResourceResult {
     const state = { ...(inputs as Properties) };
     if (type === "random:index/randomPassword:RandomPassword") {
@@ -75,14 +75,14 @@ function stateOf({ type, name, inputs, id }: MockResourceArgs): MockResourceResu
     return { id: id ?? `${name}-id`, state };
 }
 
-/** A URN as the engine forms it; the mocks leave out all types but the parent's, and keep the stack's. */
+/** A URN as the engine builds it; the mocks omit all types except the parent's, and keep the stack's. */
 function urnOf(parent: string, type: string, name: string): string {
     const outer = parent.split("::")[2] ?? "";
     const qualified = outer === "" || outer === "pulumi:pulumi:Stack" ? type : `${outer}$${type}`;
     return ["urn:pulumi:" + pulumi.getStack(), pulumi.getProject(), qualified, name].join("::");
 }
 
-/** Secret leaves become {@link SECRET}, so that shape and keys stay and are checked. */
+/** Replaces secret leaves by {@link SECRET}, so that structure and keys remain and are checked. */
 function redacted(value: unknown, secret = false): unknown {
     if (pulumi.runtime.isRpcSecret(value)) {
         return redacted(pulumi.runtime.unwrapRpcSecret(value), true);
@@ -103,12 +103,12 @@ function propertiesOf(struct: Parameters<typeof pulumi.runtime.deserializeProper
     return redacted(pulumi.runtime.deserializeProperties(struct, true)) as Properties;
 }
 
-/** A reference to a provider is its URN and an id; the mocks' id says nothing. */
+/** A reference to a provider is its URN and an id; the mocks' id is meaningless. */
 function providerUrn(reference: string): string {
     return reference.replace(/::[^:]*$/, "");
 }
 
-/** Without everything that says no more than its absence. */
+/** Without everything that means the same as its absence. */
 function withoutDefaults(value: unknown): unknown {
     if (value === null || typeof value !== "object" || Array.isArray(value)) {
         return value === "" || value === false || (Array.isArray(value) && value.length === 0)
@@ -127,16 +127,16 @@ function optionsOf(request: RegisterResourceRequest): Properties {
         .map(([key, value]) => [OPTION_NAMES[key] ?? key, withoutDefaults(value)] as const);
     const options: Properties = Object.fromEntries(sent);
     if (request.getDeletebeforereplacedefined()) {
-        // false is not the default: that is what the provider says.
+        // false is not the default: the provider decides that.
         options.deleteBeforeReplace = request.getDeletebeforereplace();
     }
     if (request.getProvider() !== "") {
-        // The plugin's version is the provider's.
+        // The provider already has the plugin's version.
         delete options.version;
     }
     const trigger = request.getReplacementTrigger();
     if (trigger !== undefined) {
-        // It can be a secret.
+        // It may be a secret.
         options.replacementTrigger = redacted(trigger.toJavaScript());
     }
     const providers = [...request.getProvidersMap().entries()] as [string, string][];
@@ -169,7 +169,7 @@ function resourceOf(request: RegisterResourceRequest): GraphResource {
     };
 }
 
-/** The configuration as the CLI hands it over: everything that is not text, as JSON. */
+/** The configuration as the CLI passes it: everything that is not text is JSON. */
 export function handedOver(config: Properties): Record<string, string> {
     return Object.fromEntries(
         Object.entries(config).map(([key, value]) => [
@@ -180,11 +180,11 @@ export function handedOver(config: Properties): Record<string, string> {
 }
 
 /**
- * Runs the program of the working directory under mocks. One run after another is possible in a process, two at a time are
- * not.
+ * Runs the program in the working directory with mocks. A process can do several runs one after another, but not two at the
+ * same time.
  *
- * @param config values by full key, as a stack file has them.
- * @param resources gets what is registered, by URN, also where the program fails.
+ * @param config values by full key, as in a stack file.
+ * @param resources receives what is registered, by URN, even if the program fails.
  * @throws what the program throws.
  */
 export function record(
@@ -203,7 +203,7 @@ async function run(
     pulumi.runtime.setAllConfig(handedOver(config));
     const mocks = { newResource: stateOf, call: ({ inputs }: { inputs: Properties }) => inputs };
     await pulumi.runtime.setMocks(mocks, PROJECT, stack, true, "organization");
-    // Wrapped, because the mocks pass neither parent nor options on (https://github.com/pulumi/pulumi/issues/14421).
+    // Wrapped because the mocks do not pass on parent and options (https://github.com/pulumi/pulumi/issues/14421).
     const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
     monitor.newUrn = urnOf;
     const register = monitor.registerResource.bind(monitor);
@@ -223,19 +223,19 @@ async function run(
     const program = require(path.resolve("index")) as () => Promise<pulumi.Inputs>;
     try {
         await pulumi.runtime.runInPulumiStack(() => {
-            // The SDK then works out all aliases itself, those that come from a parent's included, as the engine would.
+            // The SDK then resolves all aliases itself, including those inherited from a parent, as the engine would.
             getStore().supportsAliasSpecs = false;
             return program();
         });
     } finally {
-        // Registration goes on after the program, and after its failure.
+        // Registration continues after the program ends, even if it fails.
         await pulumi.runtime.disconnect();
     }
     return { stack, resources };
 }
 
 async function main(stackFiles: readonly string[]): Promise<void> {
-    globalThis.fetch = () => Promise.reject(new Error("nothing is asked while a graph is recorded"));
+    globalThis.fetch = () => Promise.reject(new Error("no requests are allowed while a graph is recorded"));
     const graphs: Record<string, Graph> = {};
     for (const file of stackFiles) {
         const stack = path.basename(file).replace(/^Pulumi\.(.*)\.yaml$/, "$1");

@@ -1,14 +1,14 @@
-/** Takes out of texts what must not be shown. The engine hides what it knows as secret; providers' errors need not. */
+/** Removes from texts what must not be shown. The engine hides what it knows is secret; errors from providers do not always. */
 import * as fs from "fs";
 
 import { SECRET } from "./graph";
 
 const SECRET_VARIABLE = /TOKEN|PASSWORD|PASSPHRASE|SECRET|CREDENTIAL|_KEY(_|$)/i;
 
-/** A shorter value is no secret worth hiding, and would be found in half of all words. */
+/** A shorter value is not a secret worth hiding, and would occur inside many words. */
 const SHORTEST = 6;
 
-/** What credentials look like wherever they come from. */
+/** What credentials look like, wherever they come from. */
 const PATTERNS: ReadonlyArray<readonly [RegExp, string]> = [
     [/(\w:\/\/)[^/\s@"']+@/g, `$1${SECRET}@`],
     [/\b(Basic|Bearer) +[A-Za-z0-9._~+/=-]{6,}/g, `$1 ${SECRET}`],
@@ -16,8 +16,8 @@ const PATTERNS: ReadonlyArray<readonly [RegExp, string]> = [
 ];
 
 /**
- * A function that hides the values of the environment's secret variables, what the files hold that `*_FILE` name, and the
- * logins in addresses.
+ * A function that hides the values of the environment's secret variables, the contents of the files that `*_FILE` variables
+ * name, and the logins in URLs.
  */
 export function redactor(env: NodeJS.ProcessEnv): (text: string) => string {
     const values = Object.entries(env)

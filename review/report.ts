@@ -3,13 +3,13 @@
  *
  *     npx ts-node review/report.ts before.json after.json [--json]
  *
- * --json prints the Comparison of changes.ts instead. The exit code is 0 whatever the difference is, and 1 when the two
- * could not be compared.
+ * --json prints the Comparison of changes.ts instead. The exit code is 0 whatever the difference, and 1 if the two could
+ * not be compared.
  */
 import { Change, compareGraphs, Comparison, PropertyChange } from "./changes";
 import { readGraph } from "./graph";
 
-/** Longer values are cut: what matters is that they differ. */
+/** Longer values are truncated: what matters is that they differ. */
 const VALUE_LENGTH = 100;
 
 /** The comparison as text, the dangers first. */
@@ -25,7 +25,7 @@ export function report({ stack, counts, changes, withoutEffect }: Comparison): s
               ]),
         ...changes.flatMap(changeLines),
         ...withoutEffect.map(
-            (urn) => `   same      ${shortUrn(urn)} differs in what \`pulumi up\` does not act upon`,
+            (urn) => `   same      ${shortUrn(urn)} differs only in what \`pulumi up\` ignores`,
         ),
         "",
     ].join("\n");
@@ -37,12 +37,12 @@ function changeLines(change: Change): readonly string[] {
         `${(danger ? "!! " : "   ") + action.padEnd(9)} ${type} ${name}`,
         ...properties.map((property) => `               ${propertyText(property)}`),
         ...causes.map(({ reason }) => `               because ${reason}`),
-        ...(change.protected ? ["               protected: refused until it is unprotected"] : []),
-        ...(change.retained ? ["               retained: the object stays where it is"] : []),
+        ...(change.protected ? ["               protected: refused until you unprotect it"] : []),
+        ...(change.retained ? ["               retained: the object is not deleted"] : []),
     ];
 }
 
-/** Type and name, as the other lines have them. */
+/** Type and name, as in the other lines. */
 function shortUrn(urn: string): string {
     const [type = "", name = ""] = urn.split("::").slice(2);
     return `${type.split("$").pop()} ${name}`;
@@ -50,10 +50,10 @@ function shortUrn(urn: string): string {
 
 function propertyText({ path, before, after }: PropertyChange): string {
     if (before === undefined) {
-        return `${path}: ${valueText(after)} is new`;
+        return `${path}: ${valueText(after)} is added`;
     }
     return after === undefined
-        ? `${path}: ${valueText(before)} is gone`
+        ? `${path}: ${valueText(before)} is removed`
         : `${path}: ${valueText(before)} -> ${valueText(after)}`;
 }
 
@@ -67,7 +67,7 @@ function main(args: readonly string[]): void {
     const [before, after] = files;
     if (before === undefined || after === undefined || files.length > 2) {
         const named = files.length === 1 ? "1 file is named" : `${files.length} files are named`;
-        throw new Error(`${named}; name two: before.json after.json [--json]`);
+        throw new Error(`${named}; name two files: before.json after.json [--json]`);
     }
     const comparison = compareGraphs(readGraph(before), readGraph(after));
     process.stdout.write(

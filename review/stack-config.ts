@@ -1,4 +1,4 @@
-/** A stack's configuration as far as it can be had without its passphrase. */
+/** The part of a stack's configuration that is readable without its passphrase. */
 import { parse } from "yaml";
 
 import { SECRET } from "./graph";
@@ -7,8 +7,8 @@ import { SECRET } from "./graph";
 export type Config = Readonly<Record<string, unknown>>;
 
 /**
- * The configuration of a stack file without what only its passphrase opens: encrypted values stand as they do in the golden
- * graphs, and the salt is left out.
+ * The configuration of a stack file without what only its passphrase can decrypt: encrypted values look as they do in the
+ * golden graphs, and the salt is left out.
  *
  * @param stackFile the text of the file.
  */

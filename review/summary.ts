@@ -9,19 +9,19 @@ export function firstLine({ stack, mode, why }: Pick<Outcome, "stack" | "mode" |
     return `Preview of stack ${stack}, ${mode}: ${why}.`;
 }
 
-/** Whether the API server had a say in it, in one line. */
+/** Whether the API server took part, in one line. */
 export function clusterLine({ cluster }: Outcome): string {
     return {
-        // Whether the login may write, the provider does not tell: without that right it falls back on its own comparison.
+        // The provider does not report whether the login may write: without that right it falls back on its own comparison.
         answered:
-            "The cluster answered: in a server-side dry run the provider tried every planned object that the login may " +
-            "write, whose namespace is there and whose inputs are known.",
-        unreachable: "The cluster was unreachable: nothing was validated by its API server.",
-        "not asked": "No cluster was asked about any object: nothing was validated by an API server.",
+            "The cluster answered: the provider did a server-side dry run of every planned object that the login may " +
+            "write, whose namespace exists and whose inputs are known.",
+        unreachable: "The cluster was unreachable: its API server validated nothing.",
+        "not asked": "No cluster was asked about any object: no API server validated anything.",
     }[cluster];
 }
 
-/** Everything that the program registers, a line per type. */
+/** Everything that the program registers, one line per type. */
 export function resourceLines(resources: readonly string[]): readonly string[] {
     const byType = new Map<string, string[]>();
     for (const resource of resources) {
@@ -31,7 +31,7 @@ export function resourceLines(resources: readonly string[]): readonly string[] {
     return [...byType].map(([type, names]) => `  ${type}: ${names.join(", ")}`);
 }
 
-/** How many resources there are, and whether more than the program has accepted them. */
+/** How many resources there are, and how many the engine and the providers accepted. */
 export function resourceCount({ mode, resources, planned, errors }: Outcome): string {
     const count = `${resources.length} resources`;
     if (mode !== "keyless" || errors.length > 0) {
@@ -39,26 +39,26 @@ export function resourceCount({ mode, resources, planned, errors }: Outcome): st
     }
     const left = resources.length - planned;
     return (
-        `${count}: the engine and the providers planned ${planned} of them against a state that was thrown away` +
-        (left > 0 ? `, and the ${left} of the images, which ask Docker, were left out.` : ".")
+        `${count}: the engine and the providers planned ${planned} of them against a temporary state` +
+        (left > 0 ? `; the ${left} image resources, which need Docker, were left out.` : ".")
     );
 }
 
-/** What differs from what, the dangers first. */
+/** What differs, and compared with what; dangers first. */
 export function differenceText({ comparison, comparedWith }: Outcome): string {
     return comparison === undefined
-        ? "Compared with nothing."
+        ? "There is nothing to compare with."
         : `Compared with ${comparedWith}:\n${report(comparison).trimEnd()}`;
 }
 
-/** Everything that follows the first line; dangers are red where the terminal has colours. */
+/** Everything after the first line; dangers are red if the terminal supports colours. */
 export function terminalText(outcome: Outcome): string {
     const red = (line: string) => styleText("red", line, { stream: process.stdout });
     const difference = differenceText(outcome)
         .split("\n")
         .map((line) => (/^(DANGER|!!)/.test(line) ? red(line) : line));
     const { mode, resources, warnings, errors } = outcome;
-    // Against state, Pulumi's own display has named and said all that.
+    // Against state, Pulumi's own display has already shown all of this.
     const registered = [resourceCount(outcome), ...resourceLines(resources)];
     const said = [
         ...warnings.map((warning) => `warning: ${warning}`),

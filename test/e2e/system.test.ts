@@ -155,7 +155,7 @@ describe("the whole system on a real cluster", function () {
             assert.strictEqual(found.code, 1, found.text);
             assert.match(
                 found.text,
-                /^drift: Deployment dabacluster: spec\.replicas is 2, and was left as 3$/m,
+                /^drift: Deployment dabacluster: spec\.replicas is 2, but was 3 after the last update$/m,
             );
             assert.match(found.text, /^drift: PodDisruptionBudget redis-slave is gone$/m);
             // Without it the API server leaves kubectl the fields that it has set.

@@ -186,7 +186,7 @@ describe("images on their way between real registries", function () {
         const image = await pushImage(`${open.host}/nobody`);
         for (const { host } of [locked, tokens]) {
             const message = await messageOf(copy(`${open.host}/nobody`, `${host}/nobody`, image.digest));
-            match(message, /lets nobody push to nobody without a login/);
+            match(message, /requires a login to push to nobody/);
             match(
                 message,
                 /set registry\.username and registry\.password of the stack, or run `docker login/,
@@ -214,7 +214,7 @@ describe("images on their way between real registries", function () {
         );
         match(
             await messageOf(copy(`${damaged}/a`, `${open.host}/damaged`, digestOf(Buffer.from("promised")))),
-            /is damaged: what its registry gives has the digest sha256:/,
+            /is damaged: its registry returns content with the digest sha256:/,
         );
         match(
             await messageOf(copy(`${damaged}/a`, `${open.host}/damaged`, digestOf(manifest))),

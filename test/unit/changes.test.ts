@@ -128,7 +128,7 @@ describe("a change between two graphs", () => {
     it("of anything counts as a replacement where the type is not known", () => {
         const change = onlyChange(one("aws:s3:Bucket", { a: 1 }), one("aws:s3:Bucket", { a: 2 }));
         assert.strictEqual(change?.action, "replace");
-        assert.match(change.causes[0]?.reason ?? "", /does not know the type/);
+        assert.match(change.causes[0]?.reason ?? "", /does not list the type/);
     });
 
     it("of a password's length replaces it", () => {
@@ -220,7 +220,7 @@ describe("a change between two graphs", () => {
     it("cannot be told between two stacks", () => {
         assert.throws(
             () => compareGraphs(graph({}, "dev"), graph({}, "prod")),
-            /the graphs are of stacks dev and prod; compare two graphs of one stack/,
+            /the graphs belong to stacks dev and prod; compare two graphs of the same stack/,
         );
     });
 });
@@ -416,7 +416,7 @@ describe("the report of a comparison", () => {
     const refused: readonly [string, string, RegExp][] = [
         ["a missing file", "none.json", /^there is no file \S+none\.json; name a recorded graph/],
         ["a file that is not JSON", "text.json", /text\.json is not JSON; it must be a graph/],
-        ["a file that is no graph", "list.json", /list\.json does not fit: [^]*it must be a graph/],
+        ["a file that is no graph", "list.json", /list\.json is not valid: [^]*it must be a graph/],
     ];
     for (const [what, file, message] of refused) {
         it(`refuses ${what} in a sentence`, () => {
@@ -431,7 +431,7 @@ describe("the report of a comparison", () => {
             {
                 status: 1,
                 stdout: "",
-                stderr: "1 file is named; name two: before.json after.json [--json]\n",
+                stderr: "1 file is named; name two files: before.json after.json [--json]\n",
             },
         );
     }).timeout(60_000);

@@ -63,7 +63,7 @@ describe("the comment on a stack", () => {
     it("has a red line for what is replaced or deleted of volumes, and says what holds it", () => {
         const comment = commentText(recordedOutcome(), origin);
         const red = comment.split("\n\n").find((part) => part.includes("Replaced or deleted"));
-        assert.match(red ?? "", /^> \[!CAUTION\]\n> \*\*Replaced or deleted, of StatefulSets.*: 7\.\*\*$/m);
+        assert.match(red ?? "", /^> \[!CAUTION\]\n> \*\*Replaced or deleted StatefulSets.*: 7\.\*\*$/m);
         assert.match(
             red ?? "",
             /^> - replace `PersistentVolumeClaim data-mysql-master-0`; protected: `pulumi up` refuses; retained/m,
@@ -106,7 +106,7 @@ describe("the comment on a stack", () => {
             outcome([], { comparison: undefined, comparedWith: undefined, warnings }),
         );
         assert.match(comment, /^- `test\/golden\/prod\.json is not in merge base 0123`$/m);
-        assert.match(comment, /^Compared with nothing\.$/m);
+        assert.match(comment, /^There is nothing to compare with\.$/m);
     });
 
     it("tells for which commit it is, and that a fork's code wrote it", () => {
@@ -124,7 +124,7 @@ describe("the comment on a stack", () => {
         const comment = commentText(outcome(long), origin);
         assert.ok(Buffer.byteLength(comment) <= LONGEST_COMMENT, String(Buffer.byteLength(comment)));
         assert.ok(Buffer.byteLength(comment) > LONGEST_COMMENT * 0.9, String(Buffer.byteLength(comment)));
-        assert.match(comment, /\*\*Cut here: the rest is longer than a comment may be\./);
+        assert.match(comment, /\*\*Cut here: the comment would be too long\./);
         assert.match(comment, /Replaced or deleted.*: 2\./);
         assert.match(comment, /For commit 0123456789ab/);
         assert.strictEqual(comment.match(/<details>/g)?.length, comment.match(/<\/details>/g)?.length);
@@ -157,23 +157,23 @@ describe("the comment on a stack", () => {
 describe("what previews leave for the comment", () => {
     const refused: [string, Buffer, RegExp][] = [
         ["what is not JSON", Buffer.from("{"), /^it is not JSON; it must be what `make preview` writes/],
-        ["another form", Buffer.from("{}"), /^it does not fit at stack/],
+        ["another form", Buffer.from("{}"), /^it is not valid at stack/],
         [
             "a stack's name that ends the marker",
             Buffer.from(JSON.stringify(outcome([], { stack: "a --> b" }))),
-            /^it does not fit at stack/,
+            /^it is not valid at stack/,
         ],
         [
             "an unknown mode",
             Buffer.from(JSON.stringify({ ...outcome(), mode: "approved" })),
-            /^it does not fit at mode/,
+            /^it is not valid at mode/,
         ],
         [
             "a comparison of another stack",
             Buffer.from(JSON.stringify(outcome([], { stack: "dev" }))),
-            /comparison is of another stack/,
+            /comparison belongs to another stack/,
         ],
-        ["a key of its own", Buffer.from(JSON.stringify({ ...outcome(), pull: 7 })), /^it does not fit/],
+        ["a key of its own", Buffer.from(JSON.stringify({ ...outcome(), pull: 7 })), /^it is not valid/],
         ["five megabytes", Buffer.alloc(5 * 2 ** 20, " "), /^it has 5242880 bytes/],
     ];
     for (const [what, bytes, message] of refused) {
@@ -213,12 +213,15 @@ describe("what previews leave for the comment", () => {
 
         it("is refused under another stack's name, twice, or in masses", () => {
             leave("preview-dev/dev.json", "prod");
-            assert.throws(() => readOutcomes(folder), /tells of stack prod; there is one file per stack/);
+            assert.throws(
+                () => readOutcomes(folder),
+                /is about stack prod; there must be one file per stack/,
+            );
             leave("preview-dev/dev.json", "dev");
             leave("again/dev.json", "dev");
             assert.throws(() => readOutcomes(folder), /one file per stack/);
             Array.from({ length: 10 }, (_, index) => leave(`s${index}.json`, `s${index}`));
-            assert.throws(() => readOutcomes(folder), /has 12 files; previews leave 10 at most/);
+            assert.throws(() => readOutcomes(folder), /has 12 files; previews write at most 10/);
         });
     });
 });
@@ -350,7 +353,7 @@ describe("posting comments", () => {
         for (const other of [{ event: "push" }, { head_repository: null }, { head_branch: null }]) {
             assert.match(
                 (await postComments(access, { ...run, ...other }, [outcome()])).join(),
-                /nobody to tell/,
+                /no pull request to comment on/,
             );
         }
         assert.deepStrictEqual(asked, []);

@@ -49,9 +49,9 @@ const PREVIEW: RefreshPreview = {
 describe("drift", () => {
     it("is named by resource and property, with what was left and what is there", () => {
         assert.deepStrictEqual(driftsIn(PREVIEW).flatMap(told), [
-            "StatefulSet mysql-slave: spec.replicas is 5, and was left as 2",
-            'StatefulSet mysql-slave: spec.template.spec.containers[0].image is "a:2", and was left as "a:1"',
-            'StatefulSet mysql-slave: metadata.annotations["team.example.com/owner"] is "x", and was left as not set',
+            "StatefulSet mysql-slave: spec.replicas is 5, but was 2 after the last update",
+            'StatefulSet mysql-slave: spec.template.spec.containers[0].image is "a:2", but was "a:1" after the last update',
+            'StatefulSet mysql-slave: metadata.annotations["team.example.com/owner"] is "x", but was not set after the last update',
             "ConfigMap mysql-initialised is gone",
         ]);
     });
@@ -83,12 +83,12 @@ describe("drift", () => {
         );
         assert.deepStrictEqual(sentences, [
             [
-                'Secret mysql-credentials: data.root is "[secret]", and was left as "[secret]"',
-                `Secret mysql-credentials: ${applied} is "[secret]", and was left as not set`,
+                'Secret mysql-credentials: data.root is "[secret]", but was "[secret]" after the last update',
+                `Secret mysql-credentials: ${applied} is "[secret]", but was not set after the last update`,
             ],
             [
-                'ConfigMap mysql-credentials: data.root is "bmV3", and was left as "b2xk"',
-                `ConfigMap mysql-credentials: ${applied} is "bmV3", and was left as not set`,
+                'ConfigMap mysql-credentials: data.root is "bmV3", but was "b2xk" after the last update',
+                `ConfigMap mysql-credentials: ${applied} is "bmV3", but was not set after the last update`,
             ],
         ]);
     });
@@ -107,7 +107,7 @@ describe("drift", () => {
         }).flatMap(told);
         assert.match(
             sentence!,
-            /^Service mysql-slave: spec\.clusterIP is "x{118}…, and was left as "10\.0\.0\.1"$/,
+            /^Service mysql-slave: spec\.clusterIP is "x{118}…, but was "10\.0\.0\.1" after the last update$/,
         );
     });
 });
@@ -129,12 +129,12 @@ describe("drift of images", () => {
             };
             const { gone, unchecked } = await checkImages(images, () => Promise.resolve(undefined));
             assert.deepStrictEqual(gone, [
-                `image nginx, ${host}/gone/nginx@${digest}, is gone from its registry`,
+                `image nginx, ${host}/gone/nginx@${digest}, is no longer in its registry`,
             ]);
             assert.strictEqual(unchecked.length, 1);
             assert.match(
                 unchecked[0]!,
-                /^not checked: image dabaweb: Registry localhost:\d+ lets nobody pull/,
+                /^not checked: image dabaweb: Registry localhost:\d+ requires a login to pull/,
             );
         } finally {
             server.close();

@@ -118,8 +118,8 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
             [
                 "the pod has hostNetwork; leave it out",
                 "the pod has hostPID; leave it out",
-                "volume logs is a hostPath; take a claim or an emptyDir",
-                "container nginx takes a port of its node; leave hostPort out",
+                "volume logs is a hostPath; use a claim or an emptyDir",
+                "container nginx uses a port of its node; leave hostPort out",
             ],
         ],
         [
@@ -160,7 +160,7 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
                 changed("kubernetes:core/v1:Secret", "mysql-credentials", () => ({
                     secretOutputs: ["stringData"],
                 })),
-            ["data would be plain in Pulumi's state; add it to additionalSecretOutputs"],
+            ["data would be plain text in Pulumi's state; add it to additionalSecretOutputs"],
         ],
         [
             "a password in a variable, although a preview does not know it yet",
@@ -182,7 +182,7 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
                 changed("kubernetes:core/v1:ConfigMap", "mysql-initialised", (props) => {
                     props.data = { "root-password": "x" };
                 }),
-            ["root-password is in a ConfigMap, which everybody may read; put it into a Secret"],
+            ["root-password is in a ConfigMap, which everyone can read; put it into a Secret"],
         ],
         [
             "a generated password anywhere else",
@@ -227,7 +227,7 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
                 changed("kubernetes:core/v1:Service", "redis-master", (props) => {
                     props.spec = { type: "NodePort", ports: [{ port: 6379, nodePort: 32002 }] };
                 }),
-            ["nodePort 32002/TCP is that of Service dabacluster; give each a port of its own"],
+            ["nodePort 32002/TCP is already used by Service dabacluster; give each its own port"],
         ],
     ],
     "redundant-in-production": [

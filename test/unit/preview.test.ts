@@ -52,7 +52,7 @@ describe("the mode of a preview", () => {
             "keyless",
             /neither s3:\/\/state nor the local environment has it/,
         ],
-        ["keyless is asked for", { asked: "keyless", named: mine, local: true }, "keyless", /as asked for/],
+        ["keyless is asked for", { asked: "keyless", named: mine, local: true }, "keyless", /as requested/],
         [
             "state is asked for, of nothing",
             { asked: "against state", local: false },
@@ -63,7 +63,7 @@ describe("the mode of a preview", () => {
             "state is asked for, of a named backend without it",
             { asked: "against state", named: { ...mine, hasStack: false }, local: false },
             "against state named",
-            /s3:\/\/state has nothing of it yet/,
+            /s3:\/\/state does not have it yet/,
         ],
     ];
     for (const [when, surroundings, wanted, why] of cases) {
@@ -176,15 +176,15 @@ describe("what a keyless preview compares with", () => {
             const found = await baseGraph(folder, "s", ref);
             return found.graph === undefined ? found.missing : "";
         };
-        assert.match(await missing(), /is no git checkout with a commit/);
+        assert.match(await missing(), /is not a git checkout with a commit/);
         commit("nothing");
         assert.match(await missing(), /test\/golden\/s\.json is not in merge base [0-9a-f]{12} with main/);
-        assert.match(await missing("nowhere"), /^nowhere is no commit here.*PREVIEW="--base <ref>"$/);
-        assert.match(await missing("--output=x"), /^--output=x is no commit here/);
+        assert.match(await missing("nowhere"), /^nowhere is not a commit here.*PREVIEW="--base <ref>"$/);
+        assert.match(await missing("--output=x"), /^--output=x is not a commit here/);
         fs.mkdirSync(path.join(folder, "test/golden"), { recursive: true });
         fs.writeFileSync(path.join(folder, "test/golden/s.json"), "{}");
         commit("older form");
-        assert.match(await missing(), /does not fit/);
+        assert.match(await missing(), /is not valid/);
     });
 });
 
@@ -238,10 +238,7 @@ describe("a keyless preview", function () {
             assert.strictEqual(outcome.resources.length, resources.length);
             const text = terminalText(outcome);
             resources.forEach(({ name }) => assert.ok(text.includes(name), name));
-            assert.match(
-                text,
-                /planned 1 of them against a state that was thrown away, and the \d+ of the images/,
-            );
+            assert.match(text, /planned 1 of them against a temporary state; the \d+ image resources/);
             assert.deepStrictEqual(outcome.errors, []);
             const written = JSON.stringify(outcome);
             assert.deepStrictEqual(parseOutcome(Buffer.from(written), "it"), JSON.parse(written));

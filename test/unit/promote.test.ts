@@ -178,7 +178,7 @@ describe("promote: Docker's own login", () => {
             [
                 "echo hush",
                 { credsStore: "all" },
-                /^docker-credential-all gave no credentials for a\.example\.com/,
+                /^docker-credential-all returned no credentials for a\.example\.com/,
             ],
             ["", { credsStore: "absent" }, /^docker-credential-absent, .* is not on PATH; try `docker login/],
             ["", "hush {", /^Docker's configuration .*config\.json is not JSON/],
@@ -256,7 +256,7 @@ describe("promote: the registry's client", () => {
         const host = await serve((_, response) => response.writeHead(200).end("<html>Welcome</html>"));
         await assert.rejects(new Repository(`${host}/team/x`, login).manifest("tag"), {
             message:
-                `Registry ${host} gives no manifest for team/x and tag, but other text; correct ` +
+                `Registry ${host} returns other text instead of a manifest for tag in team/x; correct ` +
                 "registry.address.",
         });
     });
@@ -270,7 +270,7 @@ describe("promote: the registry's client", () => {
         await assert.rejects(new Repository(`${host}/team/x`, login).manifest("tag"), {
             message:
                 `Registry ${host} refuses GET of /v2/team/x/manifests/tag (HTTP 500, ` +
-                "UNKNOWN: [secret] and [secret] are not welcome); its log tells more.",
+                "UNKNOWN: [secret] and [secret] are not welcome); see its log.",
         });
     });
 });
@@ -318,7 +318,7 @@ describe("promote: the command", () => {
             "an image without a digest",
             outputs({ images: { ...images(DIGEST), nginx: "nginx:1" } }),
             ["dev", "prod"],
-            /^FROM is dev, whose output images\.nginx is "nginx:1", no reference with a digest; deploy it .*\.$/,
+            /^FROM is dev, whose output images\.nginx is "nginx:1", not a reference with a digest; deploy it .*\.$/,
         ],
         [
             "an older program without one of the images",
@@ -347,7 +347,7 @@ describe("promote: the command", () => {
     it("says that pulumi is missing", async () => {
         process.env.PATH = folder;
         await assert.rejects(promote("dev", "prod"), {
-            message: "pulumi is not on PATH; install it, or take the local one with `make local-up`.",
+            message: "pulumi is not on PATH; install it, or run `make local-up` to get the local one.",
         });
     });
 

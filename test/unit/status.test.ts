@@ -417,12 +417,12 @@ describe("status: the judgement", () => {
         [
             "a stack that is not deployed",
             facts({ items: [] }),
-            [/dabaweb-dev of context kind-dabaweb holds no pod/],
+            [/dabaweb-dev in context kind-dabaweb has no pods/],
         ],
         [
             "an absent data pod",
             facts(objects({ "mysql-slave-0": undefined })),
-            [/^pod mysql-slave-0 is absent/],
+            [/^pod mysql-slave-0 is missing/],
         ],
         [
             "an absent web pod",
@@ -437,22 +437,22 @@ describe("status: the judgement", () => {
         [
             "a pod that ends",
             facts(objects({ "mysql-slave-0": lost("2026-03-01T12:00:30Z") })),
-            [/^mysql-slave-0 is being deleted; look again/],
+            [/^mysql-slave-0 is being deleted; check again/],
         ],
         [
             "a pod that its node does not end",
             facts(objects({ "mysql-slave-0": lost("2026-03-01T11:50:00Z") })),
-            [/^mysql-slave-0 should have ended by 2026-03-01T11:50:00Z: node node-1/],
+            [/^mysql-slave-0 should have terminated by 2026-03-01T11:50:00Z, but node node-1/],
         ],
         [
             "a pod that does not answer",
             facts(objects(), { "mysql-master-0": new Error("no answer within 10 s") }),
-            [/^mysql-master-0 does not tell its status: no answer within 10 s/],
+            [/^mysql-master-0 does not report its status: no answer within 10 s/],
         ],
         [
             "another history, whose positions say nothing",
             facts(objects(), { "mysql-slave-0": { identity: OTHER, position: `${OTHER}:1-3` } }),
-            [new RegExp(`^mysql-slave-0 has identity ${OTHER}, mysql-master-0 has ${ID}`)],
+            [new RegExp(`^mysql-slave-0 has identity ${OTHER}, but mysql-master-0 has ${ID}`)],
         ],
         [
             "missing transactions",
@@ -460,7 +460,7 @@ describe("status: the judgement", () => {
                 "mysql-slave-0": { position: `${UUID}:1-120`, replication: "the receiver is OFF" },
             }),
             [
-                /^mysql-slave-0 lacks 3 transactions \(.*:121-123\) of mysql-master-0; its replication: the receiver/,
+                /^mysql-slave-0 lacks 3 transactions \(.*:121-123\) that mysql-master-0 has; its replication status: the receiver/,
             ],
         ],
         [
@@ -471,12 +471,12 @@ describe("status: the judgement", () => {
         [
             "a Redis offset behind",
             facts(objects(), { "redis-slave-0": { position: "4000" } }),
-            [/^redis-slave-0 lacks 1000 bytes of redis-master-0/],
+            [/^redis-slave-0 lacks 1000 bytes that redis-master-0 has/],
         ],
         [
             "old data",
             facts(objects(), { "redis-slave-0": { stale: "30.1", replication: "link down" } }),
-            [/^redis-slave-0 has data that is 30.1 s old, more than the 30 s .*link down/],
+            [/^redis-slave-0 has data that is 30.1 s old, more than its limit of 30 s; .*link down/],
         ],
         [
             "writes that hang",
@@ -510,12 +510,12 @@ describe("status: the judgement", () => {
         [
             "an absent claim",
             facts(objects({ "data-redis-master-0": undefined })),
-            [/^volume claim data-redis-master-0 is absent/],
+            [/^volume claim data-redis-master-0 is missing/],
         ],
         [
             "an absent marker",
             facts(objects({ "mysql-initialised": undefined })),
-            [/^ConfigMap mysql-initialised is absent/],
+            [/^ConfigMap mysql-initialised is missing/],
         ],
     ];
     for (const [what, given, sentences] of cases) {
@@ -645,7 +645,7 @@ describe("status: the command", function () {
         assert.strictEqual(problems.length, 1);
         assert.match(
             problems[0] ?? "",
-            /^mysql-slave-0 does not tell its status: cat: mysql-slave-0: No such file/,
+            /^mysql-slave-0 does not report its status: cat: mysql-slave-0: No such file/,
         );
         assert.strictEqual(status, 1);
     });
