@@ -43,7 +43,7 @@ function partsNow(): readonly Part[] {
 }
 
 /** The page as text: part, version, where it came from, and for base images the engine that is really inside. */
-export function testedWithPage(parts: readonly Part[] = partsNow()): string {
+function testedWithPage(parts: readonly Part[] = partsNow()): string {
     return [
         "# Tested with",
         "",

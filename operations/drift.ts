@@ -3,9 +3,10 @@
  * changes neither the stack's state nor what is deployed. `make drift` calls it with the local environment's variables.
  */
 import { refreshPreview, stackConfig, stackOutputs } from "./pulumi-stack";
+import { Refusal } from "./refusal";
 import { Repository } from "./registry-client";
 import { Login, stackLogin } from "./registry-login";
-import { Refusal, stackFile } from "./stack-file";
+import { stackFile } from "./stack-file";
 
 /** One resource that differs from the last update. */
 export interface Drift {

@@ -10,9 +10,10 @@ import { mapImages } from "../components/images";
 import { repositoryPrefix, StackConfig } from "../config";
 import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
 import { imagesDeletedWith, stackConfig, stackOutputs } from "./pulumi-stack";
+import { Refusal } from "./refusal";
 import { Manifest, Repository } from "./registry-client";
 import { Login, stackLogin } from "./registry-login";
-import { Refusal, stackFile, withPinnedImages } from "./stack-file";
+import { stackFile, withPinnedImages } from "./stack-file";
 
 /** One image to promote. */
 interface Move {

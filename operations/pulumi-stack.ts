@@ -1,14 +1,14 @@
 /** What Pulumi's command line reports about a stack: configuration, what is deployed, what would be deleted with it. */
+import { RunError } from "@pulumi/pulumi";
 import { execFile } from "child_process";
 import { readFileSync } from "fs";
 import * as path from "path";
-
-import { RunError } from "@pulumi/pulumi";
 import { parse } from "yaml";
 
 import { parseConfig, parseValue, PROJECT, StackConfig } from "../config";
 import { oneLine } from "./facts";
-import { Refusal, stackFile } from "./stack-file";
+import { Refusal } from "./refusal";
+import { stackFile } from "./stack-file";
 
 /** A backend that takes longer counts as unreachable. */
 const ANSWER_MS = 120_000;

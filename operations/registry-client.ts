@@ -6,8 +6,8 @@ import { createHash } from "crypto";
 
 import { registryUrl } from "../components/registry";
 import { MANIFEST_TYPES } from "./manifest-types";
+import { Refusal } from "./refusal";
 import { IDENTITY_TOKEN, Login } from "./registry-login";
-import { Refusal } from "./stack-file";
 
 /** A part of an image, as described in its manifest. */
 export interface Descriptor {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "fs";
 
 import { DockerConfig, dockerConfigFile, dockerLoginOf } from "../components/registry";
 import type { StackConfig } from "../config";
-import { Refusal } from "./stack-file";
+import { Refusal } from "./refusal";
 
 /** How to log in to a registry. */
 export interface Login {

@@ -1,10 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "fs";
 import * as path from "path";
-
 import { isMap, isScalar, parse, parseDocument, Scalar, stringify } from "yaml";
 
-/** A failure that the user can do something about: they need to see only its message. */
-export class Refusal extends Error {}
+import { Refusal } from "./refusal";
 
 /** What tools outside the program need to know about a stack; the program itself validates the whole file. */
 export interface DeployedStack {

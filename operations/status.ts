@@ -7,11 +7,13 @@ import { setTimeout as pause } from "timers/promises";
 
 import { Facts, oneLine, parseObjects, parseStatus, Pod, PodStatus, withStatus } from "./facts";
 import { judge, positionsDiffer } from "./judge";
+import { Refusal } from "./refusal";
 import { render, renderJson } from "./render";
-import { DeployedStack, readStackFile, Refusal } from "./stack-file";
+import { DeployedStack, readStackFile } from "./stack-file";
 
 /** A cluster that takes longer counts as unreachable; kubectl sends several requests, each with its own limit. */
 const GET_MS = 30_000;
+
 const REQUEST = "--request-timeout=10s";
 
 /** For one pod; all pods are asked in parallel. */

@@ -8,10 +8,9 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 import { promisify } from "util";
-
 import { stringify } from "yaml";
 
-import { Refusal } from "../operations/stack-file";
+import { Refusal } from "../operations/refusal";
 import { baseGraph } from "./base";
 import { compareGraphs } from "./changes";
 import { enginePreview } from "./engine";
@@ -36,6 +35,7 @@ export interface KeylessRun {
 }
 
 const IMAGES = "dabaweb:images";
+
 const BUILT_IMAGE = "docker:index/registryImage:RegistryImage";
 
 /** @throws Refusal if the program refuses its configuration. */

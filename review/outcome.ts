@@ -7,11 +7,11 @@ import { z } from "zod";
 import { type Comparison, mapTexts } from "./changes";
 
 /** What a stack is compared with. */
-export const MODES = ["against state", "keyless"] as const;
+const MODES = ["against state", "keyless"] as const;
 export type Mode = (typeof MODES)[number];
 
 /** A stack name that is safe in a file name and in a comment's marker. */
-export const STACK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const STACK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /** A larger file does not come from a preview: the file of this project's largest stack has 60 kB. */
 const MOST_BYTES = 4 * 2 ** 20;

@@ -119,22 +119,6 @@ decide_semi_sync() {
     fi
 }
 
-# decide_replicating RECEIVER APPLIER ERROR: whether a slave replicates, from the state of its two threads (ON, CONNECTING, OFF, or empty
-# if replication is not set up) and the last error. If it does not, prints the reason in one line and fails.
-decide_replicating() {
-    local receiver=$1 applier=$2 error=$3
-    if [[ -z $receiver || -z $applier ]]; then
-        echo "replication is not set up"
-    elif [[ $receiver != ON ]]; then
-        echo "the replication receiver is $receiver${error:+: $error}"
-    elif [[ $applier != ON ]]; then
-        echo "the replication applier is $applier${error:+: $error}"
-    else
-        return 0
-    fi
-    return 1
-}
-
 # decide_alive WAITING SOCKET ANSWER: liveness. WAITING is yes if start waits on purpose; SOCKET is yes if the server has created its
 # socket; ANSWER is the client's output, empty on success. Only a server that listens and does not answer is dead. A server that refuses
 # (too many connections, wrong password) is alive, and a server that is recovering from a crash must not be killed for taking its time.

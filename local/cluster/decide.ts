@@ -1,7 +1,7 @@
+/** Decides what to do with the cluster that exists, or does not. */
+import { Refusal } from "../../operations/refusal";
+
 /** What the state remembers of its cluster. */
-
-import { Refusal } from "../machine/shell";
-
 export interface ClusterState {
     /** UID of kube-system: another cluster has another one. */
     readonly id: string;

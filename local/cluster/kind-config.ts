@@ -1,7 +1,7 @@
-/** What tells one cluster on this machine from another. */
-
+/** kind's configuration of a cluster on this machine. */
 import { names, ports } from "../places";
 
+/** What tells one cluster on this machine from another. */
 export interface ClusterShape {
     readonly name: string;
     readonly apiPort: number;
@@ -13,7 +13,7 @@ export interface ClusterShape {
     readonly mounts?: Readonly<Record<string, string>>;
 }
 
-export const ownShape: ClusterShape = {
+const ownShape: ClusterShape = {
     name: names.cluster,
     apiPort: ports.api,
     nodePorts: ports.node,

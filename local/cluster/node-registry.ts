@@ -1,4 +1,6 @@
-import { Refusal, run } from "../machine/shell";
+/** How the cluster's nodes reach the registry on this machine. */
+import { Refusal } from "../../operations/refusal";
+import { run } from "../machine/shell";
 import { tools } from "../pins";
 import { names, registryAddress } from "../places";
 

@@ -1,3 +1,4 @@
+/** The cluster's nodes: containers that are listed, started, stopped, and asked whether they are ready. */
 import * as fs from "node:fs";
 
 import { attempt, run, STUCK_MS, until } from "../machine/shell";
@@ -36,7 +37,7 @@ export async function stopCluster(): Promise<void> {
     await until("the cluster's nodes to stop", 60, async () => (await runningNodes()).length === 0);
 }
 
-export async function runningNodes(): Promise<string[]> {
+async function runningNodes(): Promise<string[]> {
     return (await clusterNodes()).filter((node) => node.running).map((node) => node.name);
 }
 
@@ -95,7 +96,7 @@ export function reportReady(told: string, starts: ReadonlyMap<string, Date>): bo
     );
 }
 
-export async function startsOf(containers: readonly string[]): Promise<Map<string, Date>> {
+async function startsOf(containers: readonly string[]): Promise<Map<string, Date>> {
     const output = await run("docker", [
         "inspect",
         "--format",

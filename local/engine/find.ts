@@ -1,5 +1,6 @@
 /** Which Docker Engine holds the environment: the one it was made in, else the user's active one, else one of our own. */
-import { attempt, Refusal, STUCK_MS } from "../machine/shell";
+import { Refusal } from "../../operations/refusal";
+import { attempt, STUCK_MS } from "../machine/shell";
 import { dockerAtLeast, isAtLeast } from "../pins";
 import { dockerChoice, type DockerChoice, places } from "../places";
 
@@ -19,7 +20,7 @@ export async function ask(host: string | undefined): Promise<Engine | undefined>
 }
 
 /** What DOCKER_HOST must be for the engine that plain `docker` talks to now; none where that is the default socket. */
-export async function activeHost(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
+async function activeHost(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
     if (env.DOCKER_HOST) {
         return env.DOCKER_HOST;
     }

@@ -3,14 +3,16 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { Refusal } from "../../operations/refusal";
 import { install, isRoot, noDebianRoot } from "../machine/apt";
 import { writeWhole } from "../machine/files";
 import { say } from "../machine/progress";
-import { attempt, Refusal, run, until } from "../machine/shell";
+import { attempt, run, until } from "../machine/shell";
 import { type DockerChoice, places } from "../places";
 import { ask } from "./find";
 
 const execRoot = "/run/dabaweb-pulumi/docker";
+
 const narrowRuntime = path.join(__dirname, "runc-without-sys-resource");
 
 export const systemdRuns = (): boolean => fs.existsSync("/run/systemd/system");

@@ -5,11 +5,11 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 
+import { Refusal } from "../../operations/refusal";
 import { table } from "../../operations/table";
 import { clusterNodes, isReady } from "../cluster/nodes";
 import { ask } from "../engine/find";
-import { Refusal } from "../machine/shell";
-import { dockerChoice, exported, exportLines, names, places, copiedStackFile } from "../places";
+import { copiedStackFile, dockerChoice, exported, exportLines, names, places } from "../places";
 import { containerState } from "../registry/registry";
 import { takeLock } from "../state/lock";
 import { announcement, planAll } from "../steps/announcement";

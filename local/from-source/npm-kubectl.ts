@@ -4,8 +4,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { inflateRawSync } from "node:zlib";
 
+import { Refusal } from "../../operations/refusal";
 import { say } from "../machine/progress";
-import { Refusal, run } from "../machine/shell";
+import { run } from "../machine/shell";
 import { thisPlatform } from "../pins";
 import { places } from "../places";
 

@@ -1,3 +1,4 @@
+/** Base images in the local registry, so that the first push of the product's images finds their layers there. */
 import { inspect } from "../engine/images";
 import { run } from "../machine/shell";
 import { images, tagged } from "../pins";
@@ -6,7 +7,7 @@ import { isPushed } from "../registry/images";
 import type { Plan, Step } from "../steps/step";
 
 /** The bases of what is pushed; with the other one Python's packages are compiled. */
-export const pushedBases = images.bases
+const pushedBases = images.bases
     .filter(({ name }) => name !== "python-build")
     .map(({ image }) => tagged(image));
 /**

@@ -1,6 +1,8 @@
+/** What a public registry says when Docker asks it for an image, and what you can do about it. */
 import { askedName, REGISTRY_ANSWER_MS, whyNotGiven } from "../../components/bases";
+import { Refusal } from "../../operations/refusal";
 import { mirrored } from "../engine/images";
-import { type Attempt, attempt, Refusal } from "../machine/shell";
+import { type Attempt, attempt } from "../machine/shell";
 
 /**
  * What a user can do about the answer of an image's registry; none where the registry was not reached.
@@ -34,7 +36,7 @@ export function refusalOf(image: string, complaints: string): string | undefined
 }
 
 /** Lets Docker ask a registry for an image; throws where that answers and refuses. */
-export async function askRegistry(
+async function askRegistry(
     image: string,
     args: readonly string[],
     timeout?: number,

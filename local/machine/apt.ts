@@ -1,8 +1,9 @@
 /** Debian's packages, for what nothing else brings. */
 import * as fs from "node:fs";
 
+import { Refusal } from "../../operations/refusal";
 import { say } from "./progress";
-import { attempt, Refusal, run } from "./shell";
+import { attempt, run } from "./shell";
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
 

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
 
-import { Refusal } from "./shell";
+import { Refusal } from "../../operations/refusal";
 
 /** What a run takes at its peak: with nothing but package registries, and where all of it is downloaded. */
 export const gigabytesNeeded = { toBuild: 25, toDownload: 10 } as const;
@@ -40,7 +40,7 @@ export async function checkPorts(wanted: readonly number[], what: string): Promi
     }
 }
 
-export function isFree(port: number): Promise<boolean> {
+function isFree(port: number): Promise<boolean> {
     return new Promise((resolve) => {
         const server = net.createServer();
         server.once("error", () => resolve(false));

@@ -1,3 +1,4 @@
+/** Files that are read and written in one piece. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 

@@ -1,8 +1,7 @@
 /** Running other programs: their output as a value, and a failure as one sentence with the end of what they said. */
 import { spawn } from "node:child_process";
 
-/** A failure that a user can do something about: its message is all he needs to see. */
-export class Refusal extends Error {}
+import { Refusal } from "../../operations/refusal";
 
 /**
  * After so many milliseconds, what answers on this machine at once is taken for stuck. Whatever does not run refuses at once;

@@ -5,9 +5,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { Refusal } from "../../operations/refusal";
 import { type Manifest, Repository } from "../../operations/registry-client";
 import { mirrored } from "../engine/images";
-import { Refusal } from "../machine/shell";
 import { images, type Platform, plugins, tools } from "../pins";
 import { CHECKOUT } from "../places";
 import { releaseOf, whyMissing } from "../tools/download";

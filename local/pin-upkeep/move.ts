@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { Refusal } from "../machine/shell";
+import { Refusal } from "../../operations/refusal";
 import { images, tagged } from "../pins";
 import { CHECKOUT } from "../places";
 import { manifestOf, pinnedImages } from "./check";

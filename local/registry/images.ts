@@ -1,6 +1,7 @@
 /** The manifests of images in the local registry: asked for, and removed. */
 import { MANIFEST_TYPES } from "../../operations/manifest-types";
-import { Refusal, STUCK_MS } from "../machine/shell";
+import { Refusal } from "../../operations/refusal";
+import { STUCK_MS } from "../machine/shell";
 import { names, registryAddress } from "../places";
 
 /** Removes images that stacks pushed and that no `pulumi destroy` can remove any more; images as address/repository:tag. */

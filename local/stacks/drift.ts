@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 
 import { PROJECT } from "../../config";
 import { drift } from "../../operations/drift";
-import { Refusal } from "../../operations/stack-file";
+import { Refusal } from "../../operations/refusal";
 import { namedBackend } from "../../review/mode";
 import { copiedStackFile } from "../places";
 import { isLocal, stackVariables } from "./variables";

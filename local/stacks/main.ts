@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 
+import { Refusal } from "../../operations/refusal";
 import { look } from "../../operations/status";
-import { Refusal } from "../machine/shell";
 import { CHECKOUT } from "../places";
 import { whatStays } from "../state/deployed";
 import { takeLock } from "../state/lock";

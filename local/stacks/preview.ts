@@ -8,7 +8,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
 
-import { Refusal as OperationsRefusal } from "../../operations/stack-file";
+import { Refusal } from "../../operations/refusal";
 import { mapTexts } from "../../review/changes";
 import { keylessPreview } from "../../review/keyless";
 import { type Choice, chooseMode, namedBackend } from "../../review/mode";
@@ -18,7 +18,7 @@ import { statePreview } from "../../review/state";
 import { firstLine, terminalText } from "../../review/summary";
 import { pulumiUp } from "../environment/up";
 import { writeWhole } from "../machine/files";
-import { Refusal, run } from "../machine/shell";
+import { run } from "../machine/shell";
 import { CHECKOUT, dockerChoice, exported } from "../places";
 import { takeLock } from "../state/lock";
 import { allPlugins, policyPack } from "../tools/plugins";
@@ -182,7 +182,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-    const isSentence = error instanceof Refusal || error instanceof OperationsRefusal;
+    const isSentence = error instanceof Refusal;
     console.error(isSentence ? redactor(process.env)(error.message) : error);
     process.exitCode = 1;
 });

@@ -1,6 +1,6 @@
 /** `make promote`: operations/promote.ts with the local environment's tools and backend. */
 import { promote } from "../../operations/promote";
-import { Refusal } from "../../operations/stack-file";
+import { Refusal } from "../../operations/refusal";
 import { dockerChoice, exported } from "../places";
 
 /** Takes no lock: it reads what is deployed, and writes a file that is read once at the start of an update. */

@@ -7,10 +7,11 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { Refusal } from "../../operations/refusal";
 import { stackFile } from "../../operations/stack-file";
 import { toolsUp, up as localUp } from "../environment/up";
 import { readJson, writeWhole } from "../machine/files";
-import { Refusal, run } from "../machine/shell";
+import { run } from "../machine/shell";
 import { CHECKOUT, copiedStackFile, names, places } from "../places";
 import type { ExportedResource } from "../state/deployed";
 import { birthOf } from "../state/lock";
@@ -18,6 +19,7 @@ import { forThisMachine } from "./this-machine";
 import { stackVariables } from "./variables";
 
 const projectFile = path.join(CHECKOUT, "Pulumi.yaml");
+
 const project = /^name:\s*(\S+)/m.exec(fs.readFileSync(projectFile, "utf8"))![1]!;
 
 /** A stack, by the file that is committed for it. */

@@ -1,5 +1,5 @@
 /** `make status`: operations/status.ts with the local environment's tools, and its kubeconfig where the stack is on it. */
-import { Refusal } from "../../operations/stack-file";
+import { Refusal } from "../../operations/refusal";
 import { status } from "../../operations/status";
 import { isLocal, stackVariables } from "./variables";
 

@@ -1,3 +1,4 @@
+/** Remembers which image this machine uses in place of an official base image. */
 import type { BaseName } from "../../components/bases";
 import { readJson, writeWhole } from "../machine/files";
 import { places } from "../places";

@@ -1,3 +1,4 @@
+/** What a stack has deployed, read from its Pulumi state. */
 import { registryAddress } from "../places";
 
 export interface Leftovers {

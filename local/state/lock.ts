@@ -3,8 +3,9 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { Refusal } from "../../operations/refusal";
 import { readJson } from "../machine/files";
-import { Refusal, until } from "../machine/shell";
+import { until } from "../machine/shell";
 import { places } from "../places";
 
 interface Holder {

@@ -1,5 +1,5 @@
 /** The one shape of everything that `local-up` does, and the decision which of three ways a part comes. */
-import { Refusal } from "../machine/shell";
+import { Refusal } from "../../operations/refusal";
 
 /** How a part comes: it is there already, it is on the machine, a release is fetched, it is built, or it is started. */
 export type Way = "stands" | "found" | "download" | "build" | "start";

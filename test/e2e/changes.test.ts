@@ -4,13 +4,13 @@ import { tmpdir } from "os";
 import { join } from "path";
 
 import { findPod, signal } from "../faults/pods";
+import { mysqlReplicates, redisReplicates } from "../support/checks";
 import { copyProgram } from "../support/copy";
 import { waitFor } from "../support/docker";
 import { times } from "../support/long";
 import { RECOVERY_SECONDS, System } from "../support/system";
 import { describeAddresses } from "./addresses";
 import { describeChanges } from "./changed-images";
-import { mysqlReplicates, redisReplicates } from "./checks";
 import { dropImages, pulledImages } from "./pulls";
 import { describeRunbook } from "./runbook";
 import { behavesAsTheSourceDid } from "./source";

@@ -2,9 +2,9 @@ import assert from "assert";
 import { randomUUID } from "crypto";
 
 import { Stack } from "../../local/stacks/stack";
+import { mysqlReplicates, redisReplicates } from "../support/checks";
 import { waitFor } from "../support/docker";
 import { RECOVERY_SECONDS, System } from "../support/system";
-import { mysqlReplicates, redisReplicates } from "./checks";
 import { freeSharedPorts } from "./shared-port";
 import { configure, deploy, destroy, pulumi } from "./stack";
 

@@ -4,8 +4,8 @@ import * as os from "os";
 import * as path from "path";
 
 import { directories } from "../../local/places";
+import { command } from "../support/command";
 import { copyCheckout } from "../support/copy";
-import { command } from "../support/docker";
 import { recordedStack } from "../support/program";
 
 const ROOT = path.resolve(__dirname, "../..");

@@ -5,8 +5,9 @@ import * as os from "os";
 import * as path from "path";
 
 import { mapImages } from "../../components/images";
+import { command, Result } from "../support/command";
 import { copyProgram } from "../support/copy";
-import { command, Result, Scope } from "../support/docker";
+import { Scope } from "../support/docker";
 import { layer, pushImage, Registries, Registry } from "../support/registries";
 
 const ROOT = path.resolve(__dirname, "../..");

@@ -3,7 +3,8 @@ import { readFileSync } from "fs";
 import * as path from "path";
 
 import { copiedStackFile } from "../../local/places";
-import { command, waitFor } from "../support/docker";
+import { command } from "../support/command";
+import { waitFor } from "../support/docker";
 import { forStack, parseRunbook } from "../support/runbook";
 import { RECOVERY_SECONDS, System } from "../support/system";
 

@@ -1,6 +1,6 @@
 import assert from "assert";
 
-import { command } from "../support/docker";
+import { command } from "../support/command";
 import { RECOVERY_SECONDS } from "../support/system";
 
 /** Where side-by-side.test.ts deploys the committed stacks, beside whatever is there. */

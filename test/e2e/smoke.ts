@@ -1,6 +1,6 @@
 /** The last step of `make up`: V1, V2, V6 and V9 of the source on a stack, as `smoke.ts <stack>`. */
+import { mysqlReplicates, redisReplicates, siteAnswers } from "../support/checks";
 import { System } from "../support/system";
-import { mysqlReplicates, redisReplicates, siteAnswers } from "./checks";
 
 const CHECKS: [string, (system: System) => Promise<void>][] = [
     ["every workload has its pods, all ready", (system) => system.ready()],

@@ -1,9 +1,9 @@
 /** What the source's author checked by hand on one replica, once; here on every replica, in each situation. */
 import assert from "assert";
 
+import { mysqlReplicates, pageShowsSeedRows, redisReplicates } from "../support/checks";
 import { System } from "../support/system";
 import { TABLES } from "../support/tables";
-import { mysqlReplicates, pageShowsSeedRows, redisReplicates } from "./checks";
 
 /** To be called where a stack is deployed. */
 export function behavesAsTheSourceDid(system: System): void {

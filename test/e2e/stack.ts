@@ -1,7 +1,7 @@
 import * as path from "path";
 
 import { copiedStackFile } from "../../local/places";
-import { command } from "../support/docker";
+import { command } from "../support/command";
 import { System } from "../support/system";
 
 const ROOT = path.resolve(__dirname, "../..");

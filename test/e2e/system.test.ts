@@ -4,13 +4,14 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 
+import { hasRow } from "../support/checks";
+import { command } from "../support/command";
 import { copyProgram } from "../support/copy";
-import { command, waitFor } from "../support/docker";
+import { waitFor } from "../support/docker";
 import { isLong, times } from "../support/long";
 import { spending } from "../support/spent";
 import { RECOVERY_SECONDS, System } from "../support/system";
 import { describeBrowser } from "./browser";
-import { hasRow } from "./checks";
 import { describeFaultRows } from "./fault-rows";
 import { writeAndRead } from "./pairs";
 import { Client, siteOf } from "./site";

@@ -9,8 +9,9 @@ import { registryDirectory, useRegistry } from "../../local/cluster/node-registr
 import { clusterNodes } from "../../local/cluster/nodes";
 import { names } from "../../local/places";
 import { forThisMachine } from "../../local/stacks/this-machine";
+import { command, Result } from "../support/command";
 import { copyCheckout } from "../support/copy";
-import { command, docker, Result, Scope, waitFor } from "../support/docker";
+import { docker, Scope, waitFor } from "../support/docker";
 import { Registries, Registry } from "../support/registries";
 import { parseRunbook } from "../support/runbook";
 import { RECOVERY_SECONDS } from "../support/system";

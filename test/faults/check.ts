@@ -1,7 +1,7 @@
 /** What has to hold after a fault: every acknowledged write on the master and on every slave, and all pods equal. */
+import { mysqlReplicates } from "../support/checks";
 import { waitFor } from "../support/docker";
 import { System } from "../support/system";
-import { mysqlReplicates } from "../e2e/checks";
 import { Tally } from "./ledger";
 import { LedgerName, LEDGERS, Load, redisKey, TABLE } from "./load";
 

@@ -13,10 +13,11 @@ import { nodeImage } from "../../local/images/images";
 import { checkPorts } from "../../local/machine/disk-and-ports";
 import { writeWhole } from "../../local/machine/files";
 import { say } from "../../local/machine/progress";
-import { attempt, Refusal, run, until } from "../../local/machine/shell";
+import { attempt, run, until } from "../../local/machine/shell";
 import { images, tagged } from "../../local/pins";
 import { dockerChoice, exported, fileBackend, places } from "../../local/places";
 import { joinNetwork } from "../../local/registry/registry";
+import { Refusal } from "../../operations/refusal";
 
 /**
  * FAULTS_CLUSTER, 1 by default and at most 3: which of several, so that rows that take nodes can run beside others. Ports
@@ -30,10 +31,12 @@ if (![1, 2, 3].includes(which)) {
 }
 
 export const NAME = which === 1 ? "dabaweb-faults" : `dabaweb-faults-${which}`;
-export const CONTROL_PLANE = `${NAME}-control-plane`;
+
+const CONTROL_PLANE = `${NAME}-control-plane`;
 const REGISTRY = `${NAME}-registry`;
 /** kind's own network. */
 const NETWORK = "kind";
+
 const REGISTRY_PORT = 5100 + which;
 const API_PORT = 26443 + which;
 /** So many stacks find room on the cluster. */
@@ -45,11 +48,13 @@ export const NODE_PORTS = Array.from(
     { length: LANES_AT_MOST * PORTS_OF_A_LANE },
     (_, i) => 32100 + (which - 1) * LANES_AT_MOST * PORTS_OF_A_LANE + i,
 );
+
 const WATCHERS = 512;
 export const REGISTRY_ADDRESS = `localhost:${REGISTRY_PORT}`;
 
 /** Where everything of it lies. */
 const folder = path.join(places().state, NAME.replace("dabaweb-", ""));
+
 export const files = {
     folder,
     kubeconfig: path.join(folder, "kubeconfig"),
@@ -59,6 +64,7 @@ export const files = {
     /** Every node has it at {@link SHARED}. */
     shared: path.join(folder, "volumes"),
 } as const;
+
 export const SHARED = "/shared";
 
 /** The variables that lead every tool to it; the user's own environment is not in any of them. */

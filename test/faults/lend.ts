@@ -6,9 +6,9 @@ import { spawnSync } from "node:child_process";
 
 import { partsUp } from "../../local/environment/up";
 import { during } from "../../local/machine/progress";
-import { Refusal } from "../../local/machine/shell";
 import { dockerChoice, exported } from "../../local/places";
 import { takeLock } from "../../local/state/lock";
+import { Refusal } from "../../operations/refusal";
 import { environment, make, NAME, NODE_PORTS, REGISTRY_ADDRESS, remove } from "./cluster";
 
 async function main([file, ...args]: readonly string[]): Promise<void> {

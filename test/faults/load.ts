@@ -12,7 +12,7 @@ import { Ledger, secondsWithout } from "./ledger";
 
 export const LEDGERS = ["redisSet", "redisWait", "mysql"] as const;
 export type LedgerName = (typeof LEDGERS)[number];
-export const READERS = ["redis", "mysql", "page"] as const;
+const READERS = ["redis", "mysql", "page"] as const;
 export type ReaderName = (typeof READERS)[number];
 
 /** Where the load enters, and as whom. */

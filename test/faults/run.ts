@@ -16,9 +16,9 @@ import { parseArgs } from "node:util";
 import { partsUp } from "../../local/environment/up";
 import { readJson, writeWhole } from "../../local/machine/files";
 import { during, say } from "../../local/machine/progress";
-import { Refusal } from "../../local/machine/shell";
 import { dockerChoice, exported } from "../../local/places";
 import { takeLock } from "../../local/state/lock";
+import { Refusal } from "../../operations/refusal";
 import { docker } from "../support/docker";
 import { System } from "../support/system";
 import { bareRestart } from "./bare";
@@ -32,6 +32,7 @@ import { joined, Matrix, merged, page, RowResult, verdict } from "./report";
 import { Mode, MODES, promisedIn, Row, ROWS } from "./rows";
 
 const DOCS = path.resolve(__dirname, "../../docs");
+
 const JSON_FILE = path.join(DOCS, "failure-matrix.json");
 
 const { values: options } = parseArgs({

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { docker, exec, logs, Result, waitFor } from "../support/docker";
+
+import { Result } from "../support/command";
+import { docker, exec, logs, waitFor } from "../support/docker";
 import { isLong } from "../support/long";
 import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
 

@@ -5,9 +5,9 @@ import * as os from "node:os";
 import * as path from "node:path";
 
 import { copyImage, isPullable, manifestsOf, platformsOf } from "../../operations/image-copy";
+import { Refusal } from "../../operations/refusal";
 import { Repository } from "../../operations/registry-client";
 import { IDENTITY_TOKEN, Login } from "../../operations/registry-login";
-import { Refusal } from "../../operations/stack-file";
 import { docker, Scope } from "../support/docker";
 import {
     digestOf,

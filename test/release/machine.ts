@@ -3,8 +3,9 @@ import * as os from "os";
 import * as path from "path";
 
 import { hasSysResource } from "../../local/engine/start";
+import type { Result } from "../support/command";
 import { copyCheckout } from "../support/copy";
-import { docker, type Result, tryDocker, waitFor } from "../support/docker";
+import { docker, tryDocker, waitFor } from "../support/docker";
 import { HOSTS, type Internet } from "./internet";
 
 const IMAGE = "dabaweb/machine";

@@ -4,13 +4,13 @@ import * as os from "os";
 import * as path from "path";
 
 import { mirrored, RECIPE_LABEL } from "../../local/engine/images";
-import { builtVersion } from "../../local/from-source/programs";
 import { nodeImage } from "../../local/images/images";
 import { nodeVersion } from "../../local/pin-upkeep/check";
 import { images, plugins, type ReleasedTool, tagged, thisPlatform, tools } from "../../local/pins";
 import { places } from "../../local/places";
 import { releaseOf } from "../../local/tools/download";
-import { command, docker } from "../support/docker";
+import { command } from "../support/command";
+import { docker } from "../support/docker";
 import { SENT_ON } from "./internet";
 
 /** A file as its project publishes it: under which address, and with which list of checksums. */
@@ -61,10 +61,12 @@ export async function publishFiles(folder: string): Promise<ReadonlyMap<string, 
         await publish(at(tools.kubectl, false), () => path.join(place.bin, "kubectl"));
         for (const [name, plugin] of Object.entries(plugins)) {
             await publish(at(plugin, true), () => {
-                const installed = [plugin.version, builtVersion(`pulumi-${name}`)]
-                    .map((version) => path.join(place.pulumiHome, "plugins", `resource-${name}-v${version}`))
-                    .find((each) => fs.existsSync(each))!;
-                return [installed, `pulumi-resource-${name}`];
+                // A plugin that was built here carries build metadata after the version.
+                const folders = path.join(place.pulumiHome, "plugins");
+                const installed = fs
+                    .readdirSync(folders)
+                    .find((each) => each.split("+")[0] === `resource-${name}-v${plugin.version}`)!;
+                return [path.join(folders, installed), `pulumi-resource-${name}`];
             });
         }
     } finally {

@@ -6,50 +6,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { baseArguments } from "../../components/bases";
 import { images, tagged } from "../../local/pins";
 import { ownBases } from "../../local/state/bases";
+import { command, CommandOptions, Result } from "./command";
 import { Shells } from "./shells";
-import { spending, spentOn } from "./spent";
-
-/** What a command left behind. */
-export interface Result {
-    readonly code: number;
-    readonly stdout: string;
-    readonly stderr: string;
-}
-
-/** How one command is run. */
-export interface CommandOptions {
-    /** Text for its standard input. */
-    readonly input?: string;
-    /** Killed after this many seconds, default 60. */
-    readonly timeoutSeconds?: number;
-}
-
-/** Runs a program without a shell and returns its result, whatever the exit code. */
-export function command(
-    file: string,
-    args: readonly string[],
-    options: CommandOptions = {},
-): Promise<Result> {
-    return spending(spentOn(file, args), () => runProgram(file, args, options));
-}
-
-function runProgram(file: string, args: readonly string[], options: CommandOptions): Promise<Result> {
-    const seconds = options.timeoutSeconds ?? 60;
-    return new Promise((resolve, reject) => {
-        const child = spawn(file, args, { stdio: "pipe", timeout: seconds * 1000, killSignal: "SIGKILL" });
-        let stdout = "";
-        let stderr = "";
-        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-        child.on("error", reject);
-        child.on("close", (code, signal) => {
-            const killed = signal === null ? "" : `\nended by ${signal}; its limit was ${seconds} s`;
-            resolve({ code: code ?? 128, stdout, stderr: stderr + killed });
-        });
-        // A program that ends without reading its input closes the pipe: its exit code says what happened.
-        child.stdin.on("error", () => undefined).end(options.input ?? "");
-    });
-}
+import { spending } from "./spent";
 
 /** Runs the docker CLI against whatever daemon the environment or the active context names. */
 export function tryDocker(args: readonly string[], options: CommandOptions = {}): Promise<Result> {
@@ -181,7 +140,7 @@ export const QUICK_NAMES = ["--dns-opt=timeout:1", "--dns-opt=attempts:1"] as co
  * The value of `-v`. An empty volume would take over content and owner of the image's folder at that path, which
  * no Kubernetes volume does; host paths know no such thing.
  */
-export function mount(source: string, target: string): string {
+function mount(source: string, target: string): string {
     if (source.startsWith("/")) {
         return `${source}:${target}`;
     }

@@ -1,18 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
-import {
-    build,
-    docker,
-    exec,
-    logs,
-    QUICK_NAMES,
-    Result,
-    Scope,
-    tryDocker,
-    untilLogged,
-    waitFor,
-} from "./docker";
+
+import { Result } from "./command";
+import { build, docker, exec, logs, QUICK_NAMES, Scope, tryDocker, untilLogged, waitFor } from "./docker";
 import { spending } from "./spent";
 
 const context = resolve(__dirname, "../../images");

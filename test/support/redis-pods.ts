@@ -1,7 +1,9 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { build, docker, exec, logs, QUICK_NAMES, Result, Scope, waitFor } from "./docker";
+
+import { Result } from "./command";
+import { build, docker, exec, logs, QUICK_NAMES, Scope, waitFor } from "./docker";
 
 const images = join(__dirname, "../../images");
 

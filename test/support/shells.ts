@@ -6,7 +6,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 
-import type { CommandOptions, Result } from "./docker";
+import type { CommandOptions, Result } from "./command";
 
 /** One bash that takes commands from its input, one at a time. */
 class Shell {

@@ -31,9 +31,9 @@ export function spentOn(file: string, args: readonly string[]): Kind | undefined
     const line = [file, ...args].join(" ");
     const kinds: [RegExp, Kind][] = [
         [/\bdocker build\b/, "build"],
-        [/\bpulumi up\b|local\/stack\.ts up\b/, "deploy"],
-        [/\bpulumi preview\b|local\/preview\.ts\b|\bmake .*\bpreview\b/, "preview"],
-        [/\bpulumi destroy\b|local\/stack\.ts down\b|\bdelete namespace\b/, "destroy"],
+        [/\bpulumi up\b|local\/stacks\/main\.ts up\b/, "deploy"],
+        [/\bpulumi preview\b|local\/stacks\/preview\.ts\b|\bmake .*\bpreview\b/, "preview"],
+        [/\bpulumi destroy\b|local\/stacks\/main\.ts down\b|\bdelete namespace\b/, "destroy"],
     ];
     return kinds.find(([pattern]) => pattern.test(line))?.[1];
 }

@@ -1,5 +1,6 @@
 import { DeployedStack, readStackFile } from "../../operations/stack-file";
-import { command, CommandOptions, Result, waitFor } from "./docker";
+import { command, CommandOptions, Result } from "./command";
+import { waitFor } from "./docker";
 import { Shells } from "./shells";
 
 /** Seconds that a pod, a slave or the page may take to come back after whatever a test did to it. */

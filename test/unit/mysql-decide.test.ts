@@ -243,27 +243,6 @@ describe("mysql decisions", () => {
         }
     });
 
-    describe("decide_replicating: readiness of a slave", () => {
-        const cases: [receiver: string, applier: string, error: string, why: string][] = [
-            ["ON", "ON", "", ""],
-            ["ON", "ON", "an error of yesterday", ""],
-            ["", "", "", "replication is not set up"],
-            ["ON", "", "", "replication is not set up"],
-            ["CONNECTING", "ON", "", "the replication receiver is CONNECTING"],
-            ["CONNECTING", "ON", "Access denied", "the replication receiver is CONNECTING: Access denied"],
-            ["OFF", "ON", "", "the replication receiver is OFF"],
-            ["OFF", "OFF", "", "the replication receiver is OFF"],
-            ["ON", "OFF", "", "the replication applier is OFF"],
-            ["ON", "OFF", "Duplicate entry", "the replication applier is OFF: Duplicate entry"],
-        ];
-        for (const [receiver, applier, error, why] of cases) {
-            it(`receiver "${receiver}", applier "${applier}", error "${error}": ${why || "ready"}`, () => {
-                const expected = { code: why === "" ? 0 : 1, printed: why };
-                assert.deepEqual(call("decide_replicating", receiver, applier, error), expected);
-            });
-        }
-    });
-
     describe("decide_alive: liveness", () => {
         const lost =
             "ERROR 2013 (HY000): Lost connection to MySQL server at 'reading initial communication packet'";
@@ -321,7 +300,6 @@ describe("mysql decisions", () => {
             "decide_data",
             "decide_donor",
             "decide_open",
-            "decide_replicating",
             "decide_semi_sync",
             "decide_server_id",
         ]);

@@ -6,17 +6,18 @@ import { createServer, RequestListener, Server } from "http";
 import { AddressInfo } from "net";
 import { tmpdir } from "os";
 import * as path from "path";
-
 import { parse } from "yaml";
 
 import { mapImages } from "../../components/images";
 import { promote } from "../../operations/promote";
 import { valuesIn } from "../../operations/pulumi-stack";
+import { Refusal } from "../../operations/refusal";
 import { Repository } from "../../operations/registry-client";
 import { dockerLogin, IDENTITY_TOKEN } from "../../operations/registry-login";
-import { Refusal, withPinnedImages } from "../../operations/stack-file";
+import { withPinnedImages } from "../../operations/stack-file";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
+
 const OTHER = `sha256:${"b".repeat(64)}`;
 
 const images = (digest: string) =>

@@ -1,8 +1,8 @@
 import assert from "assert";
 import { randomUUID } from "crypto";
 
-import { waitFor } from "../support/docker";
-import { RECOVERY_SECONDS, System } from "../support/system";
+import { waitFor } from "./docker";
+import { RECOVERY_SECONDS, System } from "./system";
 
 /** Seconds within which a write on a master is to be seen on its slaves; both are asynchronous. */
 const REPLICATION_SECONDS = 30;
@@ -83,7 +83,7 @@ export function hasRow(rows: readonly string[][], ...cells: string[]): boolean {
 }
 
 /** SHOW REPLICA STATUS by column name. */
-export async function replicaStatus(system: System, pod: string): Promise<Record<string, string>> {
+async function replicaStatus(system: System, pod: string): Promise<Record<string, string>> {
     const text = await system.sqlByColumn(pod, "SHOW REPLICA STATUS\\G");
     return Object.fromEntries(
         text

@@ -1,0 +1,35 @@
+/** Holds every import to the table in docs/architecture.md: `npm run lint`. */
+import { filesOf, readRooms } from "./rooms.mjs";
+
+const rooms = readRooms();
+const files = new Map(rooms.map(({ room }) => [room, filesOf(room, rooms)]));
+
+export default {
+    forbidden: [
+        { name: "no-circle", severity: "error", from: {}, to: { circular: true } },
+        {
+            name: "has-a-room",
+            severity: "error",
+            comment: "Give the file a room in docs/architecture.md.",
+            from: { path: "\\.ts$", pathNot: [...files.values(), "^node_modules/"] },
+            to: {},
+        },
+        ...rooms.map(({ room, imports }) => ({
+            name: `only-downwards-from-${room}`,
+            severity: "error",
+            comment: `${room} imports only from the rooms that docs/architecture.md lists for it.`,
+            from: { path: files.get(room) },
+            to: {
+                path: "\\.ts$",
+                pathNot: [files.get(room), ...imports.map((each) => files.get(each)), "^node_modules/"],
+            },
+        })),
+    ],
+    options: {
+        doNotFollow: { path: "^node_modules/" },
+        exclude: { path: "^(node_modules|artifacts)/" },
+        tsConfig: { fileName: "tsconfig.json" },
+        // Types are arrows, too.
+        tsPreCompilationDeps: true,
+    },
+};
