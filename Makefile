@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status drift promote down local-up local-down local-purge tools env pins pins-move golden test test-long test-images test-e2e faults bench bench-web
+.PHONY: help up preview status drift promote down local-up local-down local-purge tools env pictures pins pins-move golden test test-long test-images test-e2e faults bench bench-web
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ tools: ## Pulumi and its plugins alone, into ~/.cache/dabaweb-pulumi: what a pre
 
 env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"
 	@local/run local/environment/main.ts env $(STACK)
+
+pictures: ## make the pictures of README.md and docs/: drawings, and screenshots of the stack dev as it runs
+	@local/run docs/pictures.ts
 
 pins: ## ask whether every pinned file and image is where users download it
 	@local/run local/pin-upkeep/check.ts

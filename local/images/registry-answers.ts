@@ -36,11 +36,7 @@ export function refusalOf(image: string, complaints: string): string | undefined
 }
 
 /** Lets Docker ask a registry for an image; throws where that answers and refuses. */
-async function askRegistry(
-    image: string,
-    args: readonly string[],
-    timeout?: number,
-): Promise<Attempt> {
+async function askRegistry(image: string, args: readonly string[], timeout?: number): Promise<Attempt> {
     const asked = await attempt("docker", args, { timeout });
     const why = asked.code === 0 ? undefined : refusalOf(image, asked.complaints);
     if (why !== undefined) {

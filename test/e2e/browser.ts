@@ -7,7 +7,7 @@ import * as path from "path";
 import AxeBuilder from "@axe-core/playwright";
 import { Browser, BrowserContext, Page } from "playwright-core";
 
-import { startChromium } from "../support/chromium";
+import { startChromium } from "../../local/machine/chromium";
 import { isLong } from "../support/long";
 import type { Site } from "./site";
 

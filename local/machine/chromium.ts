@@ -2,7 +2,7 @@ import * as fs from "fs";
 import * as path from "path";
 import { Browser, chromium } from "playwright-core";
 
-import { install, isRoot } from "../../local/machine/apt";
+import { install, isRoot } from "./apt";
 
 /** What the browser is called, by whoever packs it. */
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
