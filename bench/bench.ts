@@ -176,7 +176,7 @@ function ofNothing(stack: string, folder: string): Preview {
     const plan = JSON.parse(run("pulumi", preview, place, { env })) as { changeSummary: { create: number } };
     return {
         stack,
-        finds: "all of it new, no cluster asked",
+        finds: "everything is new, no cluster asked",
         resources: plan.changeSummary.create,
         take: () => run("pulumi", preview, place, { env }),
     };
@@ -213,27 +213,27 @@ function page(up: { up: number; apply: number }, timed: readonly Timed[]): strin
     return [
         "# Benchmarks",
         "",
-        "Written by `make bench`. Each ratio is of one run, on a machine with",
+        "Written by `make bench`. Each ratio is from one run, on a machine with",
         `${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB of memory and ${os.type()} ${os.release().split("-")[0]}.`,
         "",
-        "| what | this program | the plain thing beside it | ratio |",
+        "| what | this program | the plain alternative | ratio |",
         "| --- | --- | --- | --- |",
         row(
-            "the dev stack into an empty namespace, images there: `pulumi up` beside `kubectl apply` and wait",
+            "deploying the dev stack into an empty namespace, with the images present: `pulumi up` compared with `kubectl apply` and wait",
             up.up,
             up.apply,
         ),
         "",
-        `Previews, median of ${PREVIEWS} in turns; *empty* is a Pulumi program that registers nothing:`,
+        `Previews, median of ${PREVIEWS} in alternation; *empty* is a Pulumi program that registers nothing:`,
         "",
-        "| stack | finds to do | resources | seconds | beside empty |",
+        "| stack | finds to do | resources | seconds | compared with empty |",
         "| --- | --- | --- | --- | --- |",
         ...timed.map(
             ({ stack, finds, resources, seconds }) =>
                 `| ${stack} | ${finds} | ${resources} | ${seconds.toFixed(1)} | ${(seconds / timed[0]!.seconds).toFixed(2)} |`,
         ),
         "",
-        "Steps of `make local-up`, the last time that each had something to do:",
+        "Steps of `make local-up`, each from the last time that it had something to do:",
         "",
         "| step | seconds |",
         "| --- | --- |",
@@ -250,8 +250,8 @@ function testTimes(told: TestTimes | undefined): string[] {
     }
     const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
     return [
-        `The last whole \`make test\`: ${told.seconds} s, ${told.cpuMinutes} CPU minutes, ${told.idlePercent} % of the cores idle.`,
-        "What the columns are is told in [tests.md](tests.md).",
+        `The last complete \`make test\`: ${told.seconds} s, ${told.cpuMinutes} CPU minutes, ${told.idlePercent} % of the cores idle.`,
+        "[tests.md](tests.md) explains the columns.",
         "",
         row(told.head),
         row(told.head.map(() => "---")),

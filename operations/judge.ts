@@ -127,7 +127,7 @@ function behind(now: Facts, earlier: Facts): string[] {
                     ? []
                     : [
                           `${pod.name} has ${own} that ${master.pod.name} lacks: either the master's volume is an older ` +
-                              `copy, or someone wrote to the slave; see "A slave is of another history" in ` +
+                              `copy, or someone wrote to the slave; see "A slave has a different history" in ` +
                               `docs/runbook.md`,
                       ]),
             ];

@@ -446,7 +446,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         match(await page("/User_data"), row("in-the-admin", 1, "–", "–"));
     });
 
-    it("stays within the limits of README.md with 100,000 employees, each in a group", async function () {
+    it("stays within the limits of docs/web.md with 100,000 employees, each in a group", async function () {
         // Four exports of up to a minute each.
         this.timeout(300_000);
         const session = await signIn();
