@@ -1,10 +1,10 @@
 /**
- * Runs the whole program under mocks for so many generated configurations, and fails with the seed of the first one that
- * is neither as configured nor refused by name:
+ * Runs the whole program under mocks for a number of generated configurations, and fails with the seed of the first one
+ * whose graph is neither as configured nor refused by name:
  *
  *     node -r ts-node/register/transpile-only test/graphs.ts 300
  *
- * In a process of its own, since Pulumi's runtime is global, and since what the preflight asks is answered here.
+ * It is a separate process, because Pulumi's runtime is global, and because this file answers what the preflight asks.
  */
 import assert from "assert";
 import { setImmediate } from "timers/promises";
@@ -23,20 +23,20 @@ import type { Raw } from "./support/valid-configs";
 
 const STACK = "test";
 
-// Most of the time would go into the stack traces that Pulumi takes for each of its promises.
+// Otherwise most of the time is spent on the stack traces that Pulumi takes for each of its promises.
 Error.stackTraceLimit = 0;
-// No generated registry is asked, no docker is run, and what a preview could not check is not told each time.
+// No generated registry is asked, no docker runs, and there are no warnings about what a preview could not check.
 globalThis.fetch = () => Promise.resolve(new Response(null));
 process.env.PATH = "";
 process.env.KUBECONFIG = "/nonexistent/kubeconfig";
 pulumi.log.warn = () => Promise.resolve();
 
-/** Failures that nobody waited for: those of values that are made of others. */
+/** Failures that nothing awaited: those of values that are derived from others. */
 const strays: unknown[] = [];
-// A refusal is thrown where it is waited for, and once more where Pulumi's stack was to be.
+// A refusal is thrown where it is awaited, and once more in place of Pulumi's stack.
 process.on("unhandledRejection", (error) => pulumi.RunError.isInstance(error) || strays.push(error));
 
-/** The graph, or the message that refuses the configuration; any other failure is a failure of the program. */
+/** The graph, or the message that refuses the configuration; any other error is a bug in the program. */
 async function outcome(raw: Raw): Promise<Graph | string> {
     const config = Object.fromEntries(
         Object.entries(raw).map(([key, value]) => [`${PROJECT}:${key}`, value]),
@@ -48,7 +48,7 @@ async function outcome(raw: Raw): Promise<Graph | string> {
         }
         throw error;
     });
-    // Node tells of what nobody waited for only when nothing else is to be done at once.
+    // Node reports unhandled rejections only when nothing else is to be done immediately.
     await setImmediate();
     assert.deepStrictEqual(strays.splice(0), []);
     if (typeof result === "string") {
@@ -58,7 +58,7 @@ async function outcome(raw: Raw): Promise<Graph | string> {
     return result;
 }
 
-/** The configuration as the program reads it: texts such as 2024 come as texts. */
+/** The configuration as the program reads it: a text such as 2024 stays a text. */
 function asRead(raw: Raw): StackConfig {
     const texts = Object.entries(handedOver(raw)).map(([key, text]) => [key, parseValue(key, text)]);
     return parseConfig(Object.fromEntries(texts) as Raw, STACK);
@@ -78,7 +78,7 @@ async function main(runs: number): Promise<void> {
         }
     });
     await fc.assert(property, { numRuns: runs, ...replay() });
-    // Else the generator tests one side only.
+    // Otherwise the generator tests only one side.
     assert.ok(isReplay() || Math.min(seen.graphs, seen.refused) > runs / 5, JSON.stringify(seen));
     process.stdout.write(`${seen.graphs} graphs as configured, ${seen.refused} configurations refused\n`);
 }

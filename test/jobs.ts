@@ -1,4 +1,4 @@
-/** Everything that `make test` runs, in the order in which it is begun: what takes longest comes first. */
+/** Everything that `make test` runs, in the order in which it starts: the longest jobs first. */
 import * as fs from "fs";
 import * as path from "path";
 
@@ -6,7 +6,7 @@ import { isLong } from "./support/long";
 
 const ROOT = path.resolve(__dirname, "..");
 
-/** Parts of the project, by the paths that belong to each. A change under one of them is tried by its jobs. */
+/** Parts of the project, with the paths that belong to each. The jobs of a part test a change in its paths. */
 export const PARTS = {
     redis: ["images/redis", "components/redis", "components/dataset"],
     mysql: ["images/mysql", "components/mysql", "components/dataset"],
@@ -20,19 +20,18 @@ export const PARTS = {
 
 export type Part = keyof typeof PARTS;
 
-/** What a job needs before it can begin. */
-type Needs =
-    "Node alone" | "what local-up needs" | "Docker alone" | "Pulumi and Docker" | "the local cluster";
+/** What a job needs before it can start. */
+type Needs = "only Node" | "what local-up needs" | "only Docker" | "Pulumi and Docker" | "the local cluster";
 
-/** One thing to run: a check, or a file of tests in a process of its own. */
+/** One thing to run: a check, or a test file in its own process. */
 export interface Job {
     readonly name: string;
     readonly suite: string;
     readonly needs: Needs;
     readonly command: readonly [string, ...string[]];
-    /** What nobody else may use meanwhile. */
+    /** What no other job may use meanwhile. */
     readonly holds?: string;
-    /** The parts whose changes it can tell from one another; none where it is about all of them. */
+    /** The parts whose changes can break it; undefined if it covers all of them. */
     readonly parts?: readonly Part[];
 }
 
@@ -46,7 +45,7 @@ const script = (...args: string[]): [string, ...string[]] => [
     ...["-r", "ts-node/register/transpile-only", ...args],
 ];
 
-/** The files of the two suites that need more than Node, with what each can tell. Those that wait for one another come early. */
+/** The files of the two suites that need more than Node, with their parts. Those that wait for one another start early. */
 const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/system": ["redis", "mysql", "web", "program", "operations"],
     "e2e/changes": ["redis", "mysql", "web", "program", "operations"],
@@ -60,7 +59,7 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/redis": ["redis"],
 };
 
-/** Those that take a minute or two: they fill the end, so that no long one runs there alone. */
+/** Files that take a minute or two: they fill the end, so that no long one runs there alone. */
 const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/web": ["web"],
     "e2e/promote": ["promote"],
@@ -72,12 +71,12 @@ const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/plugins": ["local"],
 };
 
-/** What `make test-long` alone runs: a machine of its own, with a cluster of its own. */
+/** What only `make test-long` runs: a separate machine with its own cluster. */
 const FILES_OF_TEST_LONG: Readonly<Record<string, readonly Part[]>> = { "release/first-up": ["local"] };
 
 const WITHOUT_A_STACK = ["e2e/promote", "e2e/preview", "e2e/policy", "e2e/plugins", "release/first-up"];
 
-/** The local cluster opens ten nodePorts, which are fewer than all stacks would take at once. */
+/** The local cluster opens ten nodePorts, fewer than all stacks together would use. */
 const HOLDS: Readonly<Record<string, string>> = {
     "e2e/your-cluster": "nodePort 32003",
     "e2e/kept": "nodePort 32003",
@@ -89,7 +88,7 @@ const jobsOf = (files: Readonly<Record<string, readonly Part[]>>): readonly Job[
         name,
         suite: path.dirname(name),
         needs: name.startsWith("images/")
-            ? "Docker alone"
+            ? "only Docker"
             : WITHOUT_A_STACK.includes(name)
               ? "Pulumi and Docker"
               : "the local cluster",
@@ -110,30 +109,30 @@ export const JOBS: readonly Job[] = [
     ...["lint", "types"].map((name): Job => ({
         name,
         suite: name,
-        needs: "Node alone",
+        needs: "only Node",
         command: ["npm", "run", "--silent", name],
     })),
     ...(isLong ? jobsOf(FILES_OF_TEST_LONG) : []),
     ...jobsOf(LONG_FILES),
-    { name: "unit", suite: "unit", needs: "Node alone", command: [...MOCHA, "test/unit/**/*.test.ts"] },
+    { name: "unit", suite: "unit", needs: "only Node", command: [...MOCHA, "test/unit/**/*.test.ts"] },
     {
         name: "graphs",
         suite: "graphs",
-        needs: "Node alone",
+        needs: "only Node",
         command: script("test/graphs.ts", process.env.GRAPHS ?? "300"),
         parts: ["program"],
     },
     ...jobsOf(SHORT_FILES),
 ];
 
-/** What runs of it: all of it by default. */
+/** Which jobs to run: all of them by default. */
 export interface Wanted {
     readonly suites: readonly string[];
     /** A part, or a path inside the project. */
     readonly only?: string;
 }
 
-/** Chooses jobs; throws where a name is unknown. Whatever needs the environment brings it. */
+/** Chooses jobs; throws if a name is unknown. If a job needs the environment, that runs, too. */
 export function chosen({ suites, only }: Wanted): readonly Job[] {
     const names = [...new Set(JOBS.map(({ suite }) => suite))];
     const unknown = suites.filter((suite) => !names.includes(suite));
@@ -148,11 +147,11 @@ export function chosen({ suites, only }: Wanted): readonly Job[] {
                 job.parts === undefined ||
                 job.parts.some((part) => parts.includes(part))),
     ).filter(({ name }) => name !== ENVIRONMENT);
-    const needsMore = wanted.some(({ needs }) => needs !== "Node alone");
+    const needsMore = wanted.some(({ needs }) => needs !== "only Node");
     return JOBS.filter((job) => wanted.includes(job) || (needsMore && job.name === ENVIRONMENT));
 }
 
-/** The parts that a word or a path means. */
+/** The parts that a word or a path refers to. */
 export function partsOf(only: string): readonly Part[] {
     const all = Object.keys(PARTS) as Part[];
     if (all.includes(only as Part)) {
@@ -170,7 +169,7 @@ export function partsOf(only: string): readonly Part[] {
     return found;
 }
 
-/** Files of tests that no job runs, and jobs without their file. */
+/** Test files that no job runs, and jobs without their file. */
 export function mismatches(): string[] {
     const there = ["images", "e2e", "release"].flatMap((suite) =>
         fs

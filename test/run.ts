@@ -1,8 +1,8 @@
 /**
- * Runs the tests, several files at a time, and closes with what each spent its time on, what failed, and `N passed, N failed`:
- * `run.ts [suite...] [--only PART_OR_PATH]`, default all. What cannot run says why and counts as failed.
+ * Runs the tests, several files at a time, and ends with what each spent its time on, what failed, and `N passed, N failed`:
+ * `run.ts [suite...] [--only PART_OR_PATH]`, default all. A job that cannot run says why and counts as failed.
  *
- * Most of a file's time is waiting, for a pod or a container to do something: others compute meanwhile. TEST_JOBS says how
+ * A file mostly waits for a pod or a container to do something; meanwhile, others use the processors. TEST_JOBS sets how
  * many run at a time (default: one more than there are cores).
  */
 import { spawn } from "child_process";
@@ -22,17 +22,17 @@ import { KINDS, type Spent } from "./support/spent";
 
 const CORES = os.cpus().length;
 
-/** How many files run at a time. With twice as many as there are cores, 20 processes wait for each core, and all last longer. */
+/** How many files run at a time. With twice as many as there are cores, 20 processes wait for each core, and all take longer. */
 const AT_A_TIME = jobsAtATime();
 
-/** What the largest stack of a test asks of the memory that the cluster's node has, and what everything else takes. */
+/** The memory that a test's largest stack requests from the cluster's node, and the memory for everything else. */
 const [STACK_GIB, REST_GIB] = [5, 6];
 const STACKS_AT_A_TIME = Math.max(
     1,
     Math.min(CORES, Math.floor((os.totalmem() / 2 ** 30 - REST_GIB) / STACK_GIB)),
 );
 
-/** A sign of life while nothing ends. */
+/** The interval of the progress line while no job ends. */
 const SIGN_SECONDS = 60;
 
 function jobsAtATime(text = process.env.TEST_JOBS): number {
@@ -47,9 +47,9 @@ interface Counts {
     readonly passed: number;
     readonly failed: number;
     readonly skipped: number;
-    /** Title and message of what failed; repeated at the end, where the reader of a long output looks. */
+    /** Title and message of each failed test; repeated at the end, where the reader of a long output looks. */
     readonly failures: readonly string[];
-    /** By what; a check that is no file of tests tells nothing. */
+    /** Seconds by kind; a check that is not a test file has none. */
     readonly spent?: Spent;
 }
 
@@ -72,13 +72,13 @@ interface Done {
 export interface TestTimes {
     readonly seconds: number;
     readonly cpuMinutes: number;
-    /** Of what the cores could have done. */
+    /** The idle share of the cores' time. */
     readonly idlePercent: number;
     readonly head: readonly string[];
     readonly rows: readonly (readonly (string | number)[])[];
 }
 
-/** Runs a job to its end. What it says is kept until then, because others speak meanwhile. */
+/** Runs a job to its end. Keeps its output until then, because other jobs print meanwhile. */
 async function run(job: Job): Promise<Counts> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "test-"));
     const counts = path.join(folder, "counts.json");
@@ -98,7 +98,7 @@ function execute(job: Job, counts: string): Promise<{ code: number | string; sai
         const child = spawn(file, args, {
             cwd: path.resolve(__dirname, ".."),
             stdio: ["ignore", "pipe", "pipe"],
-            // Read anew for each job: local-up is one of them.
+            // Read again for each job: local-up is one of them.
             env: { ...process.env, ...exported(dockerChoice()?.host), MOCHA_COUNTS: counts },
         });
         let said = "";
@@ -112,7 +112,7 @@ function execute(job: Job, counts: string): Promise<{ code: number | string; sai
 
 function read(job: Job, status: number, file: string): Counts {
     if (!fs.existsSync(file)) {
-        // lint, types, graphs and environment are one check each; a mocha that wrote nothing did not come to its tests.
+        // lint, types, graphs and environment are one check each; a mocha that wrote nothing did not reach its tests.
         const ok = status === 0 && !job.command.includes("mocha");
         return ok
             ? { passed: 1, failed: 0, skipped: 0, failures: [] }
@@ -121,7 +121,7 @@ function read(job: Job, status: number, file: string): Counts {
     const counted = JSON.parse(fs.readFileSync(file, "utf8")) as MochaCounts;
     const { passes: passed, pending: skipped, spent } = counted;
     if (status !== 0 && counted.failures === 0) {
-        const crashed = failedAsAWhole(job, `failed with exit code ${status} though no test did`);
+        const crashed = failedAsAWhole(job, `failed with exit code ${status}, although no test failed`);
         return { ...crashed, passed, skipped, spent };
     }
     return { passed, failed: counted.failures, skipped, failures: counted.failed, spent };
@@ -133,7 +133,7 @@ function failedAsAWhole({ name, needs }: Job, why: string): Counts {
     return { passed: 0, failed: 1, skipped: 0, failures: [failure] };
 }
 
-/** Runs jobs in their order, so many at a time; what needs more than Node begins when the environment stands. */
+/** Runs jobs in their order, several at a time; a job that needs more than Node starts when the environment is ready. */
 async function runAll(jobs: readonly Job[]): Promise<Done[]> {
     const begun = Date.now();
     const seconds = () => Math.round((Date.now() - begun) / 1000);
@@ -141,7 +141,7 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
     const running = new Map<string, Promise<void>>();
     const done: Done[] = [];
     const environment = () => done.find(({ job }) => job.name === ENVIRONMENT);
-    const needsMore = ({ needs }: Job) => needs !== "Node alone" && needs !== "what local-up needs";
+    const needsMore = ({ needs }: Job) => needs !== "only Node" && needs !== "what local-up needs";
     const mayBegin = (job: Job) => {
         const { needs, holds } = job;
         const others = [...running.keys()].map((name) => jobs.find((each) => each.name === name)!);
@@ -153,7 +153,7 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
         );
     };
     const sign = setInterval(
-        () => process.stdout.write(`${seconds()} s: at ${[...running.keys()].join(", ")}\n`),
+        () => process.stdout.write(`${seconds()} s: running ${[...running.keys()].join(", ")}\n`),
         SIGN_SECONDS * 1000,
     );
     try {
@@ -165,7 +165,7 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
                     done.push({
                         job,
                         seconds: 0,
-                        counts: failedAsAWhole(job, "did not run: the environment is not there"),
+                        counts: failedAsAWhole(job, "did not run: the environment is not ready"),
                     });
                 }
                 continue;
@@ -196,7 +196,7 @@ async function runAll(jobs: readonly Job[]): Promise<Done[]> {
     return done;
 }
 
-/** What a run took, file by file. What is not one of the kinds is the tests' own doing. */
+/** The times of a run, file by file. Time that is not of one of the kinds is the tests' own. */
 function times(
     done: readonly Done[],
     seconds: number,
@@ -259,7 +259,7 @@ async function main(args: readonly string[]): Promise<void> {
     if (jobs.length === chosen({ suites: [] }).length && failed === 0) {
         Object.assign(process.env, exported(dockerChoice()?.host));
         writeTestedWith();
-        // What takes longer on purpose is no measure.
+        // A run that takes longer on purpose is not a measure.
         if (!isLong && !process.env.TEST_JOBS && !process.env.GRAPHS) {
             writeWhole(places().testTimes, `${JSON.stringify(told)}\n`);
         }

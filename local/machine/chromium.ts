@@ -4,7 +4,7 @@ import { Browser, chromium } from "playwright-core";
 
 import { install, isRoot } from "./apt";
 
-/** What the browser is called, by whoever packs it. */
+/** The names that different packagers give the browser. */
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 const ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
 
@@ -15,8 +15,8 @@ function found(): string | undefined {
 }
 
 /**
- * Starts this machine's Chromium or Chrome without a window; Debian's, with a font for Chinese, is installed where there
- * is none. It speaks to nobody but the pages that it is sent to.
+ * Starts this machine's Chromium or Chrome without a window. If there is none, installs Debian's, with a font for Chinese.
+ * The browser connects only to the pages that it is sent to.
  */
 export async function startChromium(): Promise<Browser> {
     if (found() === undefined) {
@@ -25,7 +25,7 @@ export async function startChromium(): Promise<Browser> {
     const silent = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
     return chromium.launch({
         executablePath: found(),
-        // Its sandbox cannot be set up by root.
+        // Root cannot set up its sandbox.
         args: [...silent, "--disable-gpu", ...(isRoot() ? ["--no-sandbox"] : [])],
     });
 }

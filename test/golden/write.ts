@@ -1,4 +1,4 @@
-/** Writes the golden graph of every stack that somebody uses, and removes those whose stack is gone: `make golden`. */
+/** Writes the golden graph of every stack that someone uses, and removes those whose stack is gone: `make golden`. */
 import * as fs from "fs";
 import * as path from "path";
 

@@ -1,4 +1,4 @@
-/** Generated stack configurations of every kind: valid ones, slips in such ones, and whatever YAML can hold. */
+/** Generated stack configurations of every kind: valid ones, valid ones with slips, and anything that YAML can hold. */
 import fc from "fast-check";
 
 import { schema } from "../../config";
@@ -7,7 +7,7 @@ import { character, PASSWORD, plain, Raw, validConfig } from "./valid-configs";
 export interface Generated {
     readonly kind: "valid" | "slipped" | "garbage";
     readonly raw: Raw;
-    /** The key that was changed, where it is one alone. */
+    /** The key that was changed, if there is only one. */
     readonly touched?: string;
 }
 
@@ -33,7 +33,7 @@ const oddText = fc.oneof(
     fc.string({ unit: character, maxLength: 40 }),
 );
 
-/** Whatever a stack file can hold in place of something else. */
+/** Anything that a stack file can hold in place of something else. */
 const oddValue: fc.Arbitrary<unknown> = fc.oneof(
     fc.constantFrom(null, true, false, 0, -1, 1.5, 21, 101, 32_768, 2 ** 53, 1e21, -0, Infinity),
     fc.double({ noNaN: true }),
@@ -107,7 +107,7 @@ export const anyConfig: fc.Arbitrary<Generated> = fc.oneof(
     { weight: 1, arbitrary: garbage },
 );
 
-/** Changes one setting, and tells below which key. */
+/** Changes one setting, and returns the key that it is below. */
 function makeSlip(raw: Raw, { what, where, value, key, how }: Slip): string {
     const fits: Partial<Record<Slip["what"], (setting: Setting) => boolean>> = {
         unit: ({ object, name }) =>
@@ -124,7 +124,7 @@ function makeSlip(raw: Raw, { what, where, value, key, how }: Slip): string {
         return "kubeContext";
     }
     const { object, name, top } = chosen;
-    // The next slip may be made inside of it, and generated values are used again.
+    // The next slip may be inside it, and generated values are reused.
     const own = structuredClone(value);
     switch (what) {
         case "remove":
@@ -172,7 +172,7 @@ interface Setting {
     readonly top: string;
 }
 
-/** Every setting, those inside of others included. */
+/** Every setting, including those inside others. */
 function settings(object: Raw, top?: string): Setting[] {
     return Object.entries(object).flatMap(([name, value]) => [
         { object, name, top: top ?? name },
@@ -180,7 +180,7 @@ function settings(object: Raw, top?: string): Setting[] {
     ]);
 }
 
-/** Not by assignment, which would change the prototype where the name is __proto__. */
+/** Not by assignment, which would change the prototype if the name is __proto__. */
 function set(object: Raw, name: string, value: unknown): void {
     Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
 }
@@ -207,7 +207,7 @@ const PAIRED_KEYS = [
     "dabacluster",
 ] as const;
 
-/** A value that is allowed, and may not agree with others. */
+/** A value that is allowed, but may contradict others. */
 function paired(key: (typeof PAIRED_KEYS)[number], value: unknown, which: number): unknown {
     const object = value !== null && typeof value === "object" ? value : {};
     switch (key) {
@@ -234,7 +234,7 @@ function paired(key: (typeof PAIRED_KEYS)[number], value: unknown, which: number
     }
 }
 
-/** A password where it does not belong, or with what does not belong into it. */
+/** A password in the wrong place, or with something in it that does not belong there. */
 function pasted(name: string, how: number): unknown {
     if (name === "address") {
         return [`me:${PASSWORD}@example.com`, `//${PASSWORD}@example.com`][how % 2];

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 
 import { spending, spentOn } from "./spent";
 
-/** What a command left behind. */
+/** The result of a command. */
 export interface Result {
     readonly code: number;
     readonly stdout: string;
@@ -31,12 +31,12 @@ function runProgram(file: string, args: readonly string[], options: CommandOptio
             const killed = signal === null ? "" : `\nended by ${signal}; its limit was ${seconds} s`;
             resolve({ code: code ?? 128, stdout, stderr: stderr + killed });
         });
-        // A program that ends without reading its input closes the pipe: its exit code says what happened.
+        // A program that exits without reading its input closes the pipe: its exit code says what happened.
         child.stdin.on("error", () => undefined).end(options.input ?? "");
     });
 }
 
-/** Runs a program without a shell and returns its result, whatever the exit code. */
+/** Runs a program without a shell and returns its result, regardless of the exit code. */
 export function command(
     file: string,
     args: readonly string[],

@@ -1,4 +1,4 @@
-/** What docs/config.md promises of a configuration that was accepted, and the form that every refusal has. */
+/** What docs/config.md promises about an accepted configuration, and the form of every refusal. */
 import assert from "assert";
 import * as fs from "fs";
 import * as path from "path";
@@ -9,7 +9,7 @@ import { schema, StackConfig } from "../../config";
 import { shownKey, UNSAID } from "../../config/refusal";
 import { PASSWORD, Raw } from "./valid-configs";
 
-/** Objects that have no rows of their own for what is in them. */
+/** Objects whose contents have no separate rows. */
 const WHOLES = ["list", "names and texts"];
 
 interface Row {
@@ -20,7 +20,7 @@ interface Row {
     readonly standard: string | undefined;
 }
 
-/** The rows of docs/config.md; a key with more than one form has one row with all of them. */
+/** The rows of docs/config.md. A key with several forms has one row with all of them. */
 const rows = new Map<string, Row>();
 for (const line of fs.readFileSync(path.resolve(__dirname, "../../docs/config.md"), "utf8").split("\n")) {
     const [, bold, key, allowed, standard] =
@@ -58,7 +58,7 @@ export function keepsPromises(config: StackConfig, raw: Raw): void {
         }
         assert.ok(
             row.allowed.some((allowed) => isAllowed(value, allowed)),
-            // Not by String(), which calls what it finds: a label may be named toString.
+            // Not with String(), which calls methods of the value: a label may be named toString.
             `${name} is ${inspect(value)}`,
         );
         const isWhole = typeof value !== "object" || row.allowed.some((allowed) => WHOLES.includes(allowed));
@@ -88,7 +88,7 @@ function isAllowed(value: unknown, allowed: string): boolean {
     return amount >= quantityValue(least) && amount <= quantityValue(most);
 }
 
-/** The rules of "What has to agree" that loss of data would follow from, told once more. */
+/** The rules of "What has to agree" whose violation would lose data, implemented a second time. */
 function agrees(config: StackConfig): void {
     const bytes = (quantity: string) => quantityValue(quantity);
     for (const system of ["redis", "mysql"] as const) {
@@ -110,8 +110,8 @@ function agrees(config: StackConfig): void {
 }
 
 /**
- * Fails unless a refusal is what a user can work with: bounded, one sentence for each problem, each with the name of a
- * setting that is there or missing and with what to do about it, and no secret, stack trace or error of the language itself.
+ * Fails unless a user can work with a refusal: it is bounded and has one sentence for each problem. Each sentence names a
+ * setting that exists or is missing, and what to do about it. There is no secret, stack trace or error of the language.
  */
 export function isClear(message: string, raw: Raw, touched?: string): void {
     const [first, ...lines] = message.split("\n");

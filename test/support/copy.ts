@@ -3,7 +3,7 @@ import * as path from "path";
 
 const ROOT = path.resolve(__dirname, "../..");
 
-/** What the program is made of, beside its stack files. */
+/** The parts of the program, except its stack files. */
 const PROGRAM = [
     "Pulumi.yaml",
     "index.ts",
@@ -18,10 +18,10 @@ const PROGRAM = [
 ];
 
 /**
- * Copies the program into another folder, as another checkout of it; the installed packages are linked.
+ * Copies the program into another folder, like another checkout; the installed packages are linked.
  *
- * @param lines a further line at the end of files, by their paths from the project's root.
- * @throws Error where there is no such file: a line in a file of its own would change nothing that runs.
+ * @param lines one line to append per file, by the file's path from the project's root.
+ * @throws Error if there is no such file: a line in a new file would change nothing that runs.
  */
 export function copyProgram(folder: string, lines: Readonly<Record<string, string>> = {}): void {
     for (const name of PROGRAM) {
@@ -31,13 +31,13 @@ export function copyProgram(folder: string, lines: Readonly<Record<string, strin
     for (const [file, line] of Object.entries(lines)) {
         const copied = path.join(folder, file);
         if (!fs.existsSync(copied)) {
-            throw new Error(`${file} is no file of the program; add the line to one that is there`);
+            throw new Error(`${file} is not a file of the program; add the line to an existing file`);
         }
         fs.appendFileSync(copied, `${line}\n`);
     }
 }
 
-/** Copies everything that is committed or would be; what is brought, built or written by tests stays behind. */
+/** Copies everything that is or would be committed, but nothing that is installed, built or written by tests. */
 export function copyCheckout(folder: string): void {
     const left = ["node_modules", ".git", "artifacts"].map((name) => path.join(ROOT, name));
     fs.cpSync(ROOT, folder, { recursive: true, filter: (source) => !left.includes(source) });

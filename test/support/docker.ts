@@ -10,7 +10,7 @@ import { command, CommandOptions, Result } from "./command";
 import { Shells } from "./shells";
 import { spending } from "./spent";
 
-/** Runs the docker CLI against whatever daemon the environment or the active context names. */
+/** Runs the docker CLI against the daemon that the environment or the active context names. */
 export function tryDocker(args: readonly string[], options: CommandOptions = {}): Promise<Result> {
     if (LIVES.includes(args[0] ?? "")) {
         args.slice(1).forEach((container) => shells.forget(container));
@@ -18,7 +18,7 @@ export function tryDocker(args: readonly string[], options: CommandOptions = {})
     return command("docker", args, options);
 }
 
-/** What begins or ends a container, and with it what runs there. */
+/** The commands that start or stop a container, and with it everything that runs there. */
 const LIVES = ["start", "stop", "restart", "kill", "rm"];
 
 const shells = new Shells((container) => ["docker", "exec", "-i", container, "bash"]);
@@ -34,7 +34,7 @@ export async function docker(args: readonly string[], options: CommandOptions = 
     return result.stdout.trim();
 }
 
-/** Builds an image of the product, on what its base is on this machine, and returns its tag. */
+/** Builds an image of the product, on the base that this machine uses, and returns its tag. */
 export async function build(options: {
     /** Build context. */
     readonly context: string;
@@ -56,7 +56,7 @@ export async function build(options: {
     return options.tag;
 }
 
-/** Runs a command in a running container, by way of a bash that stays open there; returns its result, whatever the exit code. */
+/** Runs a command in a running container, in a bash that stays open; returns its result, regardless of the exit code. */
 export function exec(
     container: string,
     args: readonly string[],
@@ -71,7 +71,7 @@ export async function logs(container: string): Promise<string> {
     return result.stdout + result.stderr;
 }
 
-/** Waits for a line in the log of a container, of this or of an earlier start. It is read as it is written. */
+/** Waits for a line in the log of a container, from this or an earlier start. Follows the log as it is written. */
 export async function untilLogged(container: string, line: RegExp, deadlineSeconds = 60): Promise<void> {
     await waitFor(`${line.source} in the log of ${container}`, deadlineSeconds, async () => {
         const said = await readLog(container, line, deadlineSeconds);
@@ -83,7 +83,7 @@ export async function untilLogged(container: string, line: RegExp, deadlineSecon
     });
 }
 
-/** Follows a log until a line is there, the container has ended, or the seconds are over; gives all that it says. */
+/** Follows a log until it has a line, the container has ended, or the time is up; returns the whole log. */
 function readLog(container: string, line: RegExp, seconds: number): Promise<string> {
     return new Promise((resolve, reject) => {
         const child = spawn("docker", ["logs", "--follow", container], { timeout: seconds * 1000 });
@@ -101,9 +101,9 @@ function readLog(container: string, line: RegExp, seconds: number): Promise<stri
 }
 
 /**
- * Asks `probe` until it gives something other than undefined or false; throws when the deadline has passed, with the
- * description, the last failure, and what `explain` finds out then. Unless `pauseMs` says how long it pauses in between,
- * it asks the rarer the longer it has taken.
+ * Calls `probe` until it returns something other than undefined or false. When the deadline has passed, throws an error
+ * with the description, the last failure, and the result of `explain`. Unless `pauseMs` sets the pause between calls,
+ * the pause grows with the time waited.
  */
 export function waitFor<T>(
     description: string,
@@ -133,12 +133,15 @@ export function waitFor<T>(
     });
 }
 
-/** Options of a container in which a name of nobody costs a second, not ten: a cluster's name server answers at once, Docker asks the host's. */
+/**
+ * Container options that limit the lookup of an unknown name to one second instead of ten: a cluster's DNS answers at once,
+ * but Docker asks the host's.
+ */
 export const QUICK_NAMES = ["--dns-opt=timeout:1", "--dns-opt=attempts:1"] as const;
 
 /**
- * The value of `-v`. An empty volume would take over content and owner of the image's folder at that path, which
- * no Kubernetes volume does; host paths know no such thing.
+ * The value of `-v`. An empty volume would take over the content and the owner of the image's folder at that path, which
+ * no Kubernetes volume does; host paths do not do this.
  */
 function mount(source: string, target: string): string {
     if (source.startsWith("/")) {
@@ -152,46 +155,46 @@ export interface RunOptions {
     readonly image: string;
     /** Name within the scope; the container also answers to it on its network. */
     readonly name: string;
-    /** A network, made by the same scope or there beforehand. */
+    /** A network that the same scope created or that existed before. */
     readonly network?: string;
     readonly env?: Readonly<Record<string, string>>;
-    /** Volume name or host path -> mount point, with ":ro" behind it where it is read only. */
+    /** Volume name or host path -> mount point, followed by ":ro" if it is read-only. */
     readonly mounts?: Readonly<Record<string, string>>;
     /** Directories in memory that uid 10001 may write. */
     readonly tmpfs?: readonly string[];
     /** Memory limit as docker writes it, e.g. "128m". */
     readonly memory?: string;
-    /** Further options of `docker run`, before the image. */
+    /** Additional options of `docker run`, before the image. */
     readonly options?: readonly string[];
     /** Arguments of the entrypoint. */
     readonly args?: readonly string[];
 }
 
-/** What looks into volumes runs in: any image with bash and coreutils. */
+/** The image of the container that looks into volumes: any image with bash and coreutils. */
 const KEEPER = tagged(images.bases[0].image);
 
 /**
- * Containers, networks and volumes of one test file. Every real name carries a random prefix, so that runs beside
- * each other and leftovers of a killed run do no harm; `close` removes all of it.
+ * Containers, networks and volumes of one test file. Every real name has a random prefix, so that parallel runs and
+ * leftovers of a killed run do no harm; `close` removes all of it.
  */
 export class Scope {
     readonly prefix: string;
     private readonly containers = new Set<string>();
     private readonly networks = new Set<string>();
     private readonly volumes = new Set<string>();
-    /** The container that sees all volumes, once there is one. */
+    /** The container that sees all volumes, if it has been started. */
     private keeper: Promise<string> | undefined;
 
     constructor(purpose: string) {
         this.prefix = `${purpose}-${randomBytes(4).toString("hex")}`;
     }
 
-    /** The real name of what this scope calls `name`. */
+    /** The real name of `name` in this scope. */
     named(name: string): string {
         return `${this.prefix}-${name}`;
     }
 
-    /** Makes a network and returns its real name. */
+    /** Creates a network and returns its real name. */
     async network(name: string): Promise<string> {
         const real = this.named(name);
         this.networks.add(real);
@@ -199,7 +202,7 @@ export class Scope {
         return real;
     }
 
-    /** Makes an empty volume and returns its real name. */
+    /** Creates an empty volume and returns its real name. */
     async volume(name: string): Promise<string> {
         const real = this.named(name);
         this.volumes.add(real);
@@ -208,7 +211,7 @@ export class Scope {
     }
 
     /**
-     * Makes a volume whose root belongs to 10001:10001 and that holds the given files of one line each, owned by
+     * Creates a volume whose root belongs to 10001:10001 and that contains the given files of one line each, owned by
      * root, group 10001, mode 0440, as Kubernetes mounts them.
      */
     async filledVolume(name: string, files: Readonly<Record<string, string>> = {}): Promise<string> {
@@ -217,21 +220,21 @@ export class Scope {
         return real;
     }
 
-    /** Makes a volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
+    /** Creates a volume as a pod gets it: empty, writable for uid 10001, with the lost+found of a real disk. */
     async disk(name: string): Promise<string> {
         const real = await this.volume(name);
         await this.inVolume(real, "chown 10001:10001 .; mkdir lost+found");
         return real;
     }
 
-    /** Makes a volume with what another one holds, which nothing may have open. */
+    /** Creates a copy of another volume, which nothing may have open. */
     async copiedVolume(name: string, from: string): Promise<string> {
         const real = await this.volume(name);
         await this.inVolume(from, 'cp -a . "$1/"', { others: [real] });
         return real;
     }
 
-    /** Writes further files of one line into a volume, as `filledVolume` does. */
+    /** Writes more files of one line into a volume, as `filledVolume` does. */
     async fillVolume(volume: string, files: Readonly<Record<string, string>>): Promise<void> {
         const script =
             'chown 10001:10001 .; while read -r file text; do printf %s "$text" >"$file"; ' +
@@ -243,8 +246,8 @@ export class Scope {
     }
 
     /**
-     * Runs a script as root in the root of a volume, and returns what it says. The roots of other volumes are its arguments.
-     * All of a scope's volumes are seen by one container that stays: one for each script would cost a hundred times as much.
+     * Runs a script as root in the root of a volume, and returns its output. The roots of other volumes are its arguments.
+     * One long-running container sees all volumes of a scope: a container for each script would cost a hundred times as much.
      */
     async inVolume(
         volume: string,
@@ -261,7 +264,7 @@ export class Scope {
         return stdout.trim();
     }
 
-    /** Docker keeps the volumes of its local driver in one folder, whatever machine it runs on. */
+    /** Docker keeps the volumes of its local driver in one folder, on any machine. */
     private async keepVolumes(any: string): Promise<string> {
         const own = await docker(["volume", "inspect", "--format", "{{.Mountpoint}}", any]);
         const all = path.posix.dirname(path.posix.dirname(own));
@@ -316,7 +319,7 @@ export class Scope {
         for (const path of options.tmpfs ?? []) {
             args.push("--tmpfs", `${path}:uid=10001,gid=10001,mode=0770`);
         }
-        // Swap of the same size as the limit is no swap, as in a pod.
+        // A swap limit equal to the memory limit means no swap, as in a pod.
         if (options.memory !== undefined) {
             args.push("-m", options.memory, "--memory-swap", options.memory);
         }
@@ -334,7 +337,7 @@ export class Scope {
         containers.forEach((container) => this.containers.delete(container));
     }
 
-    /** Removes everything this scope made; throws if something is left. */
+    /** Removes everything that this scope created; throws if something is left. */
     async close(): Promise<void> {
         const failures: string[] = [];
         const remove = async (names: Set<string>, ...args: string[]): Promise<void> => {

@@ -1,4 +1,4 @@
-/** What every graph has to be like that comes of an accepted configuration. */
+/** What must be true of every graph of an accepted configuration. */
 import assert from "assert";
 
 import type { StackConfig } from "../../config";
@@ -10,7 +10,7 @@ import { PASSWORD } from "./valid-configs";
 
 const DATASETS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave"] as const;
 
-/** Fails unless a graph is what its configuration asks for. */
+/** Fails unless a graph matches its configuration. */
 export function isAsConfigured(config: StackConfig, graph: Graph): void {
     const recorded = resourcesOf(graph);
     countsPods(config, recorded);
@@ -35,7 +35,7 @@ function podsOf(config: StackConfig, name: (typeof DATASETS)[number]): number {
     return name === "redis-slave" || name === "mysql-slave" ? config[name].replicas : 1;
 }
 
-/** Unset, "" and a name are three things, for each volume. */
+/** Unset, "" and a name are three different things, for each volume. */
 function namesClasses(config: StackConfig, recorded: readonly Recorded[]): void {
     const claims = ofType(recorded, "kubernetes:core/v1:PersistentVolumeClaim");
     const seen = [...claims].map(([name, claim]) => [name, at(claim, "spec.storageClassName")]);
@@ -48,7 +48,7 @@ function namesClasses(config: StackConfig, recorded: readonly Recorded[]): void 
     assert.deepStrictEqual(Object.fromEntries(seen), Object.fromEntries(wanted));
 }
 
-/** What is marked as secret stands in Secrets and logins alone, and nothing that is secret is without the mark. */
+/** Values marked as secret are only in Secrets and logins, and no secret value is unmarked. */
 function keepsSecrets(recorded: readonly Recorded[]): void {
     const allowed = ["kubernetes:core/v1:Secret", "pulumi:providers:docker"];
     for (const resource of recorded) {
@@ -73,7 +73,7 @@ function fitsTheApi(recorded: readonly Recorded[]): void {
     assert.deepStrictEqual(misfits, []);
 }
 
-/** Only the number of web pods is left to the configuration, and to the rule that judges it. */
+/** The configuration may violate only one rule, the one on the number of web pods. */
 function keepsPolicy(config: StackConfig, recorded: readonly Recorded[]): void {
     const single = "redundant-in-production: dabacluster has 1 replicas; production needs 2 or more";
     assert.deepStrictEqual(

@@ -1,4 +1,4 @@
-/** Holds objects against the Kubernetes API's own schema, offline and stricter than the API: unknown fields are wrong. */
+/** Checks objects against the Kubernetes API's own schema, offline and stricter than the API: unknown fields are errors. */
 import Ajv, { ErrorObject, ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
 
@@ -13,7 +13,7 @@ interface Schema {
     }>;
 }
 
-/** The version whose schema it is. */
+/** The Kubernetes version of the schema. */
 export const apiVersion: string = api.version;
 
 const schemas = api.schemas as unknown as Readonly<Record<string, Schema>>;
@@ -36,7 +36,7 @@ const kinds = new Map(
 const validators = new Map<string, ValidateFunction>();
 
 /**
- * What of an object does not fit the schema of its kind, a sentence each; empty when all fits.
+ * The parts of an object that do not fit the schema of its kind, one sentence each; empty if everything fits.
  *
  * @param object with apiVersion and kind.
  */
@@ -63,7 +63,7 @@ function sentence({ instancePath, keyword, params, message = "" }: ErrorObject):
         : `${place} ${message}`;
 }
 
-/** The schemas with every object closed that lists its fields. */
+/** The schemas, in which every object that lists its fields allows no others. */
 function closed(value: unknown): unknown {
     if (Array.isArray(value)) {
         return value.map(closed);

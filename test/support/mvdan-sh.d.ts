@@ -1,4 +1,4 @@
-/** The part of mvdan-sh, which comes without types, that is used here: https://pkg.go.dev/mvdan.cc/sh/v3/syntax */
+/** The part of mvdan-sh, a package without types, that is used here: https://pkg.go.dev/mvdan.cc/sh/v3/syntax */
 declare module "mvdan-sh" {
     interface ShellNode {
         readonly Args?: ShellNode[];
@@ -10,7 +10,7 @@ declare module "mvdan-sh" {
     const syntax: {
         NewParser(): { Parse(text: string, name: string): ShellNode };
         NodeType(node: ShellNode): string;
-        /** Gives every node, and null when it leaves one. */
+        /** Visits every node, and passes null when it leaves one. */
         Walk(node: ShellNode, visit: (node: ShellNode | null) => boolean): void;
     };
 }

@@ -111,7 +111,7 @@ export class MysqlPods {
         return this.mounted;
     }
 
-    /** Mounts other passwords, also in running containers. */
+    /** Mounts other passwords, even in running containers. */
     async usePasswords(fresh: Passwords): Promise<void> {
         this.mounted = fresh;
         this.everyPassword.push(...Object.values(fresh));

@@ -1,11 +1,12 @@
 /**
- * What the official images hold that the product is built on, as their Dockerfiles and package lists tell it. Whoever reaches
- * Docker Hub gets them; a stand-in from local/from-source is never richer. Sources: docker-library/mysql 9.7/Dockerfile.oracle and
- * repo-info's list of 9.7.1, packaging/rpm-docker of mysql-server; redis/docker-library-redis debian/Dockerfile;
+ * The contents of the official images that the product is built on, according to their Dockerfiles and package lists. A
+ * machine that reaches Docker Hub uses them; a stand-in from local/from-source never contains more. Sources:
+ * docker-library/mysql 9.7/Dockerfile.oracle and repo-info's list of 9.7.1, packaging/rpm-docker of mysql-server;
+ * redis/docker-library-redis debian/Dockerfile;
  * nginxinc/docker-nginx Dockerfile-debian.template; docker-library/python 3.13/trixie and 3.13/slim-trixie.
  */
 export interface OfficialImage {
-    /** The account that the image brings for its server. */
+    /** The account that the image has for its server. */
     readonly user?: { readonly name: string; readonly uid: number; readonly gid: number };
     readonly config: {
         readonly Entrypoint?: readonly string[];
@@ -19,18 +20,18 @@ export interface OfficialImage {
     };
     /** Files and folders. */
     readonly present: readonly string[];
-    /** Programs that are not on PATH, and files that are not there. */
+    /** Programs that are not on PATH, and files that do not exist. */
     readonly absent: readonly string[];
-    /** What is there and a stand-in has not, with the reason. */
+    /** What the image has and a stand-in does not, with the reason. */
     readonly notInStandIn: Readonly<Record<string, string>>;
-    /** Lines of configuration files that lie there. */
+    /** Lines of its configuration files. */
     readonly files?: Readonly<Record<string, readonly string[]>>;
     readonly locales?: readonly string[];
 }
 
 const paths = (folder: string, ...names: string[]): string[] => names.map((name) => `${folder}/${name}`);
 
-/** Of Debian's smallest image: what it lacks, and what no image of a server adds. */
+/** Programs that Debian's smallest image lacks and no server image adds. */
 const NOT_IN_DEBIAN_SLIM = [
     ...["ps", "pgrep", "pkill", "top", "free", "killall", "less", "file", "nc", "ip", "jq", "vi", "nano"],
     ...["gcc", "make", "wget", "socat", "strace", "python3"],
@@ -78,7 +79,7 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
         notInStandIn: Object.fromEntries(
             ["xslt_filter", "geoip", "image_filter", "js"].map((module) => [
                 `/usr/lib/nginx/modules/ngx_http_${module}_module.so`,
-                "the product loads no module, and this one brings libraries of its own",
+                "the product loads no module, and this one needs additional libraries",
             ]),
         ),
     },
@@ -140,7 +141,7 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
                 "prlimit",
                 "setsid",
             ],
-            // procps and what else a shell's user misses
+            // procps and other programs that a shell user expects
             ...[
                 "ps",
                 "pgrep",
@@ -169,11 +170,11 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
                 "apt-get",
                 "dpkg",
             ],
-            // of MySQL, removed by the package's own spec
+            // from MySQL, removed by the package's own spec
             ...["mysqlbinlog", "mysqlcheck", "mysqlimport", "mysqlshow", "mysqlslap", "mysql_config_editor"],
             ...["mysql_secure_installation", "mysqldumpslow", "mysqld_safe", "mysqld_multi", "innochecksum"],
             ...["ibd2sdi", "perror", "myisamchk", "myisam_ftdump", "myisamlog", "myisampack", "mysqlpump"],
-            // of the commercial edition, whatever Debian builds
+            // from the commercial edition, whatever Debian builds
             ...paths(
                 "/usr/lib/mysql/plugin",
                 "component_group_replication_elect_prefers_most_updated.so",
@@ -220,12 +221,12 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
             ...paths("/usr/local/bin", "pip", "python", "python3", "python3-config"),
             ...paths("/usr/bin", "gcc", "make", "pkg-config"),
         ],
-        // With Mercurial it has another python3 in /usr/bin, behind its own on PATH.
+        // Mercurial adds another python3 in /usr/bin, which comes after the image's own on PATH.
         absent: [],
         notInStandIn: Object.fromEntries(
             ["g++", "git", "hg", "svn", "wget"].map((program) => [
                 `/usr/bin/${program}`,
-                "buildpack-deps brings it, and the build of the product does not need it",
+                "buildpack-deps has it, and the build of the product does not need it",
             ]),
         ),
     },

@@ -13,7 +13,7 @@ export function asSeen({ type, name, urn, inputs, options }: Recorded): Resource
     };
 }
 
-/** What all rules find in a stack, as `<rule>: <message>`. */
+/** The violations of all rules in a stack, as `<rule>: <message>`. */
 export function violations(resources: readonly Resource[], isProduction: boolean): string[] {
     return rules.flatMap(({ name, resource, stack }) =>
         [

@@ -13,7 +13,7 @@ const ROOT = path.resolve(__dirname, "../..");
 /** One resource that the program registers. */
 export type Recorded = GraphResource & { readonly urn: string };
 
-/** The stacks whose numbers the tests know. */
+/** The stacks whose pod counts the tests know. */
 export const STACKS = ["dev", "prod", "e2e", "kept"] as const;
 export type Stack = (typeof STACKS)[number];
 
@@ -40,7 +40,7 @@ export function usersStacks(): readonly string[] {
 
 let recorded: ReadonlyMap<string, Graph> | undefined;
 
-/** The graph of a stack that has a file in the project. All of them are recorded once per test process. */
+/** The graph of a stack that has a file in the project. All graphs are recorded once per test process. */
 export function graphOf(stack: string): Graph {
     recorded ??= new Map(recordGraphs(allFiles()).map((graph) => [graph.stack, graph]));
     return recorded.get(stack)!;
@@ -58,7 +58,7 @@ export function resourcesOf({ resources }: Graph): readonly Recorded[] {
         .map((urn) => ({ urn, ...resources[urn]! }));
 }
 
-/** What a stack registers after each of some changes of its file; recorded in one process, whose start is what takes time. */
+/** What a stack registers after each of several changes to its file; recorded in one process, whose start takes most time. */
 export function recordedChanges(
     stack: Stack,
     changes: readonly ((file: string) => string)[],
@@ -83,7 +83,7 @@ export function recordedChange(stack: Stack, change: (file: string) => string): 
     return recordedChanges(stack, [change])[0]!;
 }
 
-/** Puts other words into a stack file, in which the earlier ones must be. */
+/** Replaces words in a stack file, which must contain them. */
 export function replacing(...replacements: [string, string][]): (file: string) => string {
     return (file) =>
         replacements.reduce((text, [from, to]) => {
@@ -92,7 +92,7 @@ export function replacing(...replacements: [string, string][]): (file: string) =
         }, file);
 }
 
-/** What a stack registers with other words in its file. */
+/** What a stack registers with words in its file replaced. */
 export function changed(stack: Stack, ...replacements: [string, string][]): readonly Recorded[] {
     return recordedChange(stack, replacing(...replacements));
 }
@@ -117,7 +117,7 @@ export function ofType(recorded: readonly Recorded[], type: string): Map<string,
     return new Map(recorded.filter((r) => r.type === type).map((r) => [r.name, r]));
 }
 
-/** Reads a nested input such as spec.template.spec; undefined where a step is missing. */
+/** Reads a nested input such as spec.template.spec; undefined if a step is missing. */
 export function at<T>(recorded: Recorded | undefined, dotted: string): T {
     return dotted
         .split(".")

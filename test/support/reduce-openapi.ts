@@ -1,6 +1,6 @@
 /**
- * Writes kubernetes-openapi.json: the schemas of Kubernetes' own OpenAPI documents, of the version in local/pins.ts, without
- * descriptions. Needed again when that version changes; Go is only used to fetch the module.
+ * Writes kubernetes-openapi.json: the schemas of Kubernetes' own OpenAPI documents, for the version in local/pins.ts, without
+ * descriptions. Run it again when that version changes; Go is only used to fetch the module.
  *
  *     folder=$(go mod download -json k8s.io/kubernetes@v1.34.2 | sed -n 's/.*"Dir": "\(.*\)".*$/\1/p')
  *     node -r ts-node/register/transpile-only test/support/reduce-openapi.ts "$folder/api/openapi-spec/v3"
@@ -25,7 +25,7 @@ const GROUPS = [
 
 type Schemas = Record<string, unknown>;
 
-/** Without what says nothing about an object's shape. `parent`: the key that holds the value. */
+/** A schema without the parts that say nothing about an object's shape. `parent`: the key of the value. */
 function reduced(value: unknown, parent = ""): unknown {
     if (Array.isArray(value)) {
         return value.map((item) => reduced(item));
@@ -56,7 +56,7 @@ function main(folder: string): void {
             schemas[name] ??= reduced(schema);
         }
     }
-    // A line for each, so that a new version can be read as a difference.
+    // One line for each, so that a new version makes a readable diff.
     const lines = Object.keys(schemas)
         .sort()
         .map((name) => `${JSON.stringify(name)}:${JSON.stringify(schemas[name])}`);

@@ -10,42 +10,42 @@ import * as path from "node:path";
 import { images, tagged } from "../../local/pins";
 import { docker, logs, Scope, waitFor } from "./docker";
 
-/** A registry that runs, on loopback. */
+/** A running registry, on loopback. */
 export interface Registry {
     /** host:port. */
     readonly host: string;
-    /** Who may enter; undefined: everybody. */
+    /** The login that it requires; undefined: none. */
     readonly login?: { readonly username: string; readonly password: string };
 }
 
-/** What a manifest says of one of its parts. */
+/** What a manifest says about one of its parts. */
 export interface Part {
     readonly mediaType: string;
     readonly digest: string;
     readonly size: number;
 }
 
-/** Registries of one test file: each empty, in memory, gone with `close`. */
+/** Registries of one test file: each starts empty, in memory, and is removed by `close`. */
 export class Registries {
     private readonly servers: Server[] = [];
     private readonly folders: string[] = [];
 
     constructor(readonly scope: Scope) {}
 
-    /** One that lets everybody in. */
+    /** A registry without a login. */
     async open(name: string): Promise<Registry> {
         const { host } = await this.start(name);
         return { host };
     }
 
     /**
-     * One with a user and a password.
+     * A registry with a user and a password.
      *
-     * @param network a network where others reach it by its container's name, from the start: one that it joined later
-     * would give it another port on loopback. Default: none.
+     * @param network a network where others reach it by its container's name. It joins this network from the start, because
+     * joining later would change its port on loopback. Default: none.
      */
     async locked(name: string, network?: string): Promise<Registry> {
-        // Where the file is missing, the registry makes one with a password of its own and logs it.
+        // If the file is missing, the registry creates one with a generated password and logs it.
         const { host, container } = await this.start(name, {
             network,
             env: {
@@ -55,14 +55,14 @@ export class Registries {
             },
         });
         const password = await waitFor(`the password in the log of ${name}`, 30, async () => {
-            // Only the first login makes the file.
+            // Only the first login creates the file.
             await fetch(`http://${host}/v2/`, { headers: { authorization: "Basic eDp5" } });
             return /provisioning with default user.*password="?([\w-]+)/s.exec(await logs(container))?.[1];
         });
         return { host, login: { username: "docker", password } };
     }
 
-    /** One that sends its users to a token server; the password is an identity token as well. */
+    /** A registry that sends its users to a token server; the password also works as an identity token. */
     async withTokens(name: string): Promise<Registry> {
         const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
         const key = { ...publicKey.export({ format: "jwk" }), kid: "test", use: "sig", alg: "RS256" };
@@ -70,7 +70,7 @@ export class Registries {
         this.folders.push(folder);
         const keys = path.join(folder, "keys.json");
         fs.writeFileSync(keys, JSON.stringify({ keys: [key] }));
-        // The registry is another user.
+        // The registry runs as another user.
         fs.chmodSync(folder, 0o755);
 
         const login = { username: "robot", password: randomBytes(12).toString("hex") };
@@ -106,7 +106,7 @@ export class Registries {
                     form.get("refresh_token") === login.password ||
                     request.headers.authorization === `Basic ${basic}`;
                 response.writeHead(isKnown ? 200 : 401, { "content-type": "application/json" });
-                // A server that repeats what it was given is no excuse for printing it.
+                // The client must not print its credentials, even if the server repeats them.
                 const refused = `{"errors":[{"code":"UNAUTHORIZED","message":"no ${body} ${request.headers.authorization}"}]}`;
                 response.end(isKnown ? JSON.stringify({ token: token(scopes) }) : refused);
             });
@@ -124,7 +124,7 @@ export class Registries {
         return { host, login };
     }
 
-    /** Lets a server listen on loopback until `close`; gives its host:port. */
+    /** Lets a server listen on loopback until `close`; returns its host:port. */
     async serve(server: Server): Promise<string> {
         this.servers.push(server);
         await once(server.listen(0, "127.0.0.1"), "listening");
@@ -171,7 +171,7 @@ export function layer(text: string = randomBytes(16).toString("hex")): { bytes: 
     }
 }
 
-/** Puts an image of these layers into an open registry and gives its manifest as part of an index. */
+/** Pushes an image of these layers to an open registry and returns its manifest as part of an index. */
 export async function pushImage(
     repository: string,
     layers: readonly { bytes: Buffer; diffId: string }[] = [layer()],
@@ -200,7 +200,7 @@ export async function pushImage(
     return pushManifest(repository, manifest);
 }
 
-/** Puts a manifest, laid out as no program here would, so that a copy that is not one of bytes has another digest. */
+/** Pushes a manifest with an unusual layout, so that a copy that is not byte for byte has another digest. */
 export async function pushManifest(repository: string, manifest: { mediaType: string }): Promise<Part> {
     const bytes = Buffer.from(`${JSON.stringify(manifest, null, 3)}\n`);
     const digest = digestOf(bytes);

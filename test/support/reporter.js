@@ -1,5 +1,5 @@
-// mocha's spec reporter, which also leaves its counts, what failed and what time was spent on in the file that
-// MOCHA_COUNTS names, for test/run.ts.
+// mocha's spec reporter, which also writes its counts, the failures and the time by kind to the file that MOCHA_COUNTS
+// names, for test/run.ts.
 const fs = require("fs");
 
 const { Spec } = require("mocha").reporters;

@@ -8,14 +8,14 @@ export interface Command {
 
 export interface Block {
     readonly heading: string;
-    /** `run`, `shown`, or what else stands there. */
+    /** `run`, `shown`, or any other word that is there. */
     readonly mark: string;
     /** Why it is only shown. */
     readonly reason: string;
     readonly commands: readonly Command[];
 }
 
-/** Every block of commands, also those without a mark. */
+/** Every block of commands, including those without a mark. */
 export function parseRunbook(page: string): Block[] {
     const blocks: Block[] = [];
     const pattern = /^## (.*)$|(?:<!-- *(\w+)(?:: *([^>]*?))? *-->\n\n?)?^```sh\n([^]*?)^```$/gm;
@@ -43,7 +43,7 @@ function parseCommands(body: string): Command[] {
     return commands;
 }
 
-/** A command of the page, which is written for the stack dev, for another one. */
+/** Rewrites a command of the page, which is written for the stack dev, for another stack. */
 export function forStack(line: string, stack: { stack: string; namespace: string; url: string }): string {
     return line
         .replaceAll("dabaweb-dev", stack.namespace)

@@ -1,4 +1,4 @@
-/** Calls functions of the images' shell files as their entrypoints do, with bash alone. */
+/** Calls functions of the images' shell files as their entrypoints do, with only bash. */
 import { spawnSync } from "node:child_process";
 
 export interface Called {
@@ -19,8 +19,8 @@ export function declaredIn(...files: string[]): string[] {
 }
 
 function bash(script: string, args: readonly string[], input = ""): Called {
-    // Node's pipes are sockets, and a bash with a socket on standard input may take itself for a remote shell, which
-    // reads the user's ~/.bashrc.
+    // Node's pipes are sockets, and a bash with a socket on standard input may assume that it is a remote
+    // shell, which reads the user's ~/.bashrc.
     const { status, stdout, stderr } = spawnSync("bash", ["--norc", "-c", script, "bash", ...args], {
         encoding: "utf8",
         input,

@@ -1,19 +1,19 @@
-/** Which programs shell scripts call, and with which options: read from their syntax, so that no branch is left out. */
+/** Finds the programs that shell scripts call, and their options, from the syntax, so that no branch is left out. */
 import { syntax, type ShellNode } from "mvdan-sh";
 
-/** Options by program, each with where it was first seen. */
+/** Options by program, each with the place where it was first seen. */
 export type Calls = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-/** What runs the command that follows it, and how words look that come before that. */
+/** Commands that run the command after them, with the pattern of the words in between. */
 const WRAPPERS: Readonly<Record<string, RegExp>> = {
     exec: /^-/,
     command: /^-/,
     in_background: /^-/,
-    // Its seconds may come from a variable.
+    // The seconds may come from a variable.
     timeout: /^(-|\d|$)/,
 };
 
-/** What bash brings itself. */
+/** The builtins of bash. */
 const BUILTINS = [
     ...[
         ".",
@@ -80,12 +80,12 @@ export function programsIn(scripts: Readonly<Record<string, string>>): Calls {
     return calls;
 }
 
-/** A word as far as it is written there; what a variable or another command gives is left out. */
+/** The literal part of a word; values of variables and output of other commands are left out. */
 function textOf({ Value, Parts }: ShellNode): string {
     return Value ?? (Parts ?? []).map(textOf).join("");
 }
 
-/** A command, and what it runs in turn. Where the name comes from a variable, nothing is known of it. */
+/** A command, and the command that it runs in turn. If the name comes from a variable, the command is unknown. */
 function callsIn(words: readonly string[]): string[][] {
     const [first, ...rest] = words;
     if (first === undefined || first === "") {

@@ -1,6 +1,6 @@
 /**
- * Shells that stay open where tests run many commands: a command then costs its own process, and not a client, a daemon
- * and a runtime as well, which take ten times as much of the processor.
+ * Shells that stay open, for tests that run many commands: each command then costs only its own process, without a client,
+ * a daemon and a runtime, which take ten times as much processor time.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -8,7 +8,7 @@ import type { Socket } from "node:net";
 
 import type { CommandOptions, Result } from "./command";
 
-/** One bash that takes commands from its input, one at a time. */
+/** One bash that reads commands from its input, one at a time. */
 class Shell {
     private readonly child: ChildProcessWithoutNullStreams;
     private readonly mark = `--${randomBytes(8).toString("hex")}`;
@@ -27,7 +27,7 @@ class Shell {
             this.stderr += text;
             this.look();
         });
-        // It ends with its container: the exit code of the command that began it says so.
+        // The bash ends with its container: the exit code of the command that started it says so.
         this.child.stdin.on("error", () => undefined);
         this.child.on("error", (error) => this.end(127, error.message));
         this.child.on("close", (code, signal) => this.end(code ?? 128, signal ? `\nended by ${signal}` : ""));
@@ -60,7 +60,7 @@ class Shell {
         }
     }
 
-    /** Whether both streams have come to the mark behind the command. */
+    /** Checks whether both streams have reached the mark after the command. */
     private look(): void {
         const out = new RegExp(`\n${this.mark} (\\d+)\n$`).exec(this.stdout);
         if (out !== null && this.stderr.endsWith(`\n${this.mark}\n`)) {
@@ -76,7 +76,7 @@ class Shell {
         }
     }
 
-    /** Ends it, now or when the command that runs in it has ended. */
+    /** Ends the shell, now or when its running command has ended. */
     close(): void {
         this.child.stdin.end();
     }
@@ -87,7 +87,7 @@ class Shell {
         answer?.(result);
     }
 
-    /** An idle shell does not keep the run from ending; its input ends with the run, and it with that. */
+    /** An idle shell does not keep the test run from exiting: its input closes with the run, which ends the shell. */
     private keepsProcess(yes: boolean): void {
         const { child } = this;
         for (const each of [child, ...([child.stdin, child.stdout, child.stderr] as unknown as Socket[])]) {
@@ -96,7 +96,7 @@ class Shell {
     }
 }
 
-/** The shells of a place, each of which has been opened by the same command. */
+/** The shells of each place, all opened by the same command. */
 export class Shells {
     private readonly open = new Map<string, Shell[]>();
 
@@ -104,8 +104,8 @@ export class Shells {
     constructor(private readonly command: (place: string) => readonly [string, ...string[]]) {}
 
     /**
-     * Runs a program there and returns its result, whatever the exit code; that of the command that opens the shell where
-     * it cannot be opened or the place goes away meanwhile.
+     * Runs a program in a place and returns its result, regardless of the exit code. If the shell cannot be opened or the
+     * place disappears meanwhile, the result is that of the command that opens the shell.
      */
     run(place: string, args: readonly string[], options: CommandOptions = {}): Promise<Result> {
         const shells = (this.open.get(place) ?? []).filter((shell) => !shell.isOver);
@@ -118,13 +118,13 @@ export class Shells {
         return shell.run(args, options);
     }
 
-    /** To be told before a place begins or ends: what is asked next is asked in a new shell. */
+    /** Call this before a place starts or ends: the next command runs in a new shell. */
     forget(place: string): void {
         this.open.get(place)?.forEach((shell) => shell.close());
         this.open.delete(place);
     }
 
-    /** The same for every place that the condition is true of. */
+    /** The same for every place that meets the condition. */
     forgetAll(condition: (place: string) => boolean): void {
         [...this.open.keys()].filter(condition).forEach((place) => this.forget(place));
     }

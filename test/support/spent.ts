@@ -1,19 +1,19 @@
 /**
- * What a test file spends its seconds on. One thing counts at a time, the first of {@link KINDS} that goes on, so that the
- * seconds add up to those of the run.
+ * What a test file spends its seconds on. Only one kind counts at a time, the first of {@link KINDS} that is in progress, so
+ * that the seconds add up to those of the run.
  */
 export const KINDS = ["build", "deploy", "preview", "destroy", "load", "wait"] as const;
 
 export type Kind = (typeof KINDS)[number];
 
-/** Seconds by what they were spent on. */
+/** Seconds by kind. */
 export type Spent = Readonly<Record<Kind, number>>;
 
 const going = new Map<Kind, number>(KINDS.map((kind) => [kind, 0]));
 const milliseconds = new Map<Kind, number>(KINDS.map((kind) => [kind, 0]));
 let since = Date.now();
 
-/** Does some work, whose time counts as spent on a kind of thing. */
+/** Does some work and counts its time under a kind. */
 export async function spending<T>(kind: Kind | undefined, work: () => Promise<T>): Promise<T> {
     if (kind === undefined) {
         return work();
@@ -26,7 +26,7 @@ export async function spending<T>(kind: Kind | undefined, work: () => Promise<T>
     }
 }
 
-/** What running a program is time spent on, where that is not what the test is about. */
+/** The kind under which the run of a program counts; undefined if it has no kind. */
 export function spentOn(file: string, args: readonly string[]): Kind | undefined {
     const line = [file, ...args].join(" ");
     const kinds: [RegExp, Kind][] = [
@@ -38,7 +38,7 @@ export function spentOn(file: string, args: readonly string[]): Kind | undefined
     return kinds.find(([pattern]) => pattern.test(line))?.[1];
 }
 
-/** So far, by this process. */
+/** The seconds of this process so far. */
 export function spent(): Spent {
     count();
     return Object.fromEntries(

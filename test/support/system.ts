@@ -3,10 +3,10 @@ import { command, CommandOptions, Result } from "./command";
 import { waitFor } from "./docker";
 import { Shells } from "./shells";
 
-/** Seconds that a pod, a slave or the page may take to come back after whatever a test did to it. */
+/** Seconds that a pod, a slave or the page may take to recover from what a test did to it. */
 export const RECOVERY_SECONDS = 180;
 
-/** One pod as `kubectl get` tells it. */
+/** One pod as `kubectl get` reports it. */
 export interface Pod {
     readonly name: string;
     readonly uid: string;
@@ -22,12 +22,12 @@ interface PodObject {
     };
 }
 
-/** A deployed stack, reached the way an operator reaches it: kubectl, and the page's address. */
+/** A deployed stack, reached as an operator reaches it: with kubectl, and at the page's address. */
 export class System {
     readonly context: string;
     readonly namespace: string;
     readonly url: string;
-    /** Pods by workload that the stack file asks for. */
+    /** Number of pods by workload, according to the stack file. */
     readonly counts: Readonly<Record<string, number>>;
     private readonly shells = new Shells((place) => [
         "kubectl",
@@ -35,7 +35,7 @@ export class System {
         ...["exec", "-i", ...place.split(" "), "--", "bash"],
     ]);
 
-    /** @param deployed where it is; by default what its committed stack file says. */
+    /** @param deployed where the stack is; by default, as in its committed stack file. */
     constructor(
         readonly stack: string,
         deployed: DeployedStack = readStackFile(stack),
@@ -68,7 +68,7 @@ export class System {
         );
     }
 
-    /** Runs a program in a container of a pod, by way of a bash that stays open there; whatever the exit code. */
+    /** Runs a program in a container of a pod, in a bash that stays open there, regardless of the exit code. */
     tryExec(
         pod: string,
         container: string,
@@ -94,12 +94,12 @@ export class System {
         return stdout.trim();
     }
 
-    /** To be told when a pod ends, or its node did without a word: what is asked next is asked in new shells. */
+    /** Call this when a pod ends, or its node has silently gone: the next commands run in new shells. */
     forget(pod?: string): void {
         this.shells.forgetAll((place) => pod === undefined || place.startsWith(`${pod} `));
     }
 
-    /** Runs SQL in a pod as root, the way an operator would; rows by line, columns by tab. */
+    /** Runs SQL in a pod as root, as an operator would; one row per line, columns separated by tabs. */
     sql(pod: string, statement: string): Promise<string> {
         return this.exec(pod, "mysql", ["mysql", "--batch", "--skip-column-names", "-e", statement]);
     }
@@ -142,7 +142,7 @@ export class System {
         return (await this.everyPod()).get(workload) ?? [];
     }
 
-    /** How often the containers of these workloads' pods were restarted, by pod and its uid; by default of every workload. */
+    /** How often the containers of these workloads' pods were restarted, by pod and its uid; by default, of every workload. */
     async restarts(workloads: readonly string[] = Object.keys(this.counts)): Promise<Record<string, number>> {
         const pods = await this.everyPod();
         const wanted = workloads.flatMap((workload) => pods.get(workload) ?? []);
@@ -150,15 +150,15 @@ export class System {
     }
 
     /**
-     * Waits until every workload has exactly its pods, of its newest revision, and all of them are ready. `pulumi up` may
-     * return before the last pods of a StatefulSet were replaced (https://github.com/pulumi/pulumi-kubernetes/issues/3329,
+     * Waits until every workload has exactly its pods, from its newest revision, and all of them are ready. `pulumi up` may
+     * return before the last pods of a StatefulSet are replaced (https://github.com/pulumi/pulumi-kubernetes/issues/3329,
      * fixed in 4.26.0).
      */
     async ready(): Promise<void> {
         const workloads = Object.entries(this.counts);
         const kinds = "statefulsets,deployments";
         await this.kubectl(["rollout", "status", kinds, `--timeout=${RECOVERY_SECONDS}s`], {
-            // The limit of kubectl is one for each of them.
+            // The timeout of kubectl applies to each of them.
             timeoutSeconds: (RECOVERY_SECONDS + 10) * workloads.length,
         });
         await waitFor("exactly the pods of every workload, all ready", RECOVERY_SECONDS, async () => {
@@ -171,9 +171,9 @@ export class System {
     }
 
     /**
-     * Deletes a pod and waits until another one of that name is ready.
+     * Deletes a pod and waits until a new pod with that name is ready.
      *
-     * @param options further options of `kubectl delete`
+     * @param options additional options of `kubectl delete`
      */
     async replacePod(name: string, ...options: string[]): Promise<void> {
         const workload = name.replace(/-\d+$/, "");

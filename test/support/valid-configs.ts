@@ -1,16 +1,16 @@
-/** Generated stack configurations that have to be accepted. */
+/** Generated stack configurations that must be accepted. */
 import fc from "fast-check";
 
 /** Values by key, as the parser gets them. */
 export type Raw = Record<string, unknown>;
 
-/** Stands in every generated password: it may be seen nowhere. */
+/** Part of every generated password; it must not appear anywhere. */
 export const PASSWORD = "hush-Passw0rd";
 
-// Not by a pattern: fast-check takes a hundred times longer for those.
+// Not from a pattern: that takes fast-check a hundred times longer.
 const label = fc.nat({ max: 36 ** 5 }).map((number) => number.toString(36).replace(/(.)y(.)/, "$1-$2"));
 const dotted = fc.array(label, { minLength: 1, maxLength: 3 }).map((labels) => labels.join("."));
-/** Any character at all, halves of pairs included. */
+/** Any character at all, including halves of surrogate pairs. */
 export const character = fc.oneof(
     fc.nat({ max: 0x24f }).map((code) => String.fromCharCode(code)),
     fc.nat({ max: 0x10ffff }).map((code) => String.fromCodePoint(code)),
@@ -18,7 +18,7 @@ export const character = fc.oneof(
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined, freq: 2 });
 const between = (min: number, max: number) => fc.integer({ min, max });
 
-/** Requests and limits, the limits of at least so many MiB. */
+/** Requests and limits, with a memory limit of at least so many MiB. */
 function resources(leastMemory: fc.Arbitrary<number>) {
     return fc
         .record({
@@ -57,7 +57,7 @@ function placement(arch: string) {
     };
 }
 
-/** Master and slaves of a system, whose slaves can hold what the master holds. */
+/** Master and slaves of a system; the slaves can hold the master's data. */
 function system(
     leastMemory: number,
     arch: string,
@@ -93,7 +93,7 @@ const image = fc
     .nat()
     .map((number) => `registry.example.com/team/image@sha256:${number.toString(16).padStart(64, "0")}`);
 
-/** A name as nobody would choose it, and as it is allowed. */
+/** A name that no one would choose, but that is allowed. */
 const anyName = fc
     .oneof(
         fc.constantFrom("kind-dabaweb", "名前", "naïve 👩‍💻", "2024"),
@@ -101,7 +101,7 @@ const anyName = fc
     )
     .map((name) => `a${name.replace(/[\p{Cc}\p{Cs}]/gu, "")}z`);
 
-/** A configuration that has to be accepted. */
+/** A configuration that must be accepted. */
 export const validConfig: fc.Arbitrary<Raw> = fc
     .record({
         protect: fc.boolean(),

@@ -27,7 +27,7 @@ describe("the measurement of the web tier", () => {
         });
     });
 
-    it("does not take half an output for numbers", () => {
+    it("refuses an output that is cut off", () => {
         assert.throws(() => parseWrk(OUTPUT.split("Requests/sec")[0]!), /wrk printed no .*Requests/);
     });
 });

@@ -1,6 +1,6 @@
 /**
- * The plugins that local/from-source builds do not come from the publisher of the npm SDKs: every name and type that an SDK
- * sends or reads must be one that the plugin takes or gives (recorded in built-plugins.json).
+ * local/from-source builds these plugins; they do not come from the publisher of the npm SDKs. Every name and type that an
+ * SDK sends or reads must be one that the plugin accepts or returns (recorded in built-plugins.json).
  */
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
@@ -37,7 +37,7 @@ export interface Sdk {
 }
 
 describe("built plugins", () => {
-    it("take every input and give every output that the npm SDKs know, in the same types", function () {
+    it("accept every input and return every output that the npm SDKs know, with the same types", function () {
         this.timeout(60_000);
         const recorded = path.join(__dirname, "../../local/from-source/built-plugins.json");
         assert.deepEqual(JSON.parse(readFileSync(recorded, "utf8")), sdkContract());

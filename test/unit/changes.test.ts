@@ -22,7 +22,7 @@ function urn(type: string, name: string): string {
     return `urn:pulumi:s::p::${type}::${name}`;
 }
 
-/** A resource with nothing but what a test names. */
+/** A resource with only what a test sets. */
 function one(type: string, inputs: Record<string, unknown>, more: Partial<GraphResource> = {}) {
     return { type, inputs, dependencies: [], propertyDependencies: {}, options: {}, ...more };
 }
@@ -65,20 +65,20 @@ function claim(spec: Record<string, unknown>, options: Record<string, unknown> =
 }
 
 describe("a change between two graphs", () => {
-    it("is a creation or a deletion where only one of them has the resource", () => {
+    it("is a creation or a deletion if only one of them has the resource", () => {
         const [none, some] = [graph({}), graph({ set: one(SET, {}), config: one(CONFIG, {}) })];
         assert.deepStrictEqual(actions(none, some), { set: "create", config: "create" });
         assert.deepStrictEqual(actions(some, none), { set: "delete!", config: "delete" });
     });
 
-    it("is none for equal graphs", () => {
+    it("does not exist between equal graphs", () => {
         const same = graph({ it: claim({ storageClassName: "a" }) });
         const { changes, counts } = compareGraphs(same, same);
         assert.deepStrictEqual(changes, []);
         assert.deepStrictEqual(counts, { create: 0, update: 0, replace: 0, delete: 0, same: 1 });
     });
 
-    it("is an update with its properties where nothing speaks against one", () => {
+    it("is an update that lists its properties if nothing forces a replacement", () => {
         const requests = (storage: string) => claim({ resources: { requests: { storage } } });
         const change = onlyChange(requests("1Gi"), requests("2Gi"));
         assert.strictEqual(change?.action, "update");
@@ -92,7 +92,7 @@ describe("a change between two graphs", () => {
         [undefined, "b"],
         ["a", undefined],
     ]) {
-        it(`from storage class ${from} to ${to} replaces the volume, says why and is a danger`, () => {
+        it(`of the storage class from ${from} to ${to} replaces the volume, says why and is a danger`, () => {
             const of = (storageClassName: string | undefined) =>
                 claim({
                     accessModes: ["x"],
@@ -112,33 +112,33 @@ describe("a change between two graphs", () => {
         });
     }
 
-    it("of a field below a force-new one replaces as well", () => {
+    it("to a field below a force-new field also replaces the resource", () => {
         const of = (app: string) =>
             one("kubernetes:apps/v1:Deployment", { spec: { selector: { matchLabels: { app } } } });
         assert.strictEqual(onlyChange(of("a"), of("b"))?.action, "replace");
     });
 
-    it("of name or namespace replaces an object of any kind of Kubernetes", () => {
+    it("to the name or namespace replaces a Kubernetes object of any kind", () => {
         const of = (name: string) => one("kubernetes:example.org/v1:Thing", { metadata: { name } });
         assert.strictEqual(onlyChange(of("a"), of("b"))?.action, "replace");
         const labelled = one("kubernetes:example.org/v1:Thing", { metadata: { name: "a", labels: {} } });
         assert.strictEqual(onlyChange(of("a"), labelled)?.action, "update");
     });
 
-    it("of anything counts as a replacement where the type is not known", () => {
+    it("to anything counts as a replacement if the type is unknown", () => {
         const change = onlyChange(one("aws:s3:Bucket", { a: 1 }), one("aws:s3:Bucket", { a: 2 }));
         assert.strictEqual(change?.action, "replace");
         assert.match(change.causes[0]?.reason ?? "", /does not list the type/);
     });
 
-    it("of a password's length replaces it", () => {
+    it("to a password's length replaces the password", () => {
         assert.strictEqual(
             onlyChange(one(PASSWORD, { length: 32 }), one(PASSWORD, { length: 33 }))?.action,
             "replace",
         );
     });
 
-    it("of protection is an update that says so, and a replacement tells that it was protected", () => {
+    it("to protection is an update that says so, and a replacement says that the resource was protected", () => {
         const change = onlyChange(claim({}, { protect: true }), claim({}));
         assert.strictEqual(change?.action, "update");
         assert.deepStrictEqual(change.properties, [
@@ -151,7 +151,7 @@ describe("a change between two graphs", () => {
         assert.deepStrictEqual([replaced?.protected, replaced?.retained], [true, true]);
     });
 
-    it("of what has to be there before is named by what comes and goes", () => {
+    it("to the dependencies names what is added and removed", () => {
         const of = (...names: string[]) => {
             return one(SET, {}, { dependencies: names.map((name) => urn(CLAIM, name)) });
         };
@@ -160,7 +160,7 @@ describe("a change between two graphs", () => {
         ]);
     });
 
-    it("of an ignored property has no effect and is named all the same", () => {
+    it("to an ignored property has no effect but is still listed", () => {
         const of = (size: string) =>
             one(
                 SET,
@@ -173,7 +173,7 @@ describe("a change between two graphs", () => {
         ]);
     });
 
-    it("of a property in replaceOnChanges replaces", () => {
+    it("to a property in replaceOnChanges replaces the resource", () => {
         const of = (a: string) =>
             one(
                 CONFIG,
@@ -187,7 +187,7 @@ describe("a change between two graphs", () => {
         assert.strictEqual(change.properties[0]?.path, 'metadata.annotations["x.y/a"]');
     });
 
-    it("names elements of a list by their name, by position without one, and sees a mere change of order", () => {
+    it("names list elements by name, or by position if they have none, and detects a mere change of order", () => {
         const of = (containers: unknown[]) => one(SET, { spec: { template: { containers } } });
         const [a, b] = [
             { name: "a", image: "1", args: ["x", "y"] },
@@ -209,7 +209,7 @@ describe("a change between two graphs", () => {
         assert.deepStrictEqual(paths([a, b], [b, a]), ["spec.template.containers"]);
     });
 
-    it("of the name in Pulumi is a deletion and a creation, and nothing where an alias names the former one", () => {
+    it("to the name in Pulumi is a deletion and a creation, or nothing if an alias gives the old name", () => {
         const before = graph({ old: claim({ storageClassName: "a" }) });
         const renamed = (options: Record<string, unknown>) =>
             graph({ new: claim({ storageClassName: "a" }, options) });
@@ -217,7 +217,7 @@ describe("a change between two graphs", () => {
         assert.deepStrictEqual(actions(before, renamed({ aliases: [urn(CLAIM, "old")] })), {});
     });
 
-    it("cannot be told between two stacks", () => {
+    it("is refused between two stacks", () => {
         assert.throws(
             () => compareGraphs(graph({}, "dev"), graph({}, "prod")),
             /the graphs belong to stacks dev and prod; compare two graphs of the same stack/,
@@ -225,10 +225,16 @@ describe("a change between two graphs", () => {
     });
 });
 
-describe("data of Secrets and ConfigMaps", () => {
+describe("a change to the data of a Secret or ConfigMap", () => {
     const rows: readonly [string, string, Record<string, unknown>, Record<string, unknown>, string][] = [
         ["a Secret", SECRETS, {}, {}, "replace!"],
-        ["a Secret of a provider that keeps them", SECRETS, { enableSecretMutable: "true" }, {}, "update"],
+        [
+            "a Secret whose provider makes Secrets mutable",
+            SECRETS,
+            { enableSecretMutable: "true" },
+            {},
+            "update",
+        ],
         [
             "an immutable Secret of that provider",
             SECRETS,
@@ -238,7 +244,7 @@ describe("data of Secrets and ConfigMaps", () => {
         ],
         ["a ConfigMap", CONFIG, { enableSecretMutable: "true" }, {}, "replace"],
         [
-            "a ConfigMap of a provider that keeps them",
+            "a ConfigMap whose provider makes ConfigMaps mutable",
             CONFIG,
             { enableConfigMapMutable: "true" },
             {},
@@ -246,7 +252,7 @@ describe("data of Secrets and ConfigMaps", () => {
         ],
     ];
     for (const [what, type, provider, inputs, action] of rows) {
-        it(`of ${what}: ${action}`, () => {
+        it(`is "${action}" for ${what}`, () => {
             const of = (value: string) =>
                 graph({
                     provider: one(K8S, provider),
@@ -258,7 +264,7 @@ describe("data of Secrets and ConfigMaps", () => {
 });
 
 describe("what follows from another resource's change", () => {
-    /** A password, a Secret of a generated name that holds it, and a workload that mounts the Secret. */
+    /** A password, a Secret with a generated name that holds it, and a workload that mounts the Secret. */
     function chain(length: number, immutable: boolean): Graph {
         return graph({
             provider: one(K8S, { enableSecretMutable: "true" }),
@@ -291,7 +297,7 @@ describe("what follows from another resource's change", () => {
         );
     });
 
-    it("is the new name of an immutable Secret in whatever mounts it", () => {
+    it("is the new name of an immutable Secret in everything that mounts it", () => {
         const { changes } = compareGraphs(chain(32, true), chain(33, true));
         assert.deepStrictEqual(
             changes.map(({ name, action, danger }) => `${name}: ${action}${danger ? "!" : ""}`),
@@ -303,7 +309,7 @@ describe("what follows from another resource's change", () => {
         );
     });
 
-    it("is a new value where a Secret takes its value from another resource", () => {
+    it("is a new value if a Secret takes its value from a different resource", () => {
         const other = { [urn(PASSWORD, "other")]: { name: "other", ...one(PASSWORD, { length: 32 }) } };
         const { stack, resources } = chain(32, false);
         const secret = {
@@ -324,12 +330,12 @@ describe("what follows from another resource's change", () => {
         assert.deepStrictEqual(actions(of("a"), of("b")), { provider: "replace", it: "replace!" });
     });
 
-    it("is nothing where a provider gets another context but stays the same cluster's", () => {
+    it("is nothing if a provider gets another context for the same cluster", () => {
         const of = (context: string) => graph({ provider: one(K8S, { clusterIdentifier: "a", context }) });
         assert.deepStrictEqual(actions(of("a"), of("b")), { provider: "update" });
     });
 
-    it("is the replacement of what takes values of a resource that is deleted first", () => {
+    it("is the replacement of everything that uses values of a resource that is deleted first", () => {
         const of = (name: string, options: Record<string, unknown>) =>
             graph({
                 image: one(IMAGE, { name }, { options }),
@@ -349,7 +355,7 @@ describe("what follows from another resource's change", () => {
 });
 
 describe("the list of force-new fields", () => {
-    it("says for every row where it is written", () => {
+    it("names the source of every row", () => {
         for (const { type, source } of forceNew.rows) {
             assert.match(source, /^\S+ \S+, \S+\.go: \S/, type);
         }
@@ -416,15 +422,15 @@ describe("the report of a comparison", () => {
     const refused: readonly [string, string, RegExp][] = [
         ["a missing file", "none.json", /^there is no file \S+none\.json; name a recorded graph/],
         ["a file that is not JSON", "text.json", /text\.json is not JSON; it must be a graph/],
-        ["a file that is no graph", "list.json", /list\.json is not valid: [^]*it must be a graph/],
+        ["a file that is not a graph", "list.json", /list\.json is not valid: [^]*it must be a graph/],
     ];
     for (const [what, file, message] of refused) {
-        it(`refuses ${what} in a sentence`, () => {
+        it(`refuses ${what} with one sentence`, () => {
             assert.throws(() => readGraph(path.join(folder, file)), { message });
         });
     }
 
-    it("is refused in a sentence when it cannot be made", () => {
+    it("fails with one sentence if it cannot be made", () => {
         const { status, stdout, stderr } = run("before.json");
         assert.deepStrictEqual(
             { status, stdout, stderr },

@@ -11,7 +11,7 @@ import { movePins, moves, pinFiles } from "../../local/pin-upkeep/move";
 import { images, tagged } from "../../local/pins";
 import { digestOf } from "../support/registries";
 
-/** What a registry says of an image for several platforms. */
+/** What a registry returns for an image for several platforms. */
 const index = (...architectures: string[]): string =>
     JSON.stringify({
         manifests: architectures.map((architecture) => ({
@@ -58,7 +58,7 @@ describe("the pins", () => {
         architectures = ["amd64", "arm64", "s390x"];
     });
 
-    /** By the digest of what this server has. */
+    /** The digest of what this server has. */
     const digest = () => digestOf(Buffer.from(index(...architectures)));
     const pins = () =>
         allPins(
@@ -73,7 +73,7 @@ describe("the pins", () => {
         return lines;
     }
 
-    it("are all asked for, on Linux and macOS, for both processors", async () => {
+    it("are all requested, for Linux and macOS and for both processors", async () => {
         assert.deepEqual(await said(), [
             `${pins().length} of ${pins().length} pinned files and images are there`,
         ]);
@@ -94,7 +94,7 @@ describe("the pins", () => {
         }
     });
 
-    it("name what is gone, and what to change", async () => {
+    it("report what is gone, and what to change", async () => {
         gone = /kubectl$|library\/mysql/;
         const lines = await said();
         assert.equal(lines.length, 4 + 1 + 1);
@@ -105,14 +105,14 @@ describe("the pins", () => {
         assert.match(lines.at(-2)!, /^MISSING mysql:.*: its registry has no such image; pin another/);
     });
 
-    it("name an image that is there for one processor alone", async () => {
+    it("report an image that exists for only one processor", async () => {
         architectures = ["amd64"];
         const lines = await said();
         assert.equal(lines.length, pinnedImages.length + 1);
         assert.ok(lines.slice(0, -1).every((line) => line.includes(": it is not there for linux/arm64; ")));
     });
 
-    it("are missing where nobody answers, too", async () => {
+    it("are also missing if no server answers", async () => {
         const closed = http.createServer().listen(0, "127.0.0.1");
         await new Promise((resolve) => closed.once("listening", resolve));
         env.DABAWEB_KIND_RELEASES = `http://127.0.0.1:${(closed.address() as AddressInfo).port}`;
@@ -122,7 +122,7 @@ describe("the pins", () => {
         assert.match(lines[0]!, /^MISSING kind .*: its server does not answer \(ECONNREFUSED\); /);
     });
 
-    it("name each image of the Dockerfiles once, by tag and digest", () => {
+    it("list each image of the Dockerfiles once, by tag and digest", () => {
         const named = pinFiles()
             .filter((file) => file.endsWith("Dockerfile"))
             .flatMap((file) => [...officialBases(file).values()]);
@@ -157,12 +157,12 @@ describe("moving pins", () => {
         assert.equal(lines.length, 2);
     });
 
-    it("takes another version in the place of the same variant", async () => {
+    it("puts another version in place of the same variant", async () => {
         await movePins(moves(["python:3.14-slim"], pinned), async () => "sha256:new", files);
         assert.equal(texts()[0], `ARG A=python:3.14-slim@sha256:new\nARG B=${pinned[1]}\n`);
     });
 
-    it("changes no file where a registry has not got one of them", async () => {
+    it("changes no file if a registry does not have one of the images", async () => {
         const before = texts();
         const half = async (image: string): Promise<string> => {
             if (image.endsWith("slim")) {

@@ -21,7 +21,7 @@ function change(name: string, more: Partial<Change> = {}): Change {
     return { urn: `urn:pulumi:prod::p::${type}::${name}`, type, name, action: "update", ...none, ...more };
 }
 
-/** What a keyless preview found, with these changes. */
+/** The outcome of a keyless preview with these changes. */
 function outcome(changes: readonly Change[] = [], more: Partial<Outcome> = {}): Outcome {
     const counts = { create: 0, update: changes.length, replace: 0, delete: 0, same: 54 };
     return {
@@ -39,7 +39,7 @@ function outcome(changes: readonly Change[] = [], more: Partial<Outcome> = {}): 
     };
 }
 
-/** What a preview against the state of prod found, whose storage class changes: see engine-events.test.ts. */
+/** The outcome of a preview against the state of prod, whose storage class changes: see engine-events.test.ts. */
 function recordedOutcome(): Outcome {
     const file = path.join(__dirname, "recorded/preview-events-prod.jsonl");
     const { comparison, resources, warnings, errors } = readEvents("prod", fs.readFileSync(file, "utf8"));
@@ -53,14 +53,14 @@ function recordedOutcome(): Outcome {
 }
 
 describe("the comment on a stack", () => {
-    it("begins with the marker by which it is found again, and names the mode and the counts", () => {
+    it("starts with the marker that identifies it later, and names the mode and the counts", () => {
         const lines = commentText(outcome([change("it")]), origin).split("\n");
         assert.strictEqual(lines[0], "<!-- dabaweb preview of stack prod -->");
         assert.strictEqual(lines[1], "### Preview of stack prod: keyless");
         assert.ok(lines.includes("| 0 | 1 | 0 | 0 | 54 |"), lines.join("\n"));
     });
 
-    it("has a red line for what is replaced or deleted of volumes, and says what holds it", () => {
+    it("has a red line for volumes that are replaced or deleted, and says what protects them", () => {
         const comment = commentText(recordedOutcome(), origin);
         const red = comment.split("\n\n").find((part) => part.includes("Replaced or deleted"));
         assert.match(red ?? "", /^> \[!CAUTION\]\n> \*\*Replaced or deleted StatefulSets.*: 7\.\*\*$/m);
@@ -70,18 +70,18 @@ describe("the comment on a stack", () => {
         );
     });
 
-    it("has no red line where nothing of that kind goes", () => {
+    it("has no red line if nothing of that kind is replaced or deleted", () => {
         assert.ok(!commentText(outcome([change("it")]), origin).includes("CAUTION"));
     });
 
-    it("counts dangers beyond twenty, and shows all of them folded", () => {
+    it("counts the dangers beyond twenty, and lists all of them in a folded section", () => {
         const many = Array.from({ length: 25 }, (_, index) => change(`volume-${index}`, { danger: true }));
         const comment = commentText(outcome(many), origin);
         assert.match(comment, /^> - and 5 more$/m);
         assert.match(comment, /^!! update +kubernetes:core\/v1:ConfigMap volume-24$/m);
     });
 
-    it("has a yellow box where the cluster was unreachable or not asked, else a line on what was tried", () => {
+    it("has a yellow box if the cluster was unreachable or not asked, otherwise a line on what was tried", () => {
         const comment = (cluster: Outcome["cluster"]) => commentText(outcome([], { cluster }), origin);
         assert.match(
             comment("unreachable"),
@@ -100,7 +100,7 @@ describe("the comment on a stack", () => {
         assert.match(comment, /^as it is currently marked for protection\./m);
     });
 
-    it("says so where there was nothing to compare with", () => {
+    it("says so if there was nothing to compare with", () => {
         const warnings = ["test/golden/prod.json is not in merge base 0123"];
         const comment = commentText(
             outcome([], { comparison: undefined, comparedWith: undefined, warnings }),
@@ -109,7 +109,7 @@ describe("the comment on a stack", () => {
         assert.match(comment, /^There is nothing to compare with\.$/m);
     });
 
-    it("tells for which commit it is, and that a fork's code wrote it", () => {
+    it("names its commit, and says whether a fork's code wrote it", () => {
         assert.match(
             commentText(outcome(), origin),
             /For commit 0123456789ab, made in \[this run\]\(https:[^)]*\)\./,
@@ -117,7 +117,7 @@ describe("the comment on a stack", () => {
         assert.match(commentText(outcome(), { ...origin, fork: true }), /by the code of a fork/);
     });
 
-    it("is cut, with a note, before it is longer than GitHub takes, dangers and mode in it", () => {
+    it("is cut, with a note, before it exceeds GitHub's limit, and keeps the dangers and the mode", () => {
         const long = Array.from({ length: 3000 }, (_, index) =>
             change(`réplique-${index}`, { danger: index < 2 }),
         );
@@ -131,7 +131,7 @@ describe("the comment on a stack", () => {
         assert.strictEqual((comment.match(/^```/gm) ?? []).length % 2, 0);
     });
 
-    it("leaves nothing of what a stranger wrote outside of code", () => {
+    it("shows text that a stranger wrote only as code", () => {
         const evil =
             "`x` ``\n```\n</details> @someone <img src=x> [a](https://evil.example) <!-- \u202ereversed";
         const everywhere = outcome(
@@ -145,7 +145,7 @@ describe("the comment on a stack", () => {
             { warnings: [evil], errors: [evil], resources: [evil], comparedWith: evil, why: evil },
         );
         const outside = commentText(everywhere, origin)
-            // The fences of blocks, then code in lines: what is left is read as Markdown.
+            // Fenced blocks, then inline code: the rest is read as Markdown.
             .replace(/^(`{3,})text\n[^]*?\n\1$/gm, "")
             .replace(/(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)/g, "");
         assert.ok(!/someone|<img|evil\.example|reversed/.test(outside), outside);
@@ -156,36 +156,36 @@ describe("the comment on a stack", () => {
 
 describe("what previews leave for the comment", () => {
     const refused: [string, Buffer, RegExp][] = [
-        ["what is not JSON", Buffer.from("{"), /^it is not JSON; it must be what `make preview` writes/],
-        ["another form", Buffer.from("{}"), /^it is not valid at stack/],
+        ["is not JSON", Buffer.from("{"), /^it is not JSON; it must be what `make preview` writes/],
+        ["has another form", Buffer.from("{}"), /^it is not valid at stack/],
         [
-            "a stack's name that ends the marker",
+            "has a stack name that ends the marker",
             Buffer.from(JSON.stringify(outcome([], { stack: "a --> b" }))),
             /^it is not valid at stack/,
         ],
         [
-            "an unknown mode",
+            "has an unknown mode",
             Buffer.from(JSON.stringify({ ...outcome(), mode: "approved" })),
             /^it is not valid at mode/,
         ],
         [
-            "a comparison of another stack",
+            "compares another stack",
             Buffer.from(JSON.stringify(outcome([], { stack: "dev" }))),
             /comparison belongs to another stack/,
         ],
-        ["a key of its own", Buffer.from(JSON.stringify({ ...outcome(), pull: 7 })), /^it is not valid/],
-        ["five megabytes", Buffer.alloc(5 * 2 ** 20, " "), /^it has 5242880 bytes/],
+        ["has an unknown key", Buffer.from(JSON.stringify({ ...outcome(), pull: 7 })), /^it is not valid/],
+        ["is five megabytes long", Buffer.alloc(5 * 2 ** 20, " "), /^it has 5242880 bytes/],
     ];
     for (const [what, bytes, message] of refused) {
-        it(`is refused if it is ${what}`, () => assert.throws(() => parseOutcome(bytes, "it"), { message }));
+        it(`is refused if it ${what}`, () => assert.throws(() => parseOutcome(bytes, "it"), { message }));
     }
 
-    it("is taken as it was written", () => {
+    it("is read as it was written", () => {
         const written = recordedOutcome();
         assert.deepStrictEqual(parseOutcome(Buffer.from(outcomeJson(written)), "it"), written);
     });
 
-    it("is taken although the engine said more than a reader takes", () => {
+    it("is accepted even if the engine printed more than the reader takes", () => {
         const errors = ["x".repeat(30_000), "y".repeat(20_000)];
         const taken = parseOutcome(Buffer.from(outcomeJson(outcome([], { errors }))), "it");
         assert.deepStrictEqual(taken.errors, [`${"x".repeat(19_997)}...`, "y".repeat(20_000)]);
@@ -211,7 +211,7 @@ describe("what previews leave for the comment", () => {
             );
         });
 
-        it("is refused under another stack's name, twice, or in masses", () => {
+        it("is refused under another stack's name, twice, or in large numbers", () => {
             leave("preview-dev/dev.json", "prod");
             assert.throws(
                 () => readOutcomes(folder),
@@ -248,7 +248,7 @@ describe("posting comments", () => {
     let asked: string[];
     let refusal: { method: string; status: number; message: string } | undefined;
 
-    /** The few endpoints of GitHub's API, pages of two comments. */
+    /** The few endpoints of GitHub's API, with two comments per page. */
     beforeEach(async () => {
         pulls = [{ number: 7, head: { sha: SHA, repo: { full_name: "stranger/project" } } }];
         [comments, asked, refusal] = [[], [], undefined];
@@ -305,7 +305,7 @@ describe("posting comments", () => {
 
     const changed = () => asked.filter((each) => !each.startsWith("GET"));
 
-    it("makes one comment per stack, and says so", async () => {
+    it("posts one comment per stack, and says so", async () => {
         const comparison = { ...outcome().comparison!, stack: "dev" };
         const said = await postComments(access, run, [outcome([], { stack: "dev", comparison }), outcome()]);
         assert.deepStrictEqual(
@@ -316,7 +316,7 @@ describe("posting comments", () => {
         assert.match(comments[0]?.body ?? "", /by the code of a fork/);
     });
 
-    it("edits its earlier comment, on whatever page that is, and no other", async () => {
+    it("edits its own earlier comment, on any page, and no other", async () => {
         const others = [1, 2, 3].map((id) => ({ id, body: `comment ${id}`, user: { type: "User" } }));
         const quoted = { id: 4, body: `> ${marker("prod")}`, user: { type: "Bot" } };
         const forged = { id: 5, body: `${marker("prod")}\nby hand`, user: { type: "User" } };
@@ -338,10 +338,10 @@ describe("posting comments", () => {
 
     for (const [what, head] of [
         ["another commit", { sha: "b".repeat(40), repo: { full_name: "stranger/project" } }],
-        ["another repository", { sha: SHA, repo: { full_name: "other/project" } }],
-        ["a repository that is gone", { sha: SHA, repo: null }],
+        ["in another repository", { sha: SHA, repo: { full_name: "other/project" } }],
+        ["in a repository that is gone", { sha: SHA, repo: null }],
     ] as const) {
-        it(`leaves a pull request alone whose head is of ${what}`, async () => {
+        it(`leaves alone a pull request whose head is ${what}`, async () => {
             pulls = [{ number: 7, head }];
             const said = await postComments(access, run, [outcome()]);
             assert.match(said.join(), /No open pull request has commit a+ as its head/);
@@ -349,7 +349,7 @@ describe("posting comments", () => {
         });
     }
 
-    it("tells nobody of a run that is not of a pull request, or of a fork that is gone", async () => {
+    it("posts nothing for a run that is not for a pull request, or whose fork is gone", async () => {
         for (const other of [{ event: "push" }, { head_repository: null }, { head_branch: null }]) {
             assert.match(
                 (await postComments(access, { ...run, ...other }, [outcome()])).join(),
@@ -371,7 +371,7 @@ describe("posting comments", () => {
         );
     });
 
-    it("names the address where nobody answers", async () => {
+    it("names the address if nothing answers there", async () => {
         await assert.rejects(
             postComments({ ...access, api: "http://127.0.0.1:1" }, run, [outcome()]),
             /^Error: GitHub at http:\/\/127\.0\.0\.1:1 does not answer: /,

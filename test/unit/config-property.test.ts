@@ -12,7 +12,7 @@ import { Raw } from "../support/valid-configs";
 
 const CONFIGS = times(2000, 10_000);
 
-/** As little as is accepted. */
+/** The smallest configuration that is accepted. */
 const BARE: Raw = {
     kubeContext: "team",
     namespace: { name: "team", create: false },
@@ -21,7 +21,7 @@ const BARE: Raw = {
     service: { type: "ClusterIP" },
 };
 
-/** The configuration, or the message that refuses it; any other failure is a failure of the test. */
+/** The configuration, or the message that refuses it; any other error fails the test. */
 function parsed(raw: Raw): StackConfig | string {
     try {
         return parseConfig(raw, "test");
@@ -36,7 +36,7 @@ function parsed(raw: Raw): StackConfig | string {
 describe("any configuration at all", function () {
     this.timeout(10 * 60_000);
 
-    it(`is accepted and as the docs say, or refused by name (${CONFIGS} of them)`, () => {
+    it(`is accepted and does what the docs say, or is refused by name (${CONFIGS} of them)`, () => {
         const seen = { accepted: 0, refused: 0 };
         fc.assert(
             fc.property(anyConfig, ({ kind, raw, touched }) => {
@@ -52,11 +52,11 @@ describe("any configuration at all", function () {
             }),
             { numRuns: CONFIGS, ...replay() },
         );
-        // Else the generator tests one side only.
+        // Otherwise the generator tests only one side.
         assert.ok(isReplay() || Math.min(seen.accepted, seen.refused) > CONFIGS / 5, JSON.stringify(seen));
     });
 
-    it("is judged by what it says where a label has the name of a method", () => {
+    it("is judged by its content even if a label has the name of a method", () => {
         const nodeSelector = { toString: "a", valueOf: "b", constructor: "c" };
         const raw = { ...BARE, "redis-master": { nodeSelector } };
         const config = parseConfig(raw, "test");

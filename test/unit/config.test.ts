@@ -44,7 +44,7 @@ describe("stack configuration", () => {
         });
     }
 
-    it("fills defaults in", () => {
+    it("fills in defaults", () => {
         const config = parseConfig({ ...rawConfig("dev"), platform: undefined }, "dev");
         assert.strictEqual(config.platform, "linux/amd64");
         assert.strictEqual(config["redis-master"].storage, "1Gi");
@@ -56,7 +56,7 @@ describe("stack configuration", () => {
         assert.strictEqual(parseConfig({ ...rawConfig("dev"), storageClass: "" }, "dev").storageClass, "");
     });
 
-    it("takes images pinned one by one, dabaweb and nginx as a pair", () => {
+    it("accepts images pinned one by one, with dabaweb and nginx as a pair", () => {
         for (const images of [{ "mysql-slave": PIN }, { dabaweb: PIN, nginx: PIN }]) {
             assert.deepStrictEqual(parseConfig({ ...rawConfig("dev"), images }, "dev").images, images);
         }
@@ -145,7 +145,7 @@ describe("stack configuration", () => {
             /replicas is "25"; allowed is a whole number from 0 to 20; did you mean 20\?/,
         ],
         [
-            "a slave count without end",
+            "an infinite slave count",
             { "redis-slave": { replicas: Infinity } },
             /replicas is Infinity; allowed is a whole number from 0 to 20\./,
         ],
@@ -160,7 +160,7 @@ describe("stack configuration", () => {
             /storageClass is null; allowed is a class's name, or "" for no dynamic provisioning, or no such key for the cluster's default class\./,
         ],
         [
-            "an override that is no word",
+            "an override that is not a word",
             { "redis-master": { bootstrap: "go on" } },
             /dabaweb:redis-master\.bootstrap is "go on"; allowed is a word of 1 to 40 .*; did you mean "go-on"\?/,
         ],
@@ -191,22 +191,22 @@ describe("stack configuration", () => {
             /registry\.address is "team"; allowed is host/,
         ],
         [
-            "a registry with a port that there is not",
+            "a registry with an impossible port",
             { registry: { address: "localhost:70000/team" } },
             /registry\.address is "localhost:70000\/team"; allowed is host/,
         ],
         [
-            "a namespace of Kubernetes' own",
+            "a namespace that belongs to Kubernetes",
             { namespace: { name: "kube-system", create: false } },
             /namespace\.name is "kube-system"; allowed .* not beginning with kube-/,
         ],
         [
-            "an ingress beside a NodePort",
+            "an ingress next to a NodePort",
             { ingress: { className: "nginx", host: "localhost" } },
             /dabaweb:ingress is .*; a nodePort beside it would lead past it/,
         ],
         [
-            "an ingress of another name",
+            "an ingress with another name",
             { service: { type: "ClusterIP" }, ingress: { className: "nginx", host: "example.org" } },
             /dabaweb:ingress\.host is "example\.org"; it must be the host of publicUrl, which is localhost; make/,
         ],
@@ -250,7 +250,7 @@ describe("stack configuration", () => {
         ],
     ];
     for (const [what, changes, message] of refused) {
-        it(`refuses ${what} with key, value and remedy`, () => {
+        it(`refuses ${what}, naming the key, the value and the remedy`, () => {
             assert.match(complaint(changes), message);
         });
     }
@@ -276,7 +276,7 @@ describe("stack configuration", () => {
             /dabaweb:storageClass is missing; with protect true the class of redis-master, mysql-master, mysql-slave may not be/,
         ],
         [
-            "production in a namespace that goes with the stack",
+            "production in a namespace that is deleted with the stack",
             { ...production, namespace: { name: "team", create: true } },
             /dabaweb:namespace\.create is true; with protect true the namespace must outlive the stack/,
         ],
@@ -296,7 +296,7 @@ describe("stack configuration", () => {
             /dabaweb:publicUrl is .*; the nodePort itself speaks plain http/,
         ],
         [
-            "a stack that makes the namespace default",
+            "a stack that creates the namespace default",
             { namespace: { name: "default", create: true } },
             /dabaweb:namespace\.create is true; the namespace default is there and cannot be deleted/,
         ],
@@ -311,7 +311,7 @@ describe("stack configuration", () => {
             /dabaweb:registry\.username is missing; registry\.password is set and they go together/,
         ],
         [
-            "commits that wait for a slave where there is none",
+            "commits that wait for a slave if there is none",
             { "mysql-master": { onNoReplica: "wait" }, "mysql-slave": { replicas: 0 } },
             /dabaweb:mysql-master\.onNoReplica is "wait"; with mysql-slave\.replicas 0 every commit would wait for ever/,
         ],
@@ -344,7 +344,7 @@ describe("stack configuration", () => {
             /tolerations\.0\.value is "x"; with operator Exists there is nothing to compare/,
         ],
         [
-            "a time for a taint that evicts nobody",
+            "a time for a taint that evicts nothing",
             { dabacluster: { tolerations: [{ key: "team", tolerationSeconds: 5 }] } },
             /tolerations\.0\.tolerationSeconds is 5; only the effect NoExecute has a time/,
         ],
@@ -355,7 +355,7 @@ describe("stack configuration", () => {
         });
     }
 
-    it("takes production with a class by name, with none, and with one of each workload's own", () => {
+    it("accepts production with a named class, with none, and with one for each workload", () => {
         const own = { storageClass: "fast" };
         const each = { "redis-master": own, "redis-slave": own, "mysql-master": own, "mysql-slave": own };
         for (const classes of [
@@ -367,7 +367,7 @@ describe("stack configuration", () => {
         }
     });
 
-    it("names every problem at once, ten of them at most", () => {
+    it("names every problem at once, at most ten of them", () => {
         const message = complaint({ platform: "x", colour: "red", protect: 3 });
         assert.match(message, /platform is "x"/);
         assert.match(message, /colour is an unknown key/);
@@ -384,7 +384,7 @@ describe("stack configuration", () => {
         ["without a username", { registry: { address: "localhost:5001", password: "hush" } }],
         ["under a misspelt key", { registry: { address: "localhost:5001", username: "me", passwd: "hush" } }],
         ["under a misspelt label", { dabacluster: { nodeSelector: { pasword: "hush\n" } } }],
-        ["beside another mistake", { registry: { address: "?", username: "me", password: "hush" } }],
+        ["next to another mistake", { registry: { address: "?", username: "me", password: "hush" } }],
         ["in place of the whole object", { registry: "hush" }],
         ["in an object in place of a text", { mirror: { images: { token: "hush" } } }],
         ["in two places", { registry: { address: 'a"hush"', username: "me", password: '"hush"\n' } }],
@@ -393,13 +393,13 @@ describe("stack configuration", () => {
         ["in the public address", { publicUrl: "https://me:hush@example.com" }],
     ];
     for (const [where, changes] of leaks) {
-        it(`shows no password that stands ${where}`, () => {
+        it(`shows no password ${where}`, () => {
             assert.doesNotMatch(complaint(changes), /hush/);
         });
     }
 });
 
-describe("what Pulumi hands over", () => {
+describe("the configuration that Pulumi passes", () => {
     const config = (values: Record<string, unknown>) => {
         const texts = Object.entries({ ...rawConfig("dev"), ...values }).map(([key, value]) => [
             key.includes(":") ? key : `${PROJECT}:${key}`,
@@ -411,28 +411,28 @@ describe("what Pulumi hands over", () => {
 
     after(() => pulumi.runtime.setAllConfig({}));
 
-    it("is read as what the stack file says, a text that looks like a number included", () => {
+    it("is read as the stack file has it, including a text that looks like a number", () => {
         const read = config({ kubeContext: "2024", storageClass: "", "pulumi:tags": { team: "data" } });
         assert.strictEqual(read.kubeContext, "2024");
         assert.strictEqual(read.storageClass, "");
         assert.strictEqual(read["redis-slave"].replicas, 1);
     });
 
-    it("is refused where a key is for a provider, which would not read it", () => {
+    it("is refused if a key is for a provider, which would not read it", () => {
         assert.throws(
             () => config({ "kubernetes:context": "other" }),
             /kubernetes:context has no effect; this program reads keys that begin with dabaweb: only/,
         );
     });
 
-    it("is refused where an object stands for a text, without showing what is in it", () => {
+    it("is refused if an object is in place of a text, without showing what is in it", () => {
         assert.throws(
             () => config({ platform: { password: "hush" } }),
             /dabaweb:platform is an object; allowed is linux\/amd64 or linux\/arm64\./,
         );
     });
 
-    it("is refused where it is no JSON although it has to be", () => {
+    it("is refused if a value that must be JSON is not", () => {
         assert.throws(
             () => config({ registry: "{ address: localhost:5001" }),
             /dabaweb:registry is \[secret\]; allowed is an object with address/,

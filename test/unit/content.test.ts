@@ -8,7 +8,7 @@ import { IMAGE_FOLDERS, ImageName } from "../../components/images";
 
 const IMAGES = Object.keys(IMAGE_FOLDERS) as ImageName[];
 
-/** The tags of all six images below `context`, nginx with dabaweb's tag, as components/images.ts has it. */
+/** The tags of all six images below `context`; nginx is built on dabaweb's tag, as in components/images.ts. */
 function tags(context: string): Record<ImageName, string> {
     const tag = (image: ImageName, builtOn: string[] = []) =>
         contentTag({
@@ -33,7 +33,7 @@ describe("the content tag", () => {
     });
     afterEach(() => fs.rmSync(context, { recursive: true }));
 
-    it("is the same for another path, umask and file times", () => {
+    it("does not depend on the path, the umask or the file times", () => {
         const before = tags("images");
         for (const file of contentFiles(context, ["redis", "dabaweb"])) {
             const full = path.join(context, file);
@@ -55,7 +55,7 @@ describe("the content tag", () => {
         ["nginx", ["nginx"]],
     ];
     for (const [folder, images] of rebuilt) {
-        it(`of exactly ${images.join(" and ")} changes with a file in images/${folder}`, () => {
+        it(`changes for exactly ${images.join(" and ")} with a file in images/${folder}`, () => {
             const before = tags(context);
             fs.writeFileSync(path.join(context, folder, "touched"), "1");
             const after = tags(context);
@@ -86,7 +86,7 @@ describe("the content tag", () => {
         assert.strictEqual(seen.size, 4);
     });
 
-    it("passes over what .dockerignore keeps from the builder", () => {
+    it("ignores what .dockerignore keeps from the builder", () => {
         const before = tags(context);
         const cache = path.join(context, "dabaweb", "__pycache__");
         fs.mkdirSync(cache);
@@ -95,11 +95,11 @@ describe("the content tag", () => {
     });
 });
 
-describe("every Dockerfile", () => {
+describe("the Dockerfile", () => {
     for (const image of IMAGES) {
         const dockerfile = () => fs.readFileSync(`images/${image}/Dockerfile`, "utf8");
 
-        it(`of ${image} copies from the folders only that its tag covers`, () => {
+        it(`of ${image} copies only from the folders that its tag covers`, () => {
             const sources = [
                 ...dockerfile().matchAll(/^(?:COPY|ADD) (?!--from)(?:--\S+ )*(.+) \S+$/gm),
             ].flatMap(([, list]) => (list ?? "").split(" "));

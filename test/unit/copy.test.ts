@@ -16,7 +16,7 @@ describe("a copy of the program", () => {
         fs.rmSync(folder, { recursive: true });
     });
 
-    it("has the lines that are added, after those that were there", () => {
+    it("has the added lines after the existing ones", () => {
         const file = "images/dabaweb/app/gunicorn.conf.py";
         copyProgram(folder, { [file]: "# further" });
         assert.strictEqual(
@@ -25,10 +25,10 @@ describe("a copy of the program", () => {
         );
     });
 
-    it("is not made with a line in a file that the program does not have", () => {
+    it("is refused if a line is for a file that the program does not have", () => {
         assert.throws(
             () => copyProgram(folder, { "images/dabaweb/app/nowhere.py": "# further" }),
-            /images\/dabaweb\/app\/nowhere\.py is no file of the program/,
+            /images\/dabaweb\/app\/nowhere\.py is not a file of the program/,
         );
     });
 });

@@ -18,10 +18,10 @@ const { kind, rules } = parse(fs.readFileSync("docs/deployer-role.yaml", "utf8")
     rules: Rule[];
 };
 
-describe("the rights of whoever deploys to one namespace (docs/deployer-role.yaml)", function () {
+describe("the role for deployments to one namespace (docs/deployer-role.yaml)", function () {
     this.timeout(120_000);
 
-    it("reach no further than that namespace", () => {
+    it("reaches no further than that namespace", () => {
         assert.strictEqual(kind, "Role");
         assert.ok(
             rules.every(
@@ -30,7 +30,7 @@ describe("the rights of whoever deploys to one namespace (docs/deployer-role.yam
         );
     });
 
-    it("let it change every kind that the program registers, and no other", () => {
+    it("allows changes to every kind that the program registers, and to no other", () => {
         const registered = allStacks()
             .flatMap(recordedStack)
             .concat(prodBehindIngress())

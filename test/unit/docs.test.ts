@@ -32,7 +32,7 @@ function leadsSomewhere(page: string, target: string, heading: string | undefine
 }
 
 describe("the documentation", () => {
-    it("lists every configuration key as the schema has it (npm run docs)", () => {
+    it("lists every configuration key as in the schema (npm run docs)", () => {
         assert.strictEqual(fs.readFileSync("docs/config.md", "utf8"), configPage());
     });
 
@@ -56,7 +56,7 @@ describe("the documentation", () => {
         assert.deepStrictEqual(broken, []);
     });
 
-    it("names only tests that exist in the map of the source", () => {
+    it("names only existing tests in docs/seed-map.md", () => {
         const titles = files("test", /\.ts$/)
             .map((file) => fs.readFileSync(file, "utf8"))
             .concat(files("images", /tests?.*\.py$/).map((file) => fs.readFileSync(file, "utf8")))

@@ -7,7 +7,7 @@ import { checkImages, driftsIn, RefreshPreview, told } from "../../operations/dr
 const urn = (type: string, name: string): string =>
     `urn:pulumi:dev::dabaweb::dabaweb:index:MySQL$dabaweb:index:Dataset$kubernetes:${type}::${name}`;
 
-/** As `pulumi refresh --preview-only --json` prints it, without what is of no account here. */
+/** As `pulumi refresh --preview-only --json` prints it, without the parts that do not matter here. */
 const PREVIEW: RefreshPreview = {
     steps: [
         {
@@ -47,7 +47,7 @@ const PREVIEW: RefreshPreview = {
 };
 
 describe("drift", () => {
-    it("is named by resource and property, with what was left and what is there", () => {
+    it("is reported by resource and property, with the deployed value and the current one", () => {
         assert.deepStrictEqual(driftsIn(PREVIEW).flatMap(told), [
             "StatefulSet mysql-slave: spec.replicas is 5, but was 2 after the last update",
             'StatefulSet mysql-slave: spec.template.spec.containers[0].image is "a:2", but was "a:1" after the last update',
@@ -56,12 +56,12 @@ describe("drift", () => {
         ]);
     });
 
-    it("is none where nothing differs", () => {
+    it("is empty if nothing differs", () => {
         assert.deepStrictEqual(driftsIn({ steps: PREVIEW.steps!.slice(0, 1) }), []);
         assert.deepStrictEqual(driftsIn({}), []);
     });
 
-    it("of a Secret is named without any value, whoever put it in", () => {
+    it("of a Secret is reported without any value, no matter who set it", () => {
         const applied = 'metadata.annotations["kubectl.kubernetes.io/last-applied-configuration"]';
         const state = (root: string, annotations = {}) => ({
             inputs: { data: { root }, metadata: { annotations } },
@@ -115,7 +115,7 @@ describe("drift", () => {
 describe("drift of images", () => {
     const digest = `sha256:${"a".repeat(64)}`;
 
-    it("is told of those only that a registry says it has no more", async () => {
+    it("is reported only for images that a registry says it no longer has", async () => {
         const server = createServer((request, response) => {
             response.statusCode = request.url?.includes("/refused/") ? 401 : 404;
             response.end();
@@ -141,8 +141,8 @@ describe("drift of images", () => {
         }
     });
 
-    it("is unknown, not there, where the registry does not answer", async () => {
-        // Port 1 is nobody's.
+    it("is unknown, not present, if the registry does not answer", async () => {
+        // Nothing listens on port 1.
         const images = { nginx: `localhost:1/x/nginx:1@${digest}` };
         const { gone, unchecked } = await checkImages(images, () => Promise.resolve(undefined));
         assert.deepStrictEqual(gone, []);

@@ -6,9 +6,9 @@ import { readEvents } from "../../review/engine-events";
 import { report } from "../../review/report";
 
 /**
- * Event logs of `pulumi preview` 3.259.0 with the kubernetes plugin 4.25.0, without the debug messages and what the
- * outputs hold. Of dev one Redis slave goes and a web pod comes; of prod the storage class changes, and the volumes are
- * protected. In both the passwords are new as well.
+ * Event logs of `pulumi preview` 3.259.0 with the kubernetes plugin 4.25.0, without the debug messages and the
+ * contents of the outputs. In dev, a Redis slave is removed and a web pod is added. In prod, the storage class changes,
+ * and the volumes are protected. In both, the passwords are new, too.
  */
 function recorded(stack: string): string {
     return fs.readFileSync(path.join(__dirname, "recorded", `preview-events-${stack}.jsonl`), "utf8");
@@ -29,7 +29,7 @@ describe("the events of a preview", () => {
         });
     }
 
-    it("tell each change once, the dangers first", () => {
+    it("report each change once, the dangers first", () => {
         const { changes } = readEvents("dev", recorded("dev")).comparison;
         assert.deepStrictEqual(
             changes.map(({ action, name, danger }) => `${action}${danger ? "!" : ""} ${name}`),
@@ -48,7 +48,7 @@ describe("the events of a preview", () => {
         );
     });
 
-    it("tell what differs and why it is not changed in place", () => {
+    it("report what differs and why it is not changed in place", () => {
         const { changes } = readEvents("prod", recorded("prod")).comparison;
         const volume = changes.find(({ name }) => name === "data-mysql-master-0");
         assert.deepStrictEqual(volume?.properties, [
@@ -60,19 +60,19 @@ describe("the events of a preview", () => {
         assert.ok(volume.danger && volume.protected && volume.retained);
     });
 
-    it("show no secret, nor that one is unknown", () => {
+    it("show neither a secret nor that one is unknown", () => {
         const text = report(readEvents("dev", recorded("dev")).comparison);
         assert.match(text, /Secret mysql-credentials\n\s+stringData: "\[secret\]" -> "\[secret\]"/);
         assert.ok(!/ciphertext|4dabf18193072939515e22adb298388d/.test(text), text);
     });
 
-    it("name what the program registers, and neither what goes nor what only the engine has", () => {
+    it("name what the program registers, but not what is deleted or what only the engine has", () => {
         const { resources } = readEvents("dev", recorded("dev"));
         assert.ok(resources.includes("kubernetes:policy/v1:PodDisruptionBudget dabacluster"));
         assert.ok(!resources.some((each) => /data-redis-slave-0|default_|StackReference/.test(each)));
     });
 
-    it("have warnings and errors, each once, and not that the preview failed", () => {
+    it("contain each warning and error once, but not that the preview failed", () => {
         const { warnings, errors } = readEvents("prod", recorded("prod"));
         assert.strictEqual(warnings.length, 1);
         assert.match(
@@ -83,13 +83,13 @@ describe("the events of a preview", () => {
         errors.forEach((error) => assert.match(error, /^unable to replace resource .*\nas it is currently/));
     });
 
-    it("are read as far as they go when the run was killed in a line", () => {
+    it("are read as far as they go if the run was killed in the middle of a line", () => {
         const [first = "", second = ""] = recorded("dev").split("\n");
         const { counts } = readEvents("dev", `${first}\n${second.slice(0, 100)}`).comparison;
         assert.strictEqual(counts.same, 1);
     });
 
-    it("tell what a mandatory policy refuses", () => {
+    it("report what a mandatory policy refuses", () => {
         const policy = (enforcementLevel: string) =>
             JSON.stringify({
                 policyEvent: { policyName: "no-root", message: "runs as root\n", enforcementLevel },

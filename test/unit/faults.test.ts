@@ -11,7 +11,7 @@ import { joined, Matrix, merged, page, RowResult, verdict } from "../faults/repo
 import { promisedIn, ROWS } from "../faults/rows";
 
 describe("faults: a ledger", () => {
-    it("calls lost what was acknowledged and is not there, and nothing else", () => {
+    it("counts writes as lost only if they were acknowledged and are missing", () => {
         const ledger = new Ledger();
         const numbers = Array.from({ length: 7 }, () => ledger.send());
         const [there, too, lost, arrived] = numbers as [number, number, number, number];
@@ -27,7 +27,7 @@ describe("faults: a ledger", () => {
         assert.deepStrictEqual(ledger.acknowledged, [there, too, lost]);
     });
 
-    it("counts as in flight what was sent and not yet answered", () => {
+    it("counts writes as in flight if they were sent and not yet answered", () => {
         const ledger = new Ledger();
         ledger.send();
         const answered = ledger.send();
@@ -42,12 +42,12 @@ describe("faults: seconds without an answer", () => {
     const steady = (from: number, to: number): number[] =>
         Array.from({ length: (to - from) / 100 + 1 }, (_, i) => from + i * 100);
     const cases: [string, number[], number | undefined][] = [
-        ["nobody noticed it", steady(0, 20_000), 0],
+        ["no one noticed it", steady(0, 20_000), 0],
         ["a silence that begins with the fault", [...steady(0, 5000), ...steady(12_000, 20_000)], 7],
         ["a silence that begins later", [...steady(0, 9000), ...steady(15_500, 20_000)], 6.5],
         ["the longest of two", [...steady(0, 5000), ...steady(7000, 8000), ...steady(14_000, 20_000)], 6],
-        ["a hesitation is no silence", [...steady(0, 9000), ...steady(9800, 20_000)], 0],
-        ["a silence before the fault is none", [...steady(0, 1000), ...steady(4900, 20_000)], 0],
+        ["a short pause is not a silence", [...steady(0, 9000), ...steady(9800, 20_000)], 0],
+        ["a silence before the fault does not count", [...steady(0, 1000), ...steady(4900, 20_000)], 0],
         ["it never came back", steady(0, 5000), undefined],
         ["nothing ever answered", [], undefined],
     ];
@@ -57,7 +57,7 @@ describe("faults: seconds without an answer", () => {
     }
 });
 
-describe("faults: pods that were no targets", () => {
+describe("faults: pods that were not targets", () => {
     const pod = (name: string, uid: string, restarts = 0): Pod => ({
         name,
         uid,
@@ -68,7 +68,7 @@ describe("faults: pods that were no targets", () => {
         containers: [{ name: "c", running: true, restarts }],
     });
 
-    it("count as restarted when their containers were, or when another pod has their name or none", () => {
+    it("count as restarted if their containers restarted, or if another pod or no pod has their name", () => {
         const job = { ...pod("job", "1"), ended: true };
         const before = [pod("a", "1"), pod("b", "1"), pod("c", "1"), pod("d", "1"), pod("target", "1"), job];
         const after = [pod("a", "1"), pod("b", "1", 2), pod("c", "2"), pod("target", "2")];
@@ -81,11 +81,11 @@ describe("faults: pods that were no targets", () => {
 });
 
 describe("faults: the rows", () => {
-    it("have names of their own", () => {
+    it("have unique names", () => {
         assert.strictEqual(new Set(ROWS.map(({ name }) => name)).size, ROWS.length);
     });
 
-    it("promise that nothing is lost by kill -9, stop and deletion of any pod", () => {
+    it("promise that kill -9, stop and deletion of any pod lose nothing", () => {
         const simple = ROWS.filter(({ name }) => /(kill -9|SIGSTOP.*|deleted|started|paused.*)$/.test(name));
         assert.ok(simple.length >= 28, String(simple.length));
         for (const row of simple) {
@@ -96,25 +96,25 @@ describe("faults: the rows", () => {
         }
     });
 
-    it("promise MySQL's writes in `wait` also where the master's volume goes, in `degrade` they measure them", () => {
+    it("promise MySQL's writes in `wait` even if the master loses its volume, and measure them in `degrade`", () => {
         const row = ROWS.find(({ name }) => name === "mysql-master-0: deleted with its PVC")!;
         assert.strictEqual(promisedIn(row, "wait").mysql, "kept");
         assert.strictEqual(promisedIn(row, "degrade").mysql, "measured");
     });
 
-    it("promise writes that a redis-slave confirmed where the master's volume goes in order", () => {
+    it("promise the writes that a redis-slave confirmed if the master's volume is deleted in order", () => {
         const row = ROWS.find(({ name }) => name === "redis-master-0: deleted with its PVC")!;
         assert.deepStrictEqual(row.promised, { redisSet: "measured", redisWait: "kept", mysql: "kept" });
     });
 
-    it("are run in `wait`, and those of Redis and dabacluster in nothing else, as the page says", () => {
+    it("run in `wait`, and those of Redis and dabacluster in nothing else, as the page says", () => {
         const others = ROWS.filter(({ name }) => /redis|dabacluster/.test(name));
         assert.ok(others.length > 0);
         others.forEach(({ name, modes }) => assert.deepStrictEqual(modes, ["wait"], name));
         assert.ok(ROWS.every(({ modes }) => modes.includes("wait")));
     });
 
-    it("hold a control that must lose", () => {
+    it("include a control that must lose writes", () => {
         assert.ok(ROWS.some(({ promised }) => Object.values(promised).includes("loss")));
     });
 });
@@ -156,7 +156,7 @@ describe("faults: a run breaks its promise", () => {
             /^1 of 600 writes of redisSet/,
         ],
         [
-            "by a write nobody sent",
+            "by a write that was never sent",
             run({ ledgers: { ...ledgers, mysql: checked({ foreign: 2 }) } }),
             /never sent/,
         ],
@@ -187,7 +187,7 @@ describe("faults: a run breaks its promise", () => {
         assert.deepStrictEqual(broken(lossy, { ...kept, mysql: "measured" }), []);
     });
 
-    it("by losing nothing where a guard was switched off", () => {
+    it("by losing nothing while a guard is switched off", () => {
         assert.deepStrictEqual(broken(run(), { ...kept, mysql: "loss" }), [
             "nothing of mysql is lost, and it should be",
         ]);
@@ -210,7 +210,7 @@ describe("faults: the page", () => {
         rows,
     });
 
-    it("names commit and versions, and has a line per row", () => {
+    it("names the commit and the versions, and has a line per row", () => {
         const text = page(matrix(row()));
         assert.match(text, /at commit abc1234.*MySQL 9\.7\.4\./);
         assert.match(
@@ -227,11 +227,11 @@ describe("faults: the page", () => {
             ...(bare === undefined ? {} : { bare: { redis: 0.1, mysql: bare } }),
         });
         const cases: [string, Run[], string][] = [
-            ["is over the run's own bare restart", [after(3, 2)], "1.5"],
-            ["is over the page's for a run without one", [after(3)], "2.0"],
-            ["is the worst run's, not the slowest one's", [after(3, 0.5), after(4, 2), after(3)], "6.0"],
-            ["is none where nothing was interrupted", [after(0, 2)], "-"],
-            ["is none where a write never came back", [after(null, 2), after(3, 2)], "-"],
+            ["is relative to the run's own bare restart", [after(3, 2)], "1.5"],
+            ["is relative to the page's for a run without one", [after(3)], "2.0"],
+            ["is that of the worst run, not of the slowest", [after(3, 0.5), after(4, 2), after(3)], "6.0"],
+            ["is empty if nothing was interrupted", [after(0, 2)], "-"],
+            ["is empty if writes never resumed", [after(null, 2), after(3, 2)], "-"],
         ];
         for (const [what, runs, ratio] of cases) {
             it(what, () => {
@@ -248,7 +248,7 @@ describe("faults: the page", () => {
             assert.match(page(matrix(row({ of: "both", runs }))), / \| 5\.0 \/ - \| /);
         });
 
-        it("is called inexact as long as a run lacks its own", () => {
+        it("is called inexact if a run lacks its own bare restart", () => {
             const text = page(matrix(row({ runs: [after(3, 2), after(3)] })));
             assert.match(
                 text,
@@ -258,20 +258,20 @@ describe("faults: the page", () => {
         });
     });
 
-    it("tells what each row's runs were made at", () => {
+    it("names the commits of each row's runs", () => {
         const rows = [["a"], ["b", "c with changes"]].map((commits) => row({ commits }));
         const cells = [...page(matrix(...rows)).matchAll(/^\| mysql.* \| (.*) \|$/gm)].map(([, at]) => at);
         assert.deepStrictEqual(cells, ["a", "b, c with changes"]);
     });
 
-    it("tells how many runs hit writes on their way", () => {
+    it("says how many runs hit writes in flight", () => {
         const idle = run({ inFlight: { redisSet: 0, redisWait: 0, mysql: 0 } });
         const busy = run({ inFlight: { redisSet: 2, redisWait: 1, mysql: 4 } });
         const runs = [idle, busy, busy].map((each) => ({ ...each, broken: [] }));
         assert.match(page(matrix(row({ runs }))), /^Of 3 runs 2 had writes on their way .* \(0 to 7\)\.$/m);
     });
 
-    it("does not hide what was not survived", () => {
+    it("does not hide what the system did not survive", () => {
         const failed = { ...run({ ledgers: undefined, failure: "x" }), broken: ["it did not heal: x"] };
         const text = page(matrix(row({ runs: [...row().runs, failed] })));
         assert.match(text, /\| \*\*no\*\* \| abc1234 \|$/m);
@@ -282,7 +282,7 @@ describe("faults: the page", () => {
         assert.match(text, /^0 of 1 rows hold/m);
     });
 
-    it("keeps the rows of an earlier run that this one did not run, in the order of the table", () => {
+    it("keeps the rows of an earlier run that this one did not repeat, in the order of the table", () => {
         const [a, b, c, gone] = ["a", "b", "c", "gone"].map((name) =>
             row({ row: name, commits: ["earlier"] }),
         );
@@ -295,7 +295,7 @@ describe("faults: the page", () => {
         assert.match(page(whole), /at commit earlier, later,/);
     });
 
-    it("leaves the ratios of rows alone that it did not run", () => {
+    it("does not change the ratios of rows that it did not run", () => {
         const order = ["a", "b"].map((name) => ({ row: name, mode: "wait" as const }));
         const earlier = matrix(row({ row: "a" }));
         const later = { ...matrix(row({ row: "b" })), bare: { redis: 9, mysql: 9 } };
@@ -304,7 +304,7 @@ describe("faults: the page", () => {
         assert.deepStrictEqual(merged(undefined, later, order).bare, later.bare);
     });
 
-    it("adds the runs of a later run to those that a row has", () => {
+    it("adds the runs of a later run to those that a row already has", () => {
         const [earlier, later] = [row({ commits: ["earlier"] }), row({ commits: ["later"] })];
         assert.deepStrictEqual(joined(undefined, later), later);
         const both = joined(earlier, later);
@@ -313,7 +313,7 @@ describe("faults: the page", () => {
         assert.match(page(matrix(both)), /at commit earlier, later,[^]*kill -9 \| wait \| 2 \|/);
     });
 
-    it("gives a verdict that a later run can be compared with", () => {
+    it("returns a verdict that a later run can be compared with", () => {
         assert.deepStrictEqual(verdict(row()), { survived: true, lost: [] });
         const ledgers = { ...run().ledgers!, redisSet: checked({ lost: 2 }) };
         const lossy = row({ runs: [{ ...run({ ledgers }), broken: [] }] });
@@ -324,7 +324,7 @@ describe("faults: the page", () => {
 describe("faults: lanes", () => {
     const lanes = Array.from({ length: LANES_AT_MOST }, (_, i) => new Program(i + 1));
 
-    it("are one and the same stack in namespaces, folders and at ports of their own", () => {
+    it("are copies of one stack, each with its own namespace, folder and ports", () => {
         const own = (value: (lane: Program) => string) => new Set(lanes.map(value)).size;
         assert.strictEqual(lanes[0]!.stack, "faults");
         assert.strictEqual(
@@ -355,7 +355,7 @@ describe("faults: lanes", () => {
 });
 
 describe("faults: the cluster", () => {
-    it("keeps pods off the control plane and has the shared folder on every node", () => {
+    it("keeps pods off the control plane and mounts the shared folder on every node", () => {
         const shape = {
             name: "other",
             apiPort: 1,

@@ -26,14 +26,14 @@ describe("Go tools from source", () => {
         fs.rmSync(directory, { recursive: true });
     });
 
-    /** Puts a stand-in for Go before everything else on PATH; what it does at "build" is given. */
+    /** Puts a stand-in for Go first on PATH; `atBuild` is what it does for "build". */
     function standIn(version: string, atBuild: string): void {
         const script = `#!/bin/sh\ncase "$1" in env) echo go${version} ;; build) ${atBuild} ;; esac\n`;
         fs.writeFileSync(path.join(directory, "go"), script, { mode: 0o755 });
         process.env.PATH = `${directory}:${oldPath}`;
     }
 
-    it("lie in folders with a go.mod whose go line any Go 1.26 satisfies, and with a go.sum", () => {
+    it("have a go.mod whose go line any Go 1.26 satisfies, and a go.sum", () => {
         for (const tool of goTools.goTools.filter(({ name }) => name !== "pause")) {
             const goMod = fs.readFileSync(path.join(fromSource, tool.name, "go.mod"), "utf8");
             assert.match(goMod, /^go 1\.(24\.\d+|25\.\d+|26\.0)$/m, tool.name);
@@ -42,8 +42,8 @@ describe("Go tools from source", () => {
         }
     });
 
-    it("take the same version of every module, so that a package is compiled once", () => {
-        // What a tool cannot do without, and what the one program that takes it cannot do with.
+    it("use the same version of every module, so that a package is compiled once", () => {
+        // One tool requires a version of these that another program cannot use.
         const apart = [
             "github.com/olekukonko/tablewriter",
             "github.com/pulumi/pulumi/pkg/v3",
@@ -63,7 +63,7 @@ describe("Go tools from source", () => {
         assert.deepEqual(several.sort(), apart);
     });
 
-    it("name plugins as built, and for the SDKs that package.json pins", () => {
+    it("mark plugins as built, with the versions of the SDKs that package.json pins", () => {
         for (const [name, { version }] of Object.entries(plugins)) {
             const built = builtVersion(`pulumi-${name}`);
             if (process.env.RELEASE_ONLY === name) {
@@ -77,7 +77,7 @@ describe("Go tools from source", () => {
         }
     });
 
-    it("have keys that change with what goes in, and with nothing else", () => {
+    it("have keys that change with their inputs, and with nothing else", () => {
         const copy = path.join(directory, "copy");
         fs.cpSync(path.join(fromSource, "kind"), path.join(copy, "kind"), { recursive: true });
         fs.cpSync(path.join(fromSource, "go-tools.ts"), path.join(copy, "go-tools.ts"));
@@ -94,7 +94,7 @@ describe("Go tools from source", () => {
         assert.notEqual(cacheKey(kind), changed);
     });
 
-    it("are built once, and appear under their key", async () => {
+    it("are built once, and stored under their key", async () => {
         standIn(
             "1.99.0",
             `echo "$GOMODCACHE $*" >> ${directory}/calls; for a; do case "$a" in */) d=$a ;; esac; done
@@ -118,7 +118,7 @@ describe("Go tools from source", () => {
         await goTools.removeBuildCaches(options.cacheDir);
     });
 
-    it("have their modules fetched by the names of their packages, except those that stand", async () => {
+    it("have their modules fetched by package name, except for tools that are already built", async () => {
         standIn("1.99.0", "false");
         fs.appendFileSync(
             path.join(directory, "go"),
@@ -136,30 +136,30 @@ describe("Go tools from source", () => {
         ]);
     });
 
-    it("are compiled without collecting garbage where memory suffices for every processor", () => {
+    it("are compiled without garbage collection if there is enough memory for every processor", () => {
         assert.deepEqual(goTools.compilerMemory(16 * 2 ** 30, 2), { GOGC: "off", GOMEMLIMIT: "4096MiB" });
         assert.deepEqual(goTools.compilerMemory(3.9 * 2 ** 30, 2), {});
         assert.deepEqual(goTools.compilerMemory(16 * 2 ** 30, 16), {});
     });
 
-    it("leave nothing that looks like a result when a build fails, and say why", async () => {
+    it("leave nothing that looks like a result if a build fails, and say why", async () => {
         standIn("1.99.0", "echo 'no such module' >&2; exit 1");
         await assert.rejects(goTools.buildGoTool("kind", options), /ended with code 1:\nno such module$/);
         assert.deepEqual(fs.readdirSync(path.join(options.cacheDir, "go")), []);
     });
 
-    it("are refused when a binary is missing afterwards", async () => {
+    it("are refused if a binary is missing after the build", async () => {
         standIn("1.99.0", "true");
         await assert.rejects(goTools.buildGoTool("kind", options), /ENOENT.*kind/);
     });
 
-    it("are built by the Go on PATH where it is new enough", async () => {
+    it("are built with the Go on PATH if it is new enough", async () => {
         standIn("1.25.11", "true");
         assert.equal(await goTools.ensureGo({ ...options, atLeast: "1.25.9" }), "go");
         assert.deepEqual(lines, []);
     });
 
-    it("fetch a Go where the one on PATH is too old", async () => {
+    it("fetch a Go if the one on PATH is too old", async () => {
         const module = path.join(directory, "module");
         standIn("1.19.8", "true");
         fs.appendFileSync(

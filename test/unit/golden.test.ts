@@ -24,13 +24,13 @@ describe("the golden graph", function () {
                 const difference = report(compareGraphs(readGraph(file), JSON.parse(text) as Graph));
                 assert.fail(
                     `the program differs from test/golden/${stack}.json:\n\n${difference}\n` +
-                        "If that is what the change is meant to do: make golden, and commit what it writes.",
+                        "If the change is meant to do that, run make golden and commit what it writes.",
                 );
             }
         });
     }
 
-    it("is the same in another checkout and whatever the shell exports", () => {
+    it("is the same in another checkout, whatever the shell exports", () => {
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "golden-"));
         const exported = { PULUMI_K8S_DELETE_UNREACHABLE: "true", DOCKER_CERT_PATH: "/x", KUBECONFIG: "/x" };
         const [here, former] = [graphOf("prod"), { ...process.env }];
@@ -46,7 +46,7 @@ describe("the golden graph", function () {
         }
     });
 
-    it("is there for a stack with an encrypted password, which stays closed", () => {
+    it("exists for a stack with an encrypted password, which stays encrypted", () => {
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "golden-"));
         try {
             const registry = 'registry: { address: "localhost:5001" }';
@@ -66,7 +66,7 @@ describe("the golden graph", function () {
         }
     });
 
-    it("is there for no other stack", () => {
+    it("exists for no other stack", () => {
         const goldens = fs.readdirSync(GOLDEN).filter((file) => file.endsWith(".json"));
         assert.deepStrictEqual(
             goldens,
@@ -75,7 +75,7 @@ describe("the golden graph", function () {
     });
 });
 
-/** What a change of the program or of its configuration does to a stack, `kind name: action`. */
+/** The effects on a stack of a change to the program or its configuration, as `kind name: action`. */
 function effects(before: Graph, after: Graph, wanted: (change: Change) => boolean = () => true): string[] {
     return compareGraphs(before, after)
         .changes.filter(wanted)
@@ -98,24 +98,24 @@ describe("a change in one place", function () {
         return recordGraphs([file])[0]!;
     }
 
-    // The record of how many there are is what a master without data goes by: it is the system's, not the slaves'.
+    // A master without data relies on the record of how many slaves there are: it is the system's, not the slaves'.
     for (const [stack, system, from, to, created] of [
         ["dev", "redis", "redis-slave: { replicas: 1", "redis-slave: { replicas: 2", [1]],
         ["prod", "mysql", "mysql-slave:\n    replicas: 2", "mysql-slave:\n    replicas: 4", [2, 3]],
     ] as const) {
-        it(`of ${stack}'s number of ${system} slaves changes only these and the record of how many there are`, () => {
+        it(`to ${stack}'s number of ${system} slaves changes only these and the record of how many there are`, () => {
             const changed = withConfig(stack, from, to);
             assert.deepStrictEqual(effects(graphOf(stack), changed), [
                 `ConfigMap ${system}-initialised: update`,
                 ...created.map((pod) => `PersistentVolumeClaim data-${system}-slave-${pod}: create`),
-                // There is one where there is more than one slave.
+                // It exists only if there is more than one slave.
                 ...(stack === "dev" ? [`PodDisruptionBudget ${system}-slave: create`] : []),
                 `StatefulSet ${system}-slave: update`,
             ]);
         });
     }
 
-    it("of prod's storage class replaces its volumes and nothing else, and is a danger", () => {
+    it("to prod's storage class replaces its volumes and nothing else, and is a danger", () => {
         const other = withConfig("prod", "storageClass: retained", "storageClass: standard");
         const { changes } = compareGraphs(graphOf("prod"), other);
         assert.deepStrictEqual(
@@ -132,7 +132,7 @@ describe("a change in one place", function () {
         assert.ok(changes.every(({ properties }) => properties[0]?.path === "spec.storageClassName"));
     });
 
-    it("of one line in images/nginx, in another checkout, changes the references to nginx alone", () => {
+    it("to one line in images/nginx, in another checkout, changes only the references to nginx", () => {
         copyProgram(folder, { "images/nginx/etc/nginx.conf": "# one line more" });
         for (const stack of ["dev", "prod"]) {
             fs.copyFileSync(`Pulumi.${stack}.yaml`, path.join(folder, `Pulumi.${stack}.yaml`));
@@ -157,7 +157,7 @@ describe("a change in one place", function () {
         }
     });
 
-    it("of the image of dabaweb takes nginx with it, runs the migration and endangers nothing", () => {
+    it("to the dabaweb image also rebuilds nginx, runs the migration and endangers nothing", () => {
         copyProgram(folder, { "images/dabaweb/app/form/views.py": "# one line more" });
         fs.copyFileSync("Pulumi.dev.yaml", path.join(folder, "Pulumi.dev.yaml"));
         const after = recordGraphs(["Pulumi.dev.yaml"], folder)[0]!;

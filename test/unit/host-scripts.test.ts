@@ -1,4 +1,4 @@
-/** The scripts that run on the user's own machine, whatever shell it calls sh, before there is a Node to run anything else. */
+/** The scripts that run on the user's own machine, in whatever shell is its sh, before Node is installed. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ const VERSION = nodeVersion();
 
 const isThere = (program: string): boolean => spawnSync(program, ["true"]).error === undefined;
 
-describe("what brings a Node to a machine", function () {
+describe("the script that installs Node", function () {
     this.timeout(20_000);
     let folder: string;
 
@@ -24,11 +24,11 @@ describe("what brings a Node to a machine", function () {
     });
     afterEach(() => fs.rmSync(folder, { recursive: true }));
 
-    /** A program that comes first on PATH. */
+    /** Puts a program first on PATH. */
     const fake = (name: string, script: string): void =>
         fs.writeFileSync(path.join(folder, "bin", name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 
-    /** Releases as they are published, of a Node that says nothing but its version. */
+    /** Publishes a release of a Node that only prints its version. */
     function publish(checksum?: string): void {
         const [platform, arch] = [os.platform(), os.arch()];
         const name = `node-v${VERSION}-${platform}-${arch}`;
@@ -58,15 +58,15 @@ describe("what brings a Node to a machine", function () {
     for (const shell of SHELLS) {
         const name = shell.join(" ");
         const known = isThere(shell[0]);
-        describe(known ? `under ${name}` : `under ${name}, which this machine has not`, () => {
+        describe(known ? `under ${name}` : `under ${name}, which this machine does not have`, () => {
             const test = known ? it : it.skip;
 
-            test("takes the one on PATH", () => {
+            test("uses the one on PATH", () => {
                 fake("node", "echo v22.0.0");
                 assert.deepEqual(bring(shell).stdout, `${path.join(folder, "bin/node")}\n`);
             });
 
-            test("fetches the release where the one on PATH is too old, and takes that again", () => {
+            test("fetches the release if the one on PATH is too old, and uses it again", () => {
                 fake("node", "echo v20.19.0");
                 publish();
                 const first = bring(shell);
@@ -76,7 +76,7 @@ describe("what brings a Node to a machine", function () {
                 assert.deepEqual([second.stdout, second.stderr], [`${brought()}\n`, ""]);
             });
 
-            test("throws a release away whose checksum is another", () => {
+            test("deletes a release with a different checksum", () => {
                 fake("node", "exit 1");
                 publish("0".repeat(64));
                 const { status, stdout, stderr } = bring(shell);
@@ -88,7 +88,7 @@ describe("what brings a Node to a machine", function () {
                 assert.equal(fs.existsSync(brought()), false);
             });
 
-            test("takes the one from the npm registry where no release can be reached", () => {
+            test("uses the one from the npm registry if no release can be reached", () => {
                 fake("node", "exit 1");
                 fake(
                     "npm",
@@ -103,7 +103,7 @@ describe("what brings a Node to a machine", function () {
                 assert.equal(stdout, `${brought()}\n`, stderr);
             });
 
-            test("says what to do where there is none anywhere, and leaves nothing half", () => {
+            test("says what to do if there is none anywhere, and leaves nothing unfinished", () => {
                 fake("node", "exit 1");
                 fake("npm", "exit 1");
                 const { status, stderr } = bring(shell);
@@ -118,7 +118,7 @@ describe("what brings a Node to a machine", function () {
     }
 });
 
-describe("what runs the project's scripts", function () {
+describe("the script that runs the project's programs", function () {
     this.timeout(20_000);
 
     /** What a script finds in its environment. */
@@ -133,7 +133,7 @@ describe("what runs the project's scripts", function () {
     };
 
     for (const shell of SHELLS.filter(([program]) => isThere(program))) {
-        it(`never asks a proxy for this machine, under ${shell.join(" ")}`, () => {
+        it(`never uses a proxy for this machine, under ${shell.join(" ")}`, () => {
             const here = "localhost,127.0.0.1";
             assert.deepEqual(found(shell, {}), [here, here]);
             for (const name of ["NO_PROXY", "no_proxy"]) {
@@ -145,7 +145,7 @@ describe("what runs the project's scripts", function () {
 });
 
 describe("the Makefile", () => {
-    it("uses nothing that GNU make 3.81, which macOS has, does not know", () => {
+    it("uses only what GNU make 3.81, the version on macOS, supports", () => {
         const text = fs.readFileSync(path.join(ROOT, "Makefile"), "utf8");
         // https://git.savannah.gnu.org/cgit/make.git/tree/NEWS, from 3.82 on.
         const newer = [

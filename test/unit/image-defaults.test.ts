@@ -4,19 +4,19 @@ import * as path from "node:path";
 
 const IMAGES = path.resolve(__dirname, "../../images");
 
-/** What one build of a server has compiled in otherwise than another: the images name it, so that it does not matter whose build it is. */
+/** Compiled-in defaults that differ between builds of a server: the images set them, so that any build works. */
 const SET: readonly [what: string, file: string, line: RegExp][] = [
     [
-        "protected mode, which the official redis image has off and Debian on",
+        "protected mode, which is off in the official redis image and on in Debian",
         "redis/redis.conf",
         /^protected-mode no$/m,
     ],
-    ["the folder for files, which may not be there", "mysql/my.cnf", /^secure_file_priv = NULL$/m],
+    ["the folder for files, which may not exist", "mysql/my.cnf", /^secure_file_priv = NULL$/m],
     ["the socket", "mysql/my.cnf", /^socket = \/run\/mysqld\/mysqld\.sock$/m],
     ["the pid file of mysqld", "mysql/my.cnf", /^pid_file = \/run\/mysqld\/mysqld\.pid$/m],
     ["the data directory", "mysql/my.cnf", /^datadir = \/data\/mysql$/m],
     ["the folder for temporary files", "mysql/my.cnf", /^tmpdir = \/data\/tmp$/m],
-    ["the X protocol, whose socket has a default of its own", "mysql/my.cnf", /^mysqlx = OFF$/m],
+    ["the X protocol, whose socket has its own default", "mysql/my.cnf", /^mysqlx = OFF$/m],
     [
         "the error log that nginx opens first, a file in the official image",
         "nginx/Dockerfile",
@@ -33,10 +33,10 @@ const SET: readonly [what: string, file: string, line: RegExp][] = [
 
 describe("the images' own settings", () => {
     for (const [what, file, line] of SET) {
-        it(`name ${what}`, () => assert.match(fs.readFileSync(path.join(IMAGES, file), "utf8"), line));
+        it(`set ${what}`, () => assert.match(fs.readFileSync(path.join(IMAGES, file), "utf8"), line));
     }
 
-    it("name no processor: the same files make the images of each", () => {
+    it("name no processor: the same files build the images for each", () => {
         const files = fs
             .readdirSync(IMAGES, { recursive: true, encoding: "utf8" })
             .filter(
@@ -49,8 +49,8 @@ describe("the images' own settings", () => {
         assert.deepEqual(named, []);
     });
 
-    it("take Python packages that are the same for every processor, or compile them", () => {
-        const pure = 2; // a wheel for all and the source; one that is compiled has a wheel for each system
+    it("use Python packages that are the same for every processor, or compile them", () => {
+        const pure = 2; // one wheel for all systems and the source; a compiled package has a wheel for each system
         const compiled = ["requirements.txt", "requirements-build.txt"].flatMap((name) => {
             const text = fs.readFileSync(path.join(IMAGES, "dabaweb", name), "utf8");
             const found = [...text.matchAll(/^([\w.-]+)==\S+ \\\n((?: +--hash=\S+(?: \\)?\n)+)/gm)];
@@ -59,7 +59,7 @@ describe("the images' own settings", () => {
                 .filter(([, , hashes]) => hashes!.match(/--hash=/g)!.length !== pure)
                 .map(([, each]) => each);
         });
-        // The Dockerfile brings a compiler and the headers for it.
+        // The Dockerfile installs a compiler and the headers for it.
         assert.deepEqual(compiled, ["mysqlclient"]);
     });
 });

@@ -7,12 +7,12 @@ import { Image } from "../../components/image";
 
 const DIGEST = `sha256:${"d".repeat(64)}`;
 
-/** Pulumi's runtime keeps its state in a store, which this gives anew to each run. */
+/** Pulumi's runtime keeps its state in a store; this gives each run a new one. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
     withLocalStorage<T>(callback: () => Promise<T>): Promise<T>;
 };
 
-/** What pods take of an image whose push has this digest, or is still to come. */
+/** The reference that pods use for an image that was pushed with this digest, or is not pushed yet. */
 function referenceOf(digest: string | undefined, preview: boolean): Promise<string | undefined> {
     return withLocalStorage(async () => {
         const newResource = ({ inputs, name }: pulumi.runtime.MockResourceArgs) => ({
@@ -34,10 +34,10 @@ describe("an image", () => {
     it("is run by its digest, and shows its tag", async () => {
         const expected = new RegExp(`^registry\\.example\\.com/team/redis-master:[0-9a-f]{20}@${DIGEST}$`);
         assert.match((await referenceOf(DIGEST, false)) ?? "", expected);
-        assert.match((await referenceOf(DIGEST, true)) ?? "", expected, "one that is built already");
+        assert.match((await referenceOf(DIGEST, true)) ?? "", expected, "one that is already built");
     });
 
-    it("that is still to be built is known by its tag in a preview, so that the API server sees the whole pod", async () => {
+    it("that is not built yet is named by its tag in a preview, so that the API server sees the whole pod", async () => {
         const reference = await referenceOf(undefined, true);
         assert.match(reference ?? "", /^registry\.example\.com\/team\/redis-master:[0-9a-f]{20}$/);
     });
@@ -47,7 +47,7 @@ describe("the base of an image", () => {
     const dockerfile = "images/dabaweb/Dockerfile";
     const official = Object.fromEntries(officialBases(dockerfile));
 
-    it("is the official one, by tag and digest, and the Dockerfile alone says so", () => {
+    it("is the official one, by tag and digest, and only the Dockerfile says so", () => {
         assert.deepStrictEqual(baseArguments(dockerfile, {}), {});
         assert.match(baseOf(dockerfile), /^python:3\.\d+\.\d+-slim-trixie@sha256:[0-9a-f]{64}$/);
     });
@@ -60,7 +60,7 @@ describe("the base of an image", () => {
         });
     });
 
-    it("is one of the stack's own, which no mirror is asked for", () => {
+    it("can be one of the stack's own, which is not requested from a mirror", () => {
         const sources = { mirror: "mirror.example.com", own: { python: "own:1", redis: "own:2" } };
         assert.deepStrictEqual(baseArguments(dockerfile, sources), {
             PYTHON_BUILD_IMAGE: `mirror.example.com/${official.PYTHON_BUILD_IMAGE}`,

@@ -9,11 +9,11 @@ const ROOT = path.resolve(__dirname, "../..");
 const names = (only: string): string[] => chosen({ suites: [], only }).map(({ name }) => name);
 
 describe("what `make test` runs", () => {
-    it("is every file of tests", () => {
+    it("is every test file", () => {
         assert.deepStrictEqual(mismatches(), []);
     });
 
-    it("is all of it by default, and one suite where that is named, with what it needs", () => {
+    it("is everything by default, or one named suite with what it needs", () => {
         assert.deepStrictEqual(chosen({ suites: [] }), JOBS);
         assert.deepStrictEqual(
             chosen({ suites: ["unit"] }).map(({ name }) => name),
@@ -24,7 +24,7 @@ describe("what `make test` runs", () => {
         assert.strictEqual(images[0]?.name, "environment");
     });
 
-    it("is what a part can break with ONLY, by its name or by a path", () => {
+    it("is what a part can break if ONLY names the part or a path", () => {
         const mysql = names("mysql");
         assert.deepStrictEqual(names("images/mysql-slave/seed"), mysql);
         assert.ok(["lint", "unit", "images/mysql-loss", "e2e/system"].every((each) => mysql.includes(each)));
@@ -33,7 +33,7 @@ describe("what `make test` runs", () => {
         assert.deepStrictEqual(partsOf("images"), ["redis", "mysql", "web"]);
     });
 
-    it("has paths for its parts that are there", () => {
+    it("has existing paths for its parts", () => {
         for (const prefix of Object.values(PARTS).flat()) {
             const folder = fs.readdirSync(path.join(ROOT, path.dirname(prefix)));
             assert.ok(
@@ -43,7 +43,7 @@ describe("what `make test` runs", () => {
         }
     });
 
-    it("refuses a suite and a part that it does not know, and names those that it does", () => {
+    it("refuses an unknown suite or part, and names the known ones", () => {
         assert.throws(() => chosen({ suites: ["unitt"] }), /There is no suite unitt; there are .*unit/);
         assert.throws(() => names("mysqll"), /ONLY is mysqll; allowed is a part \(redis, mysql, .*or a path/);
         assert.throws(() => names("../elsewhere"), /ONLY is \.\.\/elsewhere/);

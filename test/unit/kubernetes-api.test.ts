@@ -55,12 +55,12 @@ describe("the Kubernetes API's schema", function () {
             "spec.accessModes must be array",
         ],
         [
-            "a number where text is wanted",
+            "a number in place of text",
             { ...claim, metadata: { ...claim.metadata, labels: { app: 1 } } },
             "metadata.labels.app must be string",
         ],
         [
-            "a fraction where a whole number is wanted",
+            "a fraction in place of a whole number",
             {
                 apiVersion: "policy/v1",
                 kind: "PodDisruptionBudget",
@@ -69,7 +69,7 @@ describe("the Kubernetes API's schema", function () {
             "spec.maxUnavailable must be integer",
         ],
         [
-            "an object without what it needs",
+            "an object without a required field",
             { apiVersion: "apps/v1", kind: "Deployment", spec: { template: {} } },
             "spec must have required property 'selector'",
         ],

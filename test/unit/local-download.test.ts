@@ -13,10 +13,10 @@ const hashOf = (data: string | Buffer): string => createHash("sha256").update(da
 const content = "a release";
 const right = hashOf(content);
 const large = Buffer.alloc(30_000_000, "x");
-/** Longer than a machine that does much else may keep this process waiting. */
+/** Longer than a busy machine may keep this process waiting. */
 const limits = { answer: 8000, silence: 8000 };
 
-describe("local: releases, from a server of the test's own", () => {
+describe("local: releases, from the test's own server", () => {
     let server: http.Server;
     let base: string;
     let target: string;
@@ -29,7 +29,7 @@ describe("local: releases, from a server of the test's own", () => {
         "/empty-sums": (response) => response.end("nothing of the kind\n"),
         "/moved": (response) => response.writeHead(302, { location: "/tool.tar.gz" }).end(),
         "/in-circles": (response) => response.writeHead(302, { location: "/in-circles" }).end(),
-        // Larger than what a stream holds, from a server that says its end by closing the connection.
+        // Larger than a stream's buffer, from a server that marks the end by closing the connection.
         "/large": (response) => {
             response.shouldKeepAlive = false;
             response.removeHeader("transfer-encoding");
@@ -102,14 +102,14 @@ describe("local: releases, from a server of the test's own", () => {
         assert.strictEqual(fs.statSync(target).size, large.length);
     });
 
-    it("follows a server to where it sends, but not in circles", async () => {
+    it("follows redirects, but not in circles", async () => {
         await download(`${base}/moved`, `${base}/moved-sums`, target, limits);
         assert.strictEqual(fs.readFileSync(target, "utf8"), content);
         const endless = download(`${base}/in-circles`, `${base}/moved-sums`, target, limits);
         await assert.rejects(endless, /in-circles answers 302/);
     });
 
-    it("throws a file away whose checksum is another one, and names both", async () => {
+    it("deletes a file with a different checksum, and names both checksums", async () => {
         await assert.rejects(
             download(`${base}/tool.tar.gz`, `${base}/wrong-sums`, target, limits),
             (error: Error) => {
@@ -120,13 +120,13 @@ describe("local: releases, from a server of the test's own", () => {
         nothingStays();
     });
 
-    it("refuses a file that the published list does not know", async () => {
+    it("refuses a file that is not in the published list", async () => {
         const refused = download(`${base}/tool.tar.gz`, `${base}/empty-sums`, target, limits);
         await assert.rejects(refused, /has no SHA-256 checksum for .*; nothing was installed/);
         nothingStays();
     });
 
-    it("goes on where a download broke off, as long as each attempt brings something", async () => {
+    it("resumes a download that broke off, as long as each attempt makes progress", async () => {
         await download(`${base}/breaks-often`, `${base}/any-sums`, target, limits);
         assert.ok(fs.readFileSync(target).equals(large));
         assert.ok(
@@ -135,7 +135,7 @@ describe("local: releases, from a server of the test's own", () => {
         nothingElseStays();
     });
 
-    it("goes on where an earlier run was ended, also at the last byte", async () => {
+    it("resumes where an earlier run stopped, even at the last byte", async () => {
         const partial = `${target}.${hashOf(large).slice(0, 12)}.partial`;
         for (const came of [20_000_000, large.length]) {
             starts = [];
@@ -151,7 +151,7 @@ describe("local: releases, from a server of the test's own", () => {
         ["broken", /broke off: [^.]+\. Run the same command again; it goes on where it stopped\./],
         ["stalls", /broke off: nothing came for 0\.5 s\. Run the same command again/],
     ] as const) {
-        it(`does not take for complete what is ${file}`, async () => {
+        it(`does not accept /${file} as complete`, async () => {
             const silence = 500;
             const refused = download(`${base}/${file}`, `${base}/any-sums`, target, { ...limits, silence });
             await assert.rejects(refused, why);
@@ -159,20 +159,20 @@ describe("local: releases, from a server of the test's own", () => {
         });
     }
 
-    it("names the answer of a server that has no such file", async () => {
+    it("reports the answer of a server that has no such file", async () => {
         const refused = download(`${base}/absent`, `${base}/any-sums`, target, limits);
         await assert.rejects(refused, /\/absent answers 404/);
     });
 
-    it("counts a server as reached only if it gives the file within the time", async () => {
+    it("counts a server as reachable only if it returns the file in time", async () => {
         assert.strictEqual(await reachable(`${base}/sums`, limits.answer), true);
         assert.strictEqual(await reachable(`${base}/nothing`, limits.answer), false);
         assert.strictEqual(await reachable("http://127.0.0.1:9/sums", limits.answer), false);
-        // Without its limit it would take for ever.
+        // Without the limit, this would take forever.
         assert.strictEqual(await reachable(`${base}/silent`, 300), false);
     });
 
-    it("asks a mirror instead of the official server", () => {
+    it("uses a mirror instead of the official server", () => {
         const env = { DABAWEB_KIND_RELEASES: `${base}/` };
         assert.deepStrictEqual(releaseOf(tools.kind, { os: "linux", arch: "arm64" }, env), {
             file: `${base}/v0.30.0/kind-linux-arm64`,
@@ -182,7 +182,7 @@ describe("local: releases, from a server of the test's own", () => {
 });
 
 describe("local: published checksums", () => {
-    it("reads lists as sha256sum writes them, and files that hold nothing but the sum", () => {
+    it("reads lists as sha256sum writes them, and files that contain only the sum", () => {
         assert.strictEqual(checksumIn(`${right}  tool\n`, "tool"), right);
         assert.strictEqual(checksumIn(`${right} *./dist/tool\n`, "tool"), right);
         assert.strictEqual(checksumIn(`${right.toUpperCase()}\n`, "tool"), right);

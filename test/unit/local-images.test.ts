@@ -6,10 +6,10 @@ import { broughtImages } from "../../local/environment/down";
 import { cannotBuildGo } from "../../local/from-source/programs";
 import { refusalOf } from "../../local/images/registry-answers";
 
-/** As Docker 20.10 to 29 write them. */
+/** Complaints as Docker 20.10 to 29 print them. */
 const SAID: readonly [what: string, image: string, complaints: string, answer: RegExp | undefined][] = [
     [
-        "a tag that is not there",
+        "a tag that does not exist",
         "mysql:9.9.9",
         "no such manifest: docker.io/library/mysql:9.9.9",
         /^Docker Hub has no image mysql:9\.9\.9; pin one that it has with `make pins-move`, or name another registry in DABAWEB_IMAGES\.$/,
@@ -27,13 +27,13 @@ const SAID: readonly [what: string, image: string, complaints: string, answer: R
         /^Docker Hub gives this machine no more images for now, redis:8\.0\.4 among them; run `docker login`, wait /,
     ],
     [
-        "a login that Docker Hub wants",
+        "a login that Docker Hub requires",
         "kindest/node:v1.34.0",
         "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required",
         /^Docker Hub does not give kindest\/node:v1\.34\.0 to whoever asks here; run `docker login` as a user who may pull it, /,
     ],
     [
-        "a login that a mirror wants",
+        "a login that a mirror requires",
         "mirror.example/library/redis:8.0.4",
         'Error response from daemon: Head "https://mirror.example/v2/library/redis/manifests/8.0.4": no basic auth credentials',
         /; run `docker login mirror\.example` as a user who may pull it, /,
@@ -45,7 +45,7 @@ const SAID: readonly [what: string, image: string, complaints: string, answer: R
         undefined,
     ],
     [
-        "an image that is gone, of an engine with containerd's store",
+        "an image that is gone, from an engine with containerd's store",
         "redis:8.0.4",
         'Error response from daemon: failed to resolve reference "docker.io/library/redis@sha256:0": docker.io/library/redis@sha256:0: not found',
         /^Docker Hub has no image redis:8\.0\.4; /,
@@ -53,9 +53,9 @@ const SAID: readonly [what: string, image: string, complaints: string, answer: R
     ["nothing", "redis:8.0.4", "", undefined],
 ];
 
-describe("local: what a registry answers when an image is asked for", () => {
+describe("local: a registry's answer to a request for an image", () => {
     for (const [what, image, complaints, answer] of SAID) {
-        it(`${what}: ${answer === undefined ? "is no refusal" : "says what to do, in one sentence"}`, () => {
+        it(`${what}: ${answer === undefined ? "is not a refusal" : "says what to do, in one sentence"}`, () => {
             const told = refusalOf(image, complaints);
             if (answer === undefined) {
                 assert.equal(told, undefined);
@@ -70,14 +70,14 @@ describe("local: what a registry answers when an image is asked for", () => {
 const DIGEST = `sha256:${"d".repeat(64)}`;
 const PINNED = `redis:8.2.10@${DIGEST}`;
 
-describe("local: what a pinned image is called", () => {
-    it("is asked for by its digest alone, since a tag may have gone on", () => {
+describe("local: the name of a pinned image", () => {
+    it("has only the digest in a request, because the tag may have moved", () => {
         assert.equal(askedName(PINNED), `redis@${DIGEST}`);
         assert.equal(askedName(`host:5000/a/b:1@${DIGEST}`), `host:5000/a/b@${DIGEST}`);
         assert.equal(askedName("host:5000/a/b:1"), "host:5000/a/b:1");
     });
 
-    it("is first what is in use, and never what another pin was called", () => {
+    it("is first the one in use, and never that of another pin", () => {
         const used = `mirror.example/library/${PINNED}`;
         assert.deepEqual(namesOf(PINNED), [PINNED]);
         assert.deepEqual(namesOf(PINNED, used), [used, PINNED]);
@@ -86,7 +86,7 @@ describe("local: what a pinned image is called", () => {
     });
 });
 
-describe("local: what is taken away with the environment", () => {
+describe("local: what is removed with the environment", () => {
     const there = [
         "mysql:9.7.2",
         "redis:8.2.10",
@@ -95,7 +95,7 @@ describe("local: what is taken away with the environment", () => {
     ];
     const made = there.slice(2);
 
-    it("is what came with it, by the names that it was given, of this pin and of earlier ones", () => {
+    it("includes the images that came with it, under the names that they got, for this pin and earlier ones", () => {
         const parts = [
             { part: "redis:8.2.10", version: "8.2.10", origin: "release", images: [PINNED, "redis:8.2.10"] },
             { part: "mysql:9.7.1", version: "9.7.1", origin: "stand-in" },
@@ -104,7 +104,7 @@ describe("local: what is taken away with the environment", () => {
         assert.deepEqual(broughtImages(there, parts), [...made, PINNED, "redis:8.2.10", "mysql:9.7.1"]);
     });
 
-    it("is nothing that was there before, nor what nothing is known of", () => {
+    it("includes neither images that were there before nor unknown ones", () => {
         const found = { part: "mysql:9.7.2", version: "9.7.2", origin: "found" } as const;
         assert.deepEqual(broughtImages(there, [found]), made);
         assert.deepEqual(broughtImages(there, []), made);
@@ -114,12 +114,12 @@ describe("local: what is taken away with the environment", () => {
 describe("local: where Go tools can be built", () => {
     const facts = { os: "linux", go: true, debianRoot: false };
 
-    it("is Linux with a Go, or where root can have one installed", () => {
+    it("is Linux with a Go, or where root can install one", () => {
         assert.equal(cannotBuildGo(facts), undefined);
         assert.equal(cannotBuildGo({ ...facts, go: false, debianRoot: true }), undefined);
     });
 
-    it("is nowhere else, and why is said", () => {
+    it("is nowhere else, and the reason is given", () => {
         assert.match(cannotBuildGo({ ...facts, go: false }) ?? "", /no Go on PATH, and only root on Debian/);
         assert.match(cannotBuildGo({ ...facts, os: "darwin" }) ?? "", /this is darwin/);
     });

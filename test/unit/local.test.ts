@@ -38,8 +38,8 @@ function temporary(): string {
 
 after(() => made.splice(0).forEach((directory) => fs.rmSync(directory, { recursive: true })));
 
-describe("local: where the environment lies", () => {
-    it("follows the XDG directories, and ignores relative ones as they demand", () => {
+describe("local: where the environment is stored", () => {
+    it("follows the XDG directories, and ignores relative ones as their specification requires", () => {
         const env = { HOME: "/home/me", XDG_CACHE_HOME: "/big/cache", XDG_STATE_HOME: "state" };
         assert.deepStrictEqual(directories(env), {
             cache: "/big/cache/dabaweb-pulumi",
@@ -66,43 +66,43 @@ describe("local: where the environment lies", () => {
         }
     });
 
-    it("puts its tools first on PATH, once however often it is evaluated", () => {
+    it("puts its tools first on PATH once, however often it is evaluated", () => {
         const first = exported(undefined, { HOME: "/home/me", PATH: "/usr/bin" }).PATH!;
         assert.strictEqual(first.split(":")[0], "/home/me/.cache/dabaweb-pulumi/bin");
         assert.strictEqual(exported(undefined, { HOME: "/home/me", PATH: first }).PATH, first);
     });
 
-    it("names the engine only where it is not Docker's default one", () => {
+    it("names the engine only if it is not Docker's default one", () => {
         assert.strictEqual(exported("unix:///run/it.sock", {}).DOCKER_HOST, "unix:///run/it.sock");
         assert.ok(!("DOCKER_HOST" in exported(undefined, {})));
     });
 
-    it("prints exports that a shell reads back whatever they hold", async () => {
+    it("prints exports that a shell reads back, whatever they contain", async () => {
         const value = 'it\'s $HOME `x` "y" \\ z';
         const { output } = await attempt("sh", ["-c", `${exportLines({ ODD: value })}printf %s "$ODD"`]);
         assert.strictEqual(output, value);
     });
 });
 
-describe("local: which way a tool comes", () => {
+describe("local: how a tool is obtained", () => {
     const base = { name: "kind", atLeast: "0.30.0", release: async () => false };
-    const never = (): Promise<boolean> => assert.fail("the release was asked for");
+    const never = (): Promise<boolean> => assert.fail("the release was requested");
 
-    it("takes the one on PATH if it is new enough, without asking for a release", async () => {
+    it("uses the one on PATH if it is new enough, without looking for a release", async () => {
         assert.strictEqual(await choose({ ...base, found: "0.30.0", release: never }, isAtLeast), "found");
         assert.strictEqual(await choose({ ...base, found: "1.0.0", release: never }, isAtLeast), "found");
     });
 
-    it("takes the release if the one on PATH is too old", async () => {
+    it("uses the release if the one on PATH is too old", async () => {
         const old = { ...base, found: "0.29.9", release: async () => true };
         assert.strictEqual(await choose(old, isAtLeast), "download");
     });
 
-    it("builds what is neither here nor within reach", async () => {
+    it("builds a tool that is neither here nor within reach", async () => {
         assert.strictEqual(await choose(base, isAtLeast), "build");
     });
 
-    it("says what to do where it can be had in no way", async () => {
+    it("says what to do if it cannot be obtained at all", async () => {
         const stuck = { ...base, found: "0.20.0", cannotBuild: "this is darwin" };
         await assert.rejects(choose(stuck, isAtLeast), {
             message:
@@ -111,7 +111,7 @@ describe("local: which way a tool comes", () => {
         });
     });
 
-    it("gives Pulumi the policy pack itself, and a stand-in where the language host is the one built here", async () => {
+    it("passes Pulumi the policy pack itself, or a stand-in if the language host is the one built here", async () => {
         const before = process.env.XDG_CACHE_HOME;
         process.env.XDG_CACHE_HOME = temporary();
         try {
@@ -213,12 +213,12 @@ describe("local: what to do with the cluster", () => {
     const stopped = [{ name: "dabaweb-control-plane", running: false }];
     const action = (facts: Parameters<typeof decideCluster>[0]): string => decideCluster(facts).action;
 
-    it("makes one where there is none", () => {
+    it("creates one if there is none", () => {
         assert.strictEqual(action({ nodes: [], kubeconfig: false }), "create");
         assert.strictEqual(action({ nodes: [], state, kubeconfig: true }), "create");
     });
 
-    it("leaves one alone that runs", () => {
+    it("leaves a running one alone", () => {
         assert.strictEqual(action({ nodes: running, state, kubeconfig: true }), "nothing");
     });
 
@@ -227,11 +227,11 @@ describe("local: what to do with the cluster", () => {
         assert.strictEqual(action({ nodes: running, state, kubeconfig: false }), "export");
     });
 
-    it("clears one without its state, since no stack can reach what is in it", () => {
+    it("replaces one without its state, because no stack can reach what is in it", () => {
         assert.strictEqual(action({ nodes: running, kubeconfig: true }), "replace");
     });
 
-    it("refuses another number of nodes than the cluster has", () => {
+    it("refuses a number of nodes other than the cluster's", () => {
         assert.throws(
             () => decideCluster({ nodes: running, state, kubeconfig: true, wanted: 3 }),
             /NODES=3, but the local cluster has 1/,
@@ -239,7 +239,7 @@ describe("local: what to do with the cluster", () => {
         assert.strictEqual(action({ nodes: running, state, kubeconfig: true, wanted: 1 }), "nothing");
     });
 
-    it("takes NODES from 1 to 9 and names what else it got", () => {
+    it("accepts NODES from 1 to 9 and names any other value", () => {
         assert.strictEqual(wantedNodes("3"), 3);
         assert.strictEqual(wantedNodes(""), undefined);
         for (const bad of ["0", "-1", "two", "1.5", "10"]) {
@@ -264,7 +264,7 @@ describe("local: what to do with the cluster", () => {
 });
 
 describe("local: containers of a daemon that died", () => {
-    it("are taken off Docker's bridges, and nothing else is", () => {
+    it("are removed from Docker's bridges, and nothing else is", () => {
         const net = temporary();
         const flags = (device: string) => path.join(net, device, "flags");
         const devices = { docker0: ["veth1"], "br-0123456789ab": ["veth2"], "br-lan": ["eth1"] };
@@ -290,12 +290,12 @@ describe("local: whether nodes are ready", () => {
     ]);
     const one = "one True 2026-01-01T10:00:00Z";
     const cases: [string, string, boolean][] = [
-        ["all said so since their start", `${one}\ntwo True 2026-01-01T10:05:00Z\n`, true],
-        ["one said so before it", `${one}\ntwo True 2026-01-01T09:59:59Z\n`, false],
-        ["one says that it is not", `${one}\ntwo False 2026-01-01T10:05:00Z\n`, false],
-        ["one says nothing", `${one}\ntwo  \n`, false],
+        ["all reported it since their start", `${one}\ntwo True 2026-01-01T10:05:00Z\n`, true],
+        ["one reported it before its start", `${one}\ntwo True 2026-01-01T09:59:59Z\n`, false],
+        ["one reports that it is not", `${one}\ntwo False 2026-01-01T10:05:00Z\n`, false],
+        ["one reports nothing", `${one}\ntwo  \n`, false],
         ["one is absent", `${one}\n`, false],
-        ["none is there", "", false],
+        ["there is none", "", false],
     ];
     for (const [what, told, ready] of cases) {
         it(`${ready ? "they are" : "they are not"} when ${what}`, () => {
@@ -305,7 +305,7 @@ describe("local: whether nodes are ready", () => {
 });
 
 describe("local: one run at a time", () => {
-    it("refuses a second run with the name of the first", () => {
+    it("refuses a second run and names the first", () => {
         const directory = temporary();
         const release = takeLock("it", "make up", directory);
         assert.throws(
@@ -329,14 +329,14 @@ describe("local: one run at a time", () => {
         let ended = false;
         const turn = takeLockInTurn("it", "make local-up", directory, (line) => {
             said.push(line);
-            // Asks again before it finds the lock free.
+            // It asks again before the lock is free.
             setTimeout(() => {
                 ended = true;
                 first();
             }, 600);
         });
         const second = await turn;
-        assert.ok(ended, "it came between");
+        assert.ok(ended, "it did not wait for the first");
         assert.strictEqual(said.length, 1);
         assert.match(
             said[0]!,
@@ -346,7 +346,7 @@ describe("local: one run at a time", () => {
         second();
     });
 
-    it("lets runs come one after the other, also when several find a dead one's lock", async () => {
+    it("lets runs proceed one after another, even if several find the lock of a dead run", async () => {
         const directory = temporary();
         const dead = { pid: 0x7ffffff0, born: "1", what: "make local-up", since: "then" };
         fs.writeFileSync(path.join(directory, "it"), JSON.stringify(dead));
@@ -392,7 +392,7 @@ describe("local: one run at a time", () => {
         ]);
     });
 
-    it("does not take another process with the same pid for the holder", () => {
+    it("does not mistake another process with the same pid for the holder", () => {
         const directory = temporary();
         const other = { pid: process.pid, born: "another birth", what: "make up", since: "then" };
         fs.writeFileSync(path.join(directory, "it"), JSON.stringify(other));
@@ -405,7 +405,7 @@ describe("local: one run at a time", () => {
         takeLock("it", "make up", directory)();
     });
 
-    it("knows its own birth and nobody's", () => {
+    it("knows its own birth, and none if there is no such process", () => {
         assert.ok(birthOf(process.pid));
         assert.strictEqual(birthOf(0x7ffffff0), undefined);
     });
@@ -470,7 +470,7 @@ describe("local: the announcement", () => {
         { step: step("kubectl"), plan: { way: "stands", detail: "1.34.2", minutes: 0, gigabytes: 0 } },
     ];
 
-    it("tells way, minutes and GB of every part, and what root does", () => {
+    it("lists the way, minutes and GB of every part, and what root does", () => {
         const text = announcement(planned, true);
         assert.match(text, /^Docker Engine +start +1 +0\.4/m);
         assert.match(text, /^kind +build +3 +2 +0\.30\.0$/m);
@@ -478,12 +478,12 @@ describe("local: the announcement", () => {
         assert.match(text, /^As root: apt-get install docker\.io gcc; dockerd\.$/m);
     });
 
-    it("says so where there is nothing to do", () => {
+    it("says so if there is nothing to do", () => {
         assert.strictEqual(announcement([planned[2]!]), "Everything stands.");
     });
 });
 
-describe("local: what runs beside what", () => {
+describe("local: a run of several steps", () => {
     let said: string[];
     let log: typeof console.log;
     beforeEach(() => {
@@ -493,7 +493,7 @@ describe("local: what runs beside what", () => {
     });
     afterEach(() => (console.log = log));
 
-    /** A step that notes its begin and its end, and takes some milliseconds. */
+    /** A step that records its start and its end, and takes some milliseconds. */
     function step(
         name: string,
         how: Partial<Step> & { milliseconds?: number; fails?: boolean } = {},
@@ -513,7 +513,7 @@ describe("local: what runs beside what", () => {
 
     const order = (): string => said.join(", ");
 
-    it("is what another lane does; one lane does one thing after the other", async () => {
+    it("runs lanes in parallel, and the steps of one lane one after another", async () => {
         const took = await runAll([
             step("a", { lane: "compiler", milliseconds: 40 }),
             step("b", { lane: "compiler" }),
@@ -526,7 +526,7 @@ describe("local: what runs beside what", () => {
         );
     });
 
-    it("waits for what it needs, where that is part of the run, and for the engine that it asks", async () => {
+    it("makes a step wait for what it needs, if that is part of the run, and for the engine that it asks", async () => {
         await runAll([
             step("Docker Engine", { milliseconds: 20 }),
             step("a", { needs: ["not here"] }),
@@ -539,13 +539,13 @@ describe("local: what runs beside what", () => {
         );
     });
 
-    it("leaves out what an engine that runs turns out to have", async () => {
+    it("skips what a running engine turns out to have", async () => {
         const stands: Plan = { way: "stands", detail: "", minutes: 0, gigabytes: 0 };
         assert.deepStrictEqual(await runAll([step("a", { asksEngine: true, plan: async () => stands })]), []);
         assert.strictEqual(order(), "");
     });
 
-    it("ends with the first failure, after what is at work then", async () => {
+    it("ends with the first failure, after the steps that are already running", async () => {
         const failed = runAll([
             step("a", { fails: true }),
             step("b", { milliseconds: 30 }),
@@ -556,7 +556,7 @@ describe("local: what runs beside what", () => {
         assert.strictEqual(order(), "a begins, b begins, a ends, b ends");
     });
 
-    it("needs nothing that comes after it", () => {
+    it("has no step that needs a later one", () => {
         const names = allSteps().map(({ name }) => name);
         for (const [index, { name, needs = [] }] of allSteps().entries()) {
             for (const each of needs) {
@@ -582,8 +582,8 @@ describe("local: a file in a zip archive", () => {
     });
 });
 
-describe("local: what has to be gone after a stack", () => {
-    it("is its namespace and its images in the local registry, and nothing that is kept or elsewhere", () => {
+describe("local: what must be gone after a stack is destroyed", () => {
+    it("is its namespace and its images in the local registry, but nothing that is kept or elsewhere", () => {
         const image = (name: string, keepRemotely = false) => ({
             type: "docker:index/registryImage:RegistryImage",
             inputs: { name, keepRemotely },
@@ -628,7 +628,7 @@ describe("local: the stacks of a cluster that is gone", () => {
         fs.writeFileSync(path.join(backend, ".pulumi/stacks/dabaweb", name), content);
     }
 
-    /** A state as Pulumi writes it, of a stack that pushed an image and lives in a cluster. */
+    /** A state as Pulumi writes it, of a stack that pushed an image and runs in a cluster. */
     function state(stack: string, context?: string): string {
         const image = `localhost:5001/dabaweb/${stack}/nginx:0123`;
         const provider = { type: "pulumi:providers:kubernetes", inputs: { context } };
@@ -639,7 +639,7 @@ describe("local: the stacks of a cluster that is gone", () => {
         return JSON.stringify({ version: 3, checkpoint: { stack, latest: { resources } } });
     }
 
-    it("are moved into a backend of their own, and what they pushed is told", () => {
+    it("are moved into their own backend, and their images are listed", () => {
         write("dev.json", state("dev", "kind-dabaweb"));
         write("dev.json.bak", "{}");
         write("e2e.json.gz", gzipSync(state("e2e", "kind-dabaweb")));
@@ -652,7 +652,7 @@ describe("local: the stacks of a cluster that is gone", () => {
         assert.deepStrictEqual(files(backend), []);
     });
 
-    it("are told from those of other clusters and of none, which stay", () => {
+    it("are distinguished from those of other clusters and of none, which stay", () => {
         write("mine.json", state("mine", "somewhere-else"));
         write("begun.json", state("begun"));
         write("empty.json", JSON.stringify({ version: 3, checkpoint: { stack: "empty" } }));
@@ -661,19 +661,19 @@ describe("local: the stacks of a cluster that is gone", () => {
         assert.ok(!fs.existsSync(aside));
     });
 
-    it("take a state that nobody can read with them", () => {
+    it("include a state that cannot be read", () => {
         write("broken.json", "");
         assert.deepStrictEqual(setAside(backend, aside), { stacks: ["broken"], images: [] });
         assert.deepStrictEqual(files(aside), ["broken.json"]);
     });
 
-    it("are none where nothing was ever deployed", () => {
+    it("are none if nothing was ever deployed", () => {
         assert.deepStrictEqual(setAside(path.join(backend, "none"), aside), { stacks: [], images: [] });
     });
 });
 
 describe("local: places", () => {
-    it("keeps what cannot be made again out of the cache", () => {
+    it("keeps what cannot be created again out of the cache", () => {
         const place = places({ cache: "/c", state: "/s" });
         for (const file of [place.passphrase, place.backend, place.kubeconfig, place.registryData]) {
             assert.ok(file.startsWith("/s/"), file);
@@ -681,7 +681,7 @@ describe("local: places", () => {
     });
 });
 
-describe("local: a stack whose update was ended half-way", () => {
+describe("local: a stack whose update was interrupted", () => {
     const former = { ...process.env };
     let state: string;
     beforeEach(() => {
@@ -710,12 +710,12 @@ describe("local: a stack whose update was ended half-way", () => {
 
     const dead = spawnSync("true").pid;
 
-    it("is unlocked where that process is dead", async () => {
+    it("is unlocked if that process is dead", async () => {
         const calls = await selected({ pid: dead, hostname: os.hostname() });
         assert.match(calls, /^--cwd \S+ cancel --yes --stack dev$/m);
     });
 
-    it("stays locked by a process that lives, or that of another machine, which is named", async () => {
+    it("stays locked by a live process, or by one on another machine, and names it", async () => {
         for (const lock of [
             { pid: process.pid, hostname: os.hostname() },
             { pid: dead, hostname: "elsewhere.example" },
@@ -742,7 +742,7 @@ describe("local: the runtime of machines without CAP_SYS_RESOURCE", () => {
         ["an exec", "process.json", ["exec", "--process", "DIR/process.json", "id"]],
         ["an exec with an equals sign", "process.json", ["exec", "--process=DIR/process.json", "id"]],
     ] as const) {
-        it(`takes that capability, and only that one, from ${what}, and hands over to runc`, async () => {
+        it(`removes that capability, and only that one, from ${what}, and passes it on to runc`, async () => {
             const directory = temporary();
             fs.writeFileSync(path.join(directory, file), JSON.stringify({ capabilities }));
             fs.writeFileSync(path.join(directory, "runc"), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
@@ -767,7 +767,7 @@ describe("local: where a node's containerd looks for registries", () => {
         assert.strictEqual(registryDirectoryOf(two), folder);
     });
 
-    it("is nowhere where that names no folder", () => {
+    it("is nowhere if that names no folder", () => {
         assert.strictEqual(registryDirectoryOf('config_path = ""\n'), undefined);
         assert.strictEqual(registryDirectoryOf(""), undefined);
     });

@@ -9,14 +9,14 @@ import { IMAGE_FOLDERS } from "../../components/images";
 import { outputsOf, StackOutputs } from "../../outputs";
 import { graphOf, STACKS } from "../support/program";
 
-/** Pulumi's runtime keeps its state in a store, which this gives anew, so that no other test sees it. */
+/** Pulumi's runtime keeps its state in a store; this creates a new one, so that no other test sees it. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
     withLocalStorage<T>(callback: () => Promise<T>): Promise<T>;
 };
 
 const IMAGES = Object.keys(IMAGE_FOLDERS);
 
-/** Every output that other programs may rely on. Whoever changes one breaks them. */
+/** Every output that other programs may rely on. A change to one breaks them. */
 const FROZEN = [
     "url",
     "firstAdmin.username",
@@ -34,7 +34,7 @@ const FROZEN = [
 /** Those that can be missing. */
 const SOMETIMES = [...IMAGES.map((image) => `versions.bases.${image}`), "cluster"];
 
-/** Names of all leaves, each of which has to be text. */
+/** Names of all leaves, each of which must be text. */
 function leaves(value: unknown, path: readonly string[] = []): string[] {
     if (value !== null && typeof value === "object") {
         return Object.entries(value).flatMap(([key, item]) => leaves(item, [...path, key]));
@@ -61,7 +61,7 @@ describe("the outputs of a stack", function () {
         });
     }
 
-    it("stand on docs/outputs.md, and nothing else does", () => {
+    it("are listed in docs/outputs.md, and no others are", () => {
         const rows = [...fs.readFileSync("docs/outputs.md", "utf8").matchAll(/^\| `([^`]+)`/gm)].map(
             ([, name]) => name!,
         );
@@ -101,7 +101,7 @@ describe("another program", () => {
         versions: { program: "1.2.3", bases: { nginx: "nginx:1" } },
     };
 
-    /** Does something in another program, whose StackReferences find these outputs; returns what it registers. */
+    /** Runs `work` in another program, whose StackReferences find these outputs; returns what it registers. */
     async function inConsumer(
         found: Partial<StackOutputs>,
         work: () => Promise<void>,
@@ -130,7 +130,7 @@ describe("another program", () => {
         return (output as unknown as { promise(): Promise<T> }).promise();
     }
 
-    it("gets addresses, url and digests by a StackReference (examples/consumer)", async () => {
+    it("reads addresses, url and digests through a StackReference (examples/consumer)", async () => {
         const registered = await inConsumer(outputs, async () => {
             const program = require("../../examples/consumer") as typeof import("../../examples/consumer");
             assert.strictEqual(await valueOf(program.site), outputs.url);
@@ -145,7 +145,7 @@ describe("another program", () => {
         });
     });
 
-    it("is run as itself: without a package.json of its own Pulumi runs the one above it", () => {
+    it("is run as itself: without its own package.json, Pulumi would run the one above it", () => {
         const { main } = JSON.parse(fs.readFileSync("examples/consumer/package.json", "utf8")) as {
             main: string;
         };
@@ -155,7 +155,7 @@ describe("another program", () => {
         );
     });
 
-    it("gets all of them, the cluster only where it is known", async () => {
+    it("reads all outputs, and the cluster only if it is known", async () => {
         for (const found of [outputs, { ...outputs, cluster: "uid" }]) {
             await inConsumer(found, async () => {
                 const all = await valueOf(outputsOf(new pulumi.StackReference("organization/dabaweb/prod")));
@@ -164,7 +164,7 @@ describe("another program", () => {
         }
     });
 
-    it("is told which output of which stack is missing where that is not deployed", async () => {
+    it("learns which output of which stack is missing if the stack is not deployed", async () => {
         await inConsumer({}, async () => {
             await assert.rejects(
                 valueOf(outputsOf(new pulumi.StackReference("organization/dabaweb/prod"))),

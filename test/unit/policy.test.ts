@@ -12,7 +12,7 @@ type Props = Record<string, unknown>;
 /** How the engine tells a policy pack that a text is not known yet. */
 const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
-/** The plan of prod, in which one resource is changed. */
+/** The plan of prod with one resource changed. */
 function changed(
     type: string,
     name: string,
@@ -53,11 +53,11 @@ const BUDGET = "kubernetes:policy/v1:PodDisruptionBudget";
 const nginx = (change: (container: Props, pod: Props) => void) =>
     withContainer(DEPLOYMENT, "dabacluster", "nginx", change);
 
-/** By rule: what breaks it, and what it says then. */
+/** By rule: what violates it, and the messages for that. */
 const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
     "fixed-images": [
         [
-            "an image by a tag that may move",
+            "an image with a tag that may move",
             () => nginx((container) => (container.image = "nginx:1.26")),
             ["container nginx has image nginx:1.26; name it by its content tag or digest"],
         ],
@@ -123,7 +123,7 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
             ],
         ],
         [
-            "a plain pod beside the workloads",
+            "a plain pod next to the workloads",
             () => [
                 ...recordedStack("prod").map(asSeen),
                 resource("kubernetes:core/v1:Pod", "debug", { spec: { hostIPC: true } }),
@@ -163,7 +163,7 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
             ["data would be plain text in Pulumi's state; add it to additionalSecretOutputs"],
         ],
         [
-            "a password in a variable, although a preview does not know it yet",
+            "a password in a variable, even if a preview does not know it yet",
             () =>
                 nginx((container) => {
                     const reference = {
@@ -207,12 +207,12 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
             ["data-mysql-slave-1 holds data and is not protected; give it the resource option protect"],
         ],
         [
-            "a marker that can be deleted, after which a master begins again, empty",
+            "a marker that can be deleted, after which a master starts again empty",
             () => changed("kubernetes:core/v1:ConfigMap", "redis-initialised", () => ({ protect: false })),
             ["redis-initialised holds data and is not protected; give it the resource option protect"],
         ],
         [
-            "a namespace that would take its volumes along",
+            "a namespace that would delete its volumes with it",
             () => [
                 ...recordedStack("prod").map(asSeen),
                 resource("kubernetes:core/v1:Namespace", "namespace", {}),
@@ -240,7 +240,7 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
             ["dabacluster has 1 replicas; production needs 2 or more"],
         ],
         [
-            "a budget that is for other pods",
+            "a budget for other pods",
             () =>
                 changed(BUDGET, "redis-slave", (props) => {
                     props.spec = { selector: { matchLabels: { "app.kubernetes.io/name": "other" } } };
@@ -292,7 +292,7 @@ describe("the policy pack", function () {
         }
     }
 
-    it("asks less of a stack whose data may be lost", () => {
+    it("requires less of a stack whose data may be lost", () => {
         const single = changed(DEPLOYMENT, "dabacluster", (props) => {
             (props.spec as Props).replicas = 1;
         }).map((each) => ({ ...each, protect: false }));
@@ -300,7 +300,7 @@ describe("the policy pack", function () {
         assert.deepStrictEqual(violations(single, false), []);
     });
 
-    it("takes a stack for production that says so, or that protects data, whatever its name is", () => {
+    it("treats a stack as production if it says so or protects data, whatever its name", () => {
         const plan = recordedStack("dev").map(asSeen);
         assert.ok(isProduction(plan, { "dabaweb:protect": "true" }));
         assert.ok(
@@ -312,7 +312,7 @@ describe("the policy pack", function () {
         assert.ok(!isProduction(plan, { "dabaweb:protect": "false", "other:protect": "true" }));
     });
 
-    it("does not guess at what a preview does not know", () => {
+    it("does not guess what a preview does not know", () => {
         const plan = nginx((container) => (container.image = UNKNOWN)).map((each) => ({
             ...each,
             props: unknownCheckingProxy(each.props) as Props,
@@ -320,7 +320,7 @@ describe("the policy pack", function () {
         assert.throws(() => violations(plan, true), /containers\.1\.image can't be known during preview/);
     });
 
-    it("has at most eight rules, each with an example that fails it and a place on docs/policy.md", () => {
+    it("has at most eight rules, each with an example that violates it and a line in docs/policy.md", () => {
         const page = fs.readFileSync("docs/policy.md", "utf8").replace(/\s+/g, " ");
         assert.ok(rules.length <= 8);
         assert.deepStrictEqual(

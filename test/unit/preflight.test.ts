@@ -12,7 +12,7 @@ import { ImageName, mapImages } from "../../components/images";
 import { parseConfig } from "../../config";
 import { baseRefused, Facts, misfits, newBases, preflight, registryProblems } from "../../preflight";
 
-/** Pulumi's runtime keeps its state in a store, which this gives anew, so that no other test sees it. */
+/** Pulumi's runtime keeps its state in a store; this creates a new one, so that no other test sees it. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
     withLocalStorage<T>(callback: () => Promise<T>): Promise<T>;
 };
@@ -52,7 +52,7 @@ const behindIngress = {
     ingress: { className: "nginx", host: "example.org" },
 };
 
-/** The stack itself, before its first update or after. */
+/** The stack itself, before or after its first update. */
 const stack = (cluster?: string) => ({ name: "organization/dabaweb/test", cluster });
 
 const volume = { name: "data-redis-master-0", storageClass: "standard", size: "1Gi" };
@@ -64,13 +64,13 @@ describe("the preflight", () => {
         assert.deepStrictEqual(misfits(config(), deployed, stack("aaaa")), []);
     });
 
-    it("passes over what it had no right to read", () => {
+    it("skips what it has no right to read", () => {
         const nothing = { fingerprint: undefined, storageClasses: undefined, nodePlatforms: undefined };
         const blind = { ...facts, ...nothing, volumes: undefined };
         assert.deepStrictEqual(misfits(config({ storageClass: "unheard-of" }), blind, stack("aaaa")), []);
     });
 
-    it("knows a cluster by the stack's namespace where it was deployed with rights to no other", () => {
+    it("identifies a cluster by the stack's namespace if the stack was deployed with rights to no other", () => {
         const made = config({ namespace: { name: "team", create: false } });
         const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
         const seen = (uid: string) => ({ ...facts, namespace: { uid, labels } });
@@ -82,7 +82,7 @@ describe("the preflight", () => {
         );
     });
 
-    it("lets nobody push to a registry that wants a login without one, and asks no more than that", () => {
+    it("refuses to push without a login to a registry that requires one, and checks no more than that", () => {
         const open = config({ registry: { address: "registry.example.com/team" } }).registry;
         assert.match(
             registryProblems(open, 401, false).join("\n"),
@@ -94,7 +94,7 @@ describe("the preflight", () => {
         assert.match(registryProblems(open, 503, true).join("\n"), /refuses with HTTP 503/);
     });
 
-    it("lets an ingress have a class that is there, or that it had no right to look for", () => {
+    it("accepts an ingress class that exists, or that it has no right to look for", () => {
         for (const ingressClasses of [["nginx", "traefik"], undefined]) {
             assert.deepStrictEqual(misfits(config(behindIngress), { ...facts, ingressClasses }, stack()), []);
         }
@@ -108,7 +108,7 @@ describe("the preflight", () => {
             /ingress\.className is nginx, and the cluster has traefik; set it to one of an ingress controller that/,
         ],
         [
-            "another cluster than the stack's",
+            "a cluster other than the stack's",
             {},
             { fingerprint: "bbbb" },
             /context here leads to cluster bbbb, but this stack lives on cluster aaaa/,
@@ -132,13 +132,13 @@ describe("the preflight", () => {
             /namespace team is that of stack organization\/dabaweb\/prod, whose objects have the same names; set namespace\.name/,
         ],
         [
-            "a pull secret that is not there",
+            "a pull secret that does not exist",
             { registry: { address: "registry.example.com", pullSecret: "login" } },
             { pullSecret: "absent" },
             /registry\.pullSecret is login, and namespace team has no such Secret; make it with `kubectl create secret/,
         ],
         [
-            "a storage class that is not there",
+            "a storage class that does not exist",
             { storageClass: "fast" },
             {},
             /storageClass fast of redis-master does not exist; the cluster has standard, growing/,
@@ -156,7 +156,7 @@ describe("the preflight", () => {
             /platform is linux\/arm64, but the nodes are linux\/amd64/,
         ],
         [
-            "a nodePort of somebody else",
+            "a nodePort that another Service has",
             {},
             { nodePortOwner: "other/web" },
             /nodePort 32000 is taken by Service other\/web/,
@@ -174,7 +174,7 @@ describe("the preflight", () => {
             /data-redis-master-0 has storageClass standard and cannot become growing/,
         ],
         [
-            "growth where the class forbids it",
+            "growth that the class forbids",
             { "redis-master": { storage: "2Gi" }, "redis-slave": { storage: "2Gi" } },
             { volumes: [volume] },
             /cannot grow from 1Gi to 2Gi, because storageClass standard does not allow expansion/,
@@ -188,13 +188,13 @@ describe("the preflight", () => {
         });
     }
 
-    it("asks for no storage class of slaves that are not there", () => {
+    it("requires no storage class for slaves that do not exist", () => {
         const none = { replicas: 0, storageClass: "gone" };
         const alone = config({ "redis-slave": none, "mysql-slave": none });
         assert.deepStrictEqual(misfits(alone, facts, stack()), []);
     });
 
-    it("lets the stack keep its own nodePort and grow where the class can expand", () => {
+    it("lets the stack keep its own nodePort and grow if the class can expand", () => {
         const own = { ...facts, nodePortOwner: "team/dabacluster" };
         const volumes = [{ ...volume, storageClass: "growing" }];
         const more = { storage: "2Gi" };
@@ -203,7 +203,7 @@ describe("the preflight", () => {
     });
 });
 
-describe("the preflight of whoever has rights in one namespace alone", () => {
+describe("the preflight with rights in only one namespace", () => {
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
     const readable: Record<string, unknown> = {
         "/api/v1/namespaces/team": { metadata: { name: "team", uid: "1111", labels } },
@@ -228,7 +228,7 @@ describe("the preflight of whoever has rights in one namespace alone", () => {
         process.env.KUBECONFIG = path.join(folder, "kubeconfig");
         const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
         const kubeconfig = {
-            // The client takes plain http for that only.
+            // The client accepts plain http only with this.
             clusters: [{ name: "c", cluster: { server: address, "insecure-skip-tls-verify": true } }],
             users: [{ name: "u", user: {} }],
             contexts: [{ name: "here", context: { cluster: "c", user: "u" } }],
@@ -246,7 +246,7 @@ describe("the preflight of whoever has rights in one namespace alone", () => {
         }
     });
 
-    /** What the stack knows its cluster by afterwards, and what it was told that it could not check. */
+    /** What identifies the stack's cluster afterwards, and the warnings about what could not be checked. */
     async function looked(known: string | undefined): Promise<{ fingerprint?: string; said: string[] }> {
         const said: string[] = [];
         Object.assign(pulumi.log, { warn: (message: string) => Promise.resolve(void said.push(message)) });
@@ -263,13 +263,13 @@ describe("the preflight of whoever has rights in one namespace alone", () => {
         (what) => `not checked: no right to read ${what}.`,
     );
 
-    it("knows the cluster by that namespace, and says what it could not check", async () => {
+    it("identifies the cluster by that namespace, and says what it could not check", async () => {
         const fingerprint = "with namespace 1111";
         assert.deepStrictEqual(await looked(undefined), { fingerprint, said: always });
         assert.deepStrictEqual(await looked(fingerprint), { fingerprint, said: always });
     });
 
-    it("says so where the stack knows its cluster by what only others may read", async () => {
+    it("says so if the stack identifies its cluster by what only others may read", async () => {
         const unsure =
             "not checked: no right to read namespace kube-system, by which this stack knows its cluster.";
         assert.deepStrictEqual(await looked("aaaa"), {
@@ -283,7 +283,7 @@ describe("the bases of images, which Docker may have to fetch", () => {
     const now = (name: ImageName) => baseOf(`images/${name}/Dockerfile`);
     const before = mapImages(now);
 
-    it("are asked for where an image was built on something else, or never, and nowhere else", () => {
+    it("are looked up only if an image was built on something else, or never", () => {
         assert.deepStrictEqual([...newBases(config(), before)], []);
         assert.deepStrictEqual(
             [...newBases(config(), { ...before, "mysql-slave": "mysql:1" })],

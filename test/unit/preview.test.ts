@@ -27,7 +27,7 @@ afterEach(() => fs.rmSync(folder, { recursive: true }));
 describe("the mode of a preview", () => {
     const mine = { name: "s3://state", hasStack: true };
     const cases: [string, Surroundings, string, RegExp][] = [
-        ["nothing is known of the stack", { local: false }, "keyless", /neither PULUMI_BACKEND_URL nor/],
+        ["nothing is known about the stack", { local: false }, "keyless", /neither PULUMI_BACKEND_URL nor/],
         [
             "a named backend has it",
             { named: mine, local: true },
@@ -52,15 +52,15 @@ describe("the mode of a preview", () => {
             "keyless",
             /neither s3:\/\/state nor the local environment has it/,
         ],
-        ["keyless is asked for", { asked: "keyless", named: mine, local: true }, "keyless", /as requested/],
+        ["keyless is requested", { asked: "keyless", named: mine, local: true }, "keyless", /as requested/],
         [
-            "state is asked for, of nothing",
+            "state is requested, but nothing has it",
             { asked: "against state", local: false },
             "against state local",
             /yet/,
         ],
         [
-            "state is asked for, of a named backend without it",
+            "state is requested from a named backend without it",
             { asked: "against state", named: { ...mine, hasStack: false }, local: false },
             "against state named",
             /s3:\/\/state does not have it yet/,
@@ -74,12 +74,12 @@ describe("the mode of a preview", () => {
         });
     }
 
-    it("takes an empty variable, as a fork gets it, for none", () => {
+    it("treats an empty variable, as a fork gets it, as unset", () => {
         assert.strictEqual(namedBackend({ PULUMI_BACKEND_URL: "", PULUMI_ACCESS_TOKEN: "" }), undefined);
         assert.strictEqual(namedBackend({ PULUMI_ACCESS_TOKEN: "pul-1" }), "Pulumi Cloud");
     });
 
-    it("names a backend without what it holds of credentials", () => {
+    it("names a backend without its credentials", () => {
         const shown = (url: string) => namedBackend({ PULUMI_BACKEND_URL: url });
         assert.strictEqual(shown("postgres://me:secret@db:5432/state?x=y"), "postgres://db:5432/state");
         assert.strictEqual(shown("s3://bucket?region=eu&profile=me"), "s3://bucket");
@@ -89,7 +89,7 @@ describe("the mode of a preview", () => {
 describe("the stack file of a keyless preview", function () {
     this.timeout(120_000);
 
-    it("has what only its passphrase opens replaced, and no salt", () => {
+    it("has its encrypted values replaced, and no salt", () => {
         const config = withoutSecrets(
             [
                 "encryptionsalt: v1:abc",
@@ -106,7 +106,7 @@ describe("the stack file of a keyless preview", function () {
         });
     });
 
-    it("pins every image by its content tag, and the configuration takes that", () => {
+    it("pins every image by its content tag, and the configuration accepts that", () => {
         const { config } = parse(fs.readFileSync("Pulumi.prod.yaml", "utf8")) as {
             config: Record<string, unknown>;
         };
@@ -164,14 +164,14 @@ describe("what a keyless preview compares with", () => {
         }
     });
 
-    it("is found where the project is a folder of a larger repository", async () => {
+    it("is found if the project is a folder of a larger repository", async () => {
         fs.mkdirSync(path.join(folder, "inner/test/golden"), { recursive: true });
         fs.writeFileSync(path.join(folder, "inner/test/golden/s.json"), graphText(empty));
         commit("base");
         assert.deepStrictEqual((await baseGraph(path.join(folder, "inner"), "s")).graph, empty);
     });
 
-    it("is nothing, and it says why, where there is no such graph, ref, commit or form", async () => {
+    it("is nothing, with the reason, if there is no such graph, ref, commit or form", async () => {
         const missing = async (ref?: string) => {
             const found = await baseGraph(folder, "s", ref);
             return found.graph === undefined ? found.missing : "";
@@ -188,7 +188,7 @@ describe("what a keyless preview compares with", () => {
     });
 });
 
-/** A program called pulumi that notes how it is called and, in a preview, leaves an event log and ends with a code. */
+/** A program called pulumi that records its calls and, in a preview, leaves an event log and exits with a code. */
 function fakePulumi(log: string, code = 0): { PATH: string; PULUMI_HOME: string; calls: () => string } {
     const bin = path.join(folder, "bin");
     fs.mkdirSync(bin);
@@ -218,7 +218,7 @@ function created(type: string, name: string): string {
 describe("a keyless preview", function () {
     this.timeout(120_000);
 
-    it("names every resource, hands nothing of the user's on and leaves nothing behind", async () => {
+    it("names every resource, passes on nothing of the user's and leaves nothing behind", async () => {
         const { calls, ...tools } = fakePulumi(created("kubernetes:core/v1:Secret", "it"));
         const own = { PULUMI_ACCESS_TOKEN: "mine", KUBECONFIG: "/mine", AWS_PROFILE: "mine" };
         const former = { ...process.env };
@@ -293,7 +293,7 @@ describe("a preview against state", () => {
         JSON.stringify({ diagnosticEvent: { severity, message } });
     const object = created("kubernetes:core/v1:Secret", "it");
 
-    it("says that the cluster was unreachable where the preflight or the provider does", async () => {
+    it("says that the cluster was unreachable if the preflight or the provider does", async () => {
         for (const message of [
             "not checked: the cluster of context x (KUBECONFIG unset) does not answer: no; check.\n",
             "configured Kubernetes cluster is unreachable: no",
@@ -305,7 +305,7 @@ describe("a preview against state", () => {
         assert.strictEqual((await run(log, 0)).cluster, "answered");
     });
 
-    it("says that no cluster was asked where it ended before the first Kubernetes object", async () => {
+    it("says that no cluster was asked if it ended before the first Kubernetes object", async () => {
         const log = [created("random:index/randomPassword:RandomPassword", "it"), said("error", "refused")];
         const { cluster, errors } = await run(log.join("\n"), 1);
         assert.deepStrictEqual({ cluster, errors }, { cluster: "not asked", errors: ["refused"] });
@@ -318,14 +318,14 @@ describe("a preview against state", () => {
         );
     });
 
-    it("has the engine's errors where it failed, or else its last words", async () => {
+    it("has the engine's errors if it failed, or otherwise its last words", async () => {
         assert.deepStrictEqual((await run(said("error", "no such class"), 1)).errors, ["no such class"]);
         fs.rmSync(path.join(folder, "bin"), { recursive: true });
         assert.deepStrictEqual((await run("", 255)).errors, ["`pulumi preview` ended with 255: last words"]);
     });
 
-    it("says what the preflight says of a cluster that does not answer", () => {
-        // The words are preflight.ts's own; a change there has to be followed in review/state.ts.
+    it("relies on what the preflight says about a cluster that does not answer", () => {
+        // These words are from preflight.ts. If you change them there, change review/state.ts as well.
         assert.match(fs.readFileSync("preflight.ts", "utf8"), /`the cluster of context \$\{/);
         assert.match(fs.readFileSync("preflight.ts", "utf8"), /`not checked: \$\{problem\}\.`/);
     });

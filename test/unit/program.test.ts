@@ -45,7 +45,7 @@ const COUNTS: Record<Stack, Record<string, number>> = {
 /** Those whose data outlives them. */
 const PROTECTED: readonly Stack[] = ["prod", "kept"];
 
-/** What `make up` may cost a laptop. */
+/** The memory that `make up` may take on a laptop. */
 const DEV_MEMORY = 2.5 * 2 ** 30;
 
 function workloads(recorded: readonly Recorded[]): Map<string, Recorded> {
@@ -96,7 +96,7 @@ for (const stack of STACKS) {
             }
         });
 
-        it("protects volumes and passwords only where the stack says so", () => {
+        it("protects volumes and passwords only if the stack says so", () => {
             const guarded = [
                 ...ofType(recorded, CLAIM).values(),
                 ...[...ofType(recorded, PASSWORD).values()].filter((p) => /^(mysql|redis)-/.test(p.name)),
@@ -111,7 +111,7 @@ for (const stack of STACKS) {
             }
         });
 
-        it("lets volumes and markers outlive the stack only where the stack says so", () => {
+        it("lets volumes and markers outlive the stack only if the stack says so", () => {
             const kept = [
                 ...ofType(recorded, CLAIM).values(),
                 ...[...ofType(recorded, "kubernetes:core/v1:ConfigMap").values()].filter(({ name }) =>
@@ -142,13 +142,13 @@ for (const stack of STACKS) {
             assert.doesNotMatch(JSON.stringify(others), /xxxxxxxx|\[secret\]/);
         });
 
-        it("makes the pages public only where the stack says so", () => {
+        it("makes the pages public only if the stack says so", () => {
             const app = mainContainers(ofType(recorded, DEPLOYMENT).get("dabacluster")!)[0];
             const value = app?.env?.find(({ name }) => name === "PUBLIC_PAGES")?.value;
             assert.strictEqual(value, String(stack !== "prod"));
         });
 
-        it("takes every image from the stack's own repositories, by content tag or, promoted, by digest", () => {
+        it("uses every image from the stack's own repositories, by content tag or, if promoted, by digest", () => {
             const images = imagesOfPods(recorded);
             const pattern = new RegExp(
                 `^localhost:5001/dabaweb/${stack}/[a-z-]+(:[0-9a-f]{20}|@sha256:[0-9a-f]{64})$`,
@@ -166,7 +166,7 @@ for (const stack of STACKS) {
             );
         });
 
-        it("tells the first admin's password to the migration alone", () => {
+        it("gives the first admin's password only to the migration", () => {
             const knows = (container: Container) => JSON.stringify(container).includes("dabaweb-admin");
             const [migration] = [...ofType(recorded, JOB).values()].flatMap(containers).filter(knows);
             assert.ok(migration);
@@ -197,7 +197,7 @@ for (const stack of STACKS) {
             assert.ok(deployment?.dependencies.some((urn) => urn.endsWith("::dabacluster-migrate")));
         });
 
-        it("tells a master's marker how many slaves there are and which override was used", () => {
+        it("records in a master's marker how many slaves there are and which override was used", () => {
             for (const system of ["redis", "mysql"]) {
                 const marker = ofType(recorded, "kubernetes:core/v1:ConfigMap").get(`${system}-initialised`);
                 assert.strictEqual(at(marker, "data.slaves"), String(COUNTS[stack][`${system}-slave`]));
@@ -205,7 +205,7 @@ for (const stack of STACKS) {
             }
         });
 
-        it("makes the markers after the masters", () => {
+        it("creates the markers after the masters", () => {
             for (const system of ["redis", "mysql"]) {
                 const marker = ofType(recorded, "kubernetes:core/v1:ConfigMap").get(`${system}-initialised`);
                 assert.ok(marker?.dependencies.some((urn) => urn.endsWith(`StatefulSet::${system}-master`)));
@@ -217,7 +217,7 @@ for (const stack of STACKS) {
 describe("the dev stack", function () {
     this.timeout(120_000);
 
-    it("hands a word in `bootstrap` to the master, and writes it down as used", () => {
+    it("passes a word in `bootstrap` to the master, and records it as used", () => {
         const systems = ["redis", "mysql"];
         const changed = recordedChange("dev", (file) => {
             const lines = systems.map((system) => `  dabaweb:${system}-master: { bootstrap: newest }\n`);
@@ -242,7 +242,7 @@ describe("the dev stack", function () {
         assert.ok(total > 0 && total <= DEV_MEMORY, `${total / 2 ** 20} MiB`);
     });
 
-    it("makes its namespace, which enforces Pod Security restricted", () => {
+    it("creates its namespace, which enforces Pod Security restricted", () => {
         const namespace = ofType(recordedStack("dev"), NAMESPACE).get("namespace");
         assert.strictEqual(at(namespace, "metadata.name"), "dabaweb-dev");
         assert.deepStrictEqual(at(namespace, "metadata.labels"), {
@@ -258,7 +258,7 @@ describe("the prod stack", function () {
     });
 });
 
-describe("the names and places of what holds data", function () {
+describe("the names and places of resources that hold data", function () {
     this.timeout(120_000);
     const file = "test/unit/frozen-names.txt";
     const frozen = fs
@@ -267,7 +267,7 @@ describe("the names and places of what holds data", function () {
         .filter((line) => line !== "" && !line.startsWith("#"));
 
     for (const stack of STACKS) {
-        it(`are in stack ${stack} as they were from the first day`, () => {
+        it(`are in stack ${stack} as they were on the first day`, () => {
             const resources = recordedStack(stack).filter((r) => HOLDS_DATA.includes(r.type));
             const names = resources.map((r) =>
                 `${r.urn.split("::").slice(2).join("::")} ${at<string>(r, "metadata.name") ?? ""}`
@@ -283,8 +283,8 @@ describe("the names and places of what holds data", function () {
             const unknown = names.filter((name) => !frozen.includes(name));
             assert.ok(
                 gone.length + unknown.length === 0,
-                `Pulumi would delete, with what they hold:\n${gone.join("\n")}\nand make:\n${unknown.join("\n")}\n` +
-                    `Where a stack is deployed, give the renamed an alias; ${file} is edited by hand, with care.`,
+                `Pulumi would delete, with their data:\n${gone.join("\n")}\nand create:\n${unknown.join("\n")}\n` +
+                    `If a stack is deployed, give the renamed resources an alias; edit ${file} by hand, with care.`,
             );
         });
     }
@@ -305,7 +305,7 @@ describe("the web tier", function () {
     const SERVICE = "kubernetes:core/v1:Service";
     const NODE_PORT = "{ type: NodePort, nodePort: 32002 }";
 
-    it("is behind an Ingress where the stack says so, whose word on the client's address then counts", () => {
+    it("is behind an Ingress if the stack says so, and then trusts its word on the client's address", () => {
         const recorded = prodBehindIngress();
         const ingress = ofType(recorded, INGRESS).get("dabacluster");
         assert.deepStrictEqual(at(ingress, "spec"), {
@@ -326,7 +326,7 @@ describe("the web tier", function () {
             ],
             tls: [{ hosts: ["example.org"], secretName: "tls" }],
         });
-        // Where no controller writes an address, `up` would wait for one until it fails.
+        // If no controller writes an address, `up` would wait for one until it fails.
         assert.deepStrictEqual(at(ingress, "metadata.annotations"), { "pulumi.com/skipAwait": "true" });
         assert.strictEqual(at(ofType(recorded, SERVICE).get("dabacluster"), "spec.type"), "ClusterIP");
         const { containers: pod, env } = web(recorded);
@@ -339,7 +339,7 @@ describe("the web tier", function () {
         );
     });
 
-    it("trusts nobody's word on the client's address at a NodePort", () => {
+    it("trusts no one's word on the client's address at a NodePort", () => {
         for (const stack of STACKS) {
             const recorded = recordedStack(stack);
             assert.strictEqual(ofType(recorded, INGRESS).size, 0);
@@ -347,7 +347,7 @@ describe("the web tier", function () {
         }
     });
 
-    it("keeps the client's address at a NodePort only where the stack says so", () => {
+    it("keeps the client's address at a NodePort only if the stack says so", () => {
         const policy = (recorded: readonly Recorded[]) =>
             at(ofType(recorded, SERVICE).get("dabacluster"), "spec.externalTrafficPolicy");
         assert.strictEqual(policy(recordedStack("prod")), "Cluster");
@@ -355,7 +355,7 @@ describe("the web tier", function () {
         assert.strictEqual(policy(changed("prod", [NODE_PORT, local])), "Local");
     });
 
-    it("has as many processes as its limits hold, unless the stack says how many", () => {
+    it("has as many processes as its limits allow, unless the stack says how many", () => {
         const limits = (cpu: string, memory: string) =>
             `{ requests: { cpu: 10m, memory: 32Mi }, limits: { cpu: "${cpu}", memory: ${memory} } }`;
         const one = "-g daemon off; worker_processes 1;";
@@ -382,7 +382,7 @@ describe("the web tier", function () {
         assert.deepStrictEqual(seen, expected);
     });
 
-    it("lets a pod that ends finish the longest request that nginx waits for", () => {
+    it("lets a terminating pod finish the longest request that nginx waits for", () => {
         const seconds = (file: string, pattern: RegExp) =>
             [...fs.readFileSync(file, "utf8").matchAll(pattern)].map(([, number]) => Number(number));
         const conf = "images/nginx/etc/nginx.conf";
@@ -405,7 +405,7 @@ describe("the web tier", function () {
         }
     });
 
-    it("answers to further hosts where the stack names them", () => {
+    it("answers to additional hosts if the stack names them", () => {
         const hosts = changed("prod", [
             "{ replicas: 3",
             '{ replicas: 3, extraHosts: [10.0.0.1, "[fd00::1]"]',
@@ -424,7 +424,7 @@ describe("a stack with pinned images", function () {
         recordedChange("dev", (dev) => `${dev.trimEnd()}\n  dabaweb:images: { ${pins(names)} }\n`);
     const ALL = ["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabaweb", "nginx"];
 
-    it("registers nothing of Docker and takes every image by digest, once all six are pinned", () => {
+    it("registers no Docker resources and uses every image by digest if all six are pinned", () => {
         const recorded = withPins(...ALL);
         const ofDocker = recorded.filter((r) => /^(docker|pulumi:providers:docker)\b/.test(r.type));
         assert.deepStrictEqual(ofDocker, []);
@@ -448,7 +448,7 @@ describe("a stack with pinned images", function () {
         }
     });
 
-    it("builds the others, nginx on the dabaweb that it builds", () => {
+    it("builds the others, with nginx on the dabaweb that it builds", () => {
         const recorded = withPins("redis-master", "mysql-slave");
         const built = ofType(recorded, "docker:index/registryImage:RegistryImage");
         assert.deepStrictEqual([...built.keys()].sort(), ["dabaweb", "mysql-master", "nginx", "redis-slave"]);
@@ -461,7 +461,7 @@ describe("a stack with pinned images", function () {
         );
     });
 
-    it("builds neither dabaweb nor nginx where the pair is pinned", () => {
+    it("builds neither dabaweb nor nginx if the pair is pinned", () => {
         const built = ofType(withPins("dabaweb", "nginx"), "docker:index/registryImage:RegistryImage");
         assert.deepStrictEqual([...built.keys()].sort(), [
             "mysql-master",

@@ -23,7 +23,7 @@ const OTHER = `sha256:${"b".repeat(64)}`;
 const images = (digest: string) =>
     mapImages((image) => `registry.example.com/dabaweb/prod/${image}@${digest}`);
 
-/** The lines of `after` that `before` has not; every line of `before` has to be in it, in the same order. */
+/** The lines of `after` that `before` does not have; all lines of `before` must be in it, in the same order. */
 function addedLines(before: string, after: string): string[] {
     const rest = before.split("\n");
     const added = after.split("\n").filter((line) => (line === rest[0] ? (rest.shift(), false) : true));
@@ -35,7 +35,7 @@ describe("promote: the stack file", () => {
     const files = readdirSync(".").filter((each) => /^Pulumi\..+\.yaml$/.test(each));
     const texts = files.map((file) => [file, readFileSync(file, "utf8")] as const);
     for (const [file, before] of texts.filter(([, text]) => !text.includes("dabaweb:images:"))) {
-        it(`pins all images in ${file} by seven lines more`, () => {
+        it(`pins all images in ${file} with seven more lines`, () => {
             const after = withPinnedImages(before, images(DIGEST));
             assert.deepStrictEqual(addedLines(before, after), [
                 "  dabaweb:images:",
@@ -64,7 +64,7 @@ describe("promote: the stack file", () => {
         assert.strictEqual(after, before.replaceAll(DIGEST, OTHER));
     });
 
-    it("adds to images that are pinned already", () => {
+    it("adds to images that are already pinned", () => {
         const before = "config:\n  dabaweb:images: { mysql-slave: x }\n  dabaweb:protect: true\n";
         const after = parse(withPinnedImages(before, images(DIGEST))) as { config: Record<string, unknown> };
         assert.deepStrictEqual(after.config, {
@@ -75,7 +75,7 @@ describe("promote: the stack file", () => {
 });
 
 describe("promote: the configuration of its target", () => {
-    it("is the same when Pulumi has written the file, with a lone true as a text", () => {
+    it("is the same after Pulumi has written the file, with a top-level true as text", () => {
         const [before, after] = [
             {
                 "dabaweb:protect": true,
@@ -124,7 +124,7 @@ describe("promote: Docker's own login", () => {
 
     const stored = (text: string) => ({ auth: Buffer.from(text).toString("base64") });
 
-    it("is none where there is no file, no entry or an empty one", async () => {
+    it("is undefined if there is no file, no entry or an empty one", async () => {
         assert.strictEqual(await dockerLogin("registry.example.com"), undefined);
         configure({ auths: { "example.com": stored("u:p"), "registry.example.com": {} } });
         assert.strictEqual(await dockerLogin("registry.example.com"), undefined);
@@ -144,7 +144,7 @@ describe("promote: Docker's own login", () => {
         assert.deepStrictEqual([login?.username, login?.password], [IDENTITY_TOKEN, "t"]);
     });
 
-    it("is asked of the registry's helper before the general one, and that before the file", async () => {
+    it("comes from the registry's helper before the general one, and from that before the file", async () => {
         const answers = (name: string) => `read -r host; echo '{"Username":"${name}","Secret":"'"$host"'"}'`;
         helper("one", answers("one"));
         helper("all", answers("all"));
@@ -162,14 +162,14 @@ describe("promote: Docker's own login", () => {
         }
     });
 
-    it("is the file's where the helper has none", async () => {
+    it("is the file's if the helper has none", async () => {
         helper("all", "cat >/dev/null; echo 'credentials not found in native keychain'; exit 1");
         configure({ auths: { "a.example.com": stored("file:p") }, credsStore: "all" });
         assert.strictEqual((await dockerLogin("a.example.com"))?.username, "file");
         assert.strictEqual(await dockerLogin("b.example.com"), undefined);
     });
 
-    it("is refused with the helper's name, and nothing of what it or the file says", async () => {
+    it("is refused with the helper's name, without showing what it or the file says", async () => {
         const refusals: [string, unknown, RegExp][] = [
             [
                 "echo hush; echo hush >&2; exit 3",
@@ -210,7 +210,7 @@ describe("promote: the registry's client", () => {
 
     const login = { username: "u", password: "hush", origin: "of this test" };
 
-    it("brings the login to the registry alone, wherever that has its uploads sent", async () => {
+    it("sends the login only to the registry, wherever that redirects uploads", async () => {
         const seen: Record<string, string | undefined> = {};
         const storage = await serve((request, response) => {
             seen[`storage ${request.method}`] = request.headers.authorization;
@@ -238,14 +238,14 @@ describe("promote: the registry's client", () => {
         });
     });
 
-    it("does not take a blob of another size for the one that is meant", async () => {
+    it("does not accept a blob of another size", async () => {
         const host = await serve((_, response) => response.writeHead(200, { "content-length": 3 }).end());
         const repository = new Repository(`${host}/team/x`, undefined);
         assert.strictEqual(await repository.has({ digest: DIGEST, size: 4 }), false);
         assert.strictEqual(await repository.has({ digest: DIGEST, size: 3 }), true);
     });
 
-    it("says which registry does not answer, and how", async () => {
+    it("says which registry does not answer, and why", async () => {
         const host = await serve(() => undefined);
         servers.pop()?.close();
         await assert.rejects(new Repository(`${host}/team/x`, login).manifest(DIGEST), {
@@ -253,7 +253,7 @@ describe("promote: the registry's client", () => {
         });
     });
 
-    it("does not take a web page for a manifest", async () => {
+    it("does not accept a web page as a manifest", async () => {
         const host = await serve((_, response) => response.writeHead(200).end("<html>Welcome</html>"));
         await assert.rejects(new Repository(`${host}/team/x`, login).manifest("tag"), {
             message:
@@ -352,7 +352,7 @@ describe("promote: the command", () => {
         });
     });
 
-    it("ends with 1 and that sentence alone", function () {
+    it("exits with 1 and prints only that sentence", function () {
         this.timeout(60_000);
         const args = ["-r", "ts-node/register/transpile-only", "operations/promote.ts", "dev", "dev"];
         const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });

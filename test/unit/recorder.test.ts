@@ -6,7 +6,7 @@ import * as path from "path";
 import { Graph, GraphResource } from "../../review/graph";
 import { recordGraphs } from "../../review/record-graphs";
 
-/** Uses whatever the program does not, or not yet. */
+/** Uses features that the program does not use, or not yet. */
 const PROGRAM = `
 import * as pulumi from "@pulumi/pulumi";
 
@@ -69,7 +69,7 @@ describe("the recorder", function () {
         return graph.resources[urn(name)]!;
     }
 
-    it("forms URNs as the engine does: of all parents' types, without the stack's", () => {
+    it("forms URNs as the engine does: from all parents' types, without the stack's", () => {
         const outer = "test:index:Outer";
         assert.strictEqual(urn("thing"), "urn:pulumi:some::dabaweb::test:index:Thing::thing");
         assert.strictEqual(
@@ -79,7 +79,7 @@ describe("the recorder", function () {
         assert.strictEqual(recorded("source").parent, urn("new-inner"));
     });
 
-    it("takes every option that is set, and no other", () => {
+    it("records every option that is set, and no other", () => {
         assert.deepStrictEqual(recorded("thing").options, {
             deleteBeforeReplace: false,
             ignoreChanges: ["plain"],
@@ -91,7 +91,7 @@ describe("the recorder", function () {
         assert.deepStrictEqual(recorded("source").options, {});
     });
 
-    it("takes the aliases that a child has because of its parent's", () => {
+    it("records the aliases that a child has because of its parent's", () => {
         assert.deepStrictEqual(recorded("new").options.aliases, [
             "urn:pulumi:some::dabaweb::test:index:Outer::old",
         ]);
@@ -100,7 +100,7 @@ describe("the recorder", function () {
         ]);
     });
 
-    it("takes what a resource depends on, and through which input", () => {
+    it("records what a resource depends on, and through which input", () => {
         assert.deepStrictEqual(recorded("thing").dependencies, [urn("source")]);
         assert.deepStrictEqual(recorded("thing").propertyDependencies, { unknown: [urn("source")] });
     });

@@ -231,7 +231,7 @@ const tables: Table[] = [
         ],
     },
     {
-        // expected, override, seconds waited, identity beside the lost data, slaves
+        // expected, override, seconds waited, identity next to the lost data, slaves
         name: "decide_donor",
         cases: [
             [["2", "no", "0", "", `x slave ${a} 5 4 10\ny slave ${a} 5 4 11`], `take y ${a}`],
@@ -340,7 +340,7 @@ describe("images/redis/decide.sh", () => {
         }
     }
 
-    it("explains a broken link by the master's answer", () => {
+    it("explains a broken link with the master's answer", () => {
         const other = new RegExp(`another history: its identity is ${b}, this slave's is ${a}`);
         for (const old of ["", "old"]) {
             match(decide("unready_alone", a, "m:6379", b, old), other);

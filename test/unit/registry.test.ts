@@ -25,7 +25,7 @@ describe("the login for a registry", () => {
         fs.writeFileSync(path.join(folder, "config.json"), JSON.stringify(content));
     }
 
-    it("is the one that the stack gives, whatever Docker has", () => {
+    it("is the one in the stack, whatever Docker has", () => {
         dockerConfig({ auths: { "registry.example.com": { auth: "eDp5" } } });
         const [login, ...others] = registryAuth({
             address: "registry.example.com/team",
@@ -39,7 +39,7 @@ describe("the login for a registry", () => {
         );
     });
 
-    it("is Docker's where the stack gives none, also on this machine: the provider looks it up by the address", () => {
+    it("is Docker's if the stack has none, even on this machine: the provider looks it up by the address", () => {
         dockerConfig({
             auths: { "https://registry.example.com/v2/": {}, "127.0.0.1:5001": { auth: "eDp5" } },
         });
@@ -51,7 +51,7 @@ describe("the login for a registry", () => {
         ]);
     });
 
-    it("is none where neither has one, said so that the provider does not look for it", () => {
+    it("is disabled if neither has one, so that the provider does not look for it", () => {
         for (const address of ["registry.example.com/team", "localhost:5001"]) {
             assert.deepStrictEqual(
                 registryAuth({ address }).map(({ authDisabled }) => authDisabled),
@@ -79,13 +79,13 @@ describe("the login for a registry", () => {
         ["in a file without content", null, "r.example.com", false],
     ];
     for (const [what, config, address, expected] of found) {
-        it(`is ${expected ? "" : "not "}seen ${what}`, () => {
+        it(`is ${expected ? "" : "not "}found ${what}`, () => {
             dockerConfig(config);
             assert.strictEqual(hasDockerLogin(address), expected);
         });
     }
 
-    it("is not seen in a file that is not JSON", () => {
+    it("is not found in a file that is not JSON", () => {
         fs.writeFileSync(path.join(folder, "config.json"), "{");
         assert.strictEqual(hasDockerLogin("r.example.com"), false);
     });

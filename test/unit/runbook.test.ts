@@ -8,7 +8,7 @@ const PAGE = readFileSync("docs/runbook.md", "utf8");
 const BLOCKS = parseRunbook(PAGE);
 
 describe("the runbook", () => {
-    it("is parsed into blocks with mark, reason, commands and what they print", () => {
+    it("is parsed into blocks with mark, reason, commands and their output", () => {
         const page =
             "## One\n\n<!-- run -->\n\n```sh\nmake a\n# prints: b: c\n# prints: d\nmake e\n```\n\n" +
             "## Two\n\n<!-- shown: it deletes -->\n\n```sh\nrm x\n```\n\n```yaml\na: 1\n```\n\n```sh\nls\n```\n";
@@ -42,7 +42,7 @@ describe("the runbook", () => {
         assert.ok(BLOCKS.filter(({ mark }) => mark === "run").length >= 15);
     });
 
-    it("runs nothing that ends the stack, its masters' data or another one's work", () => {
+    it("runs nothing that destroys the stack, its masters' data or someone else's work", () => {
         const dangerous =
             /destroy|make (down|up|local)|cancel|unprotect|--replace|refresh|--force|taint|PURGE|master-0 --wait=false/;
         const lines = BLOCKS.filter(({ mark }) => mark === "run").flatMap(({ commands }) => commands);
@@ -62,15 +62,15 @@ describe("the runbook", () => {
                 url: "http://localhost:32001",
             });
             assert.ok(!/\bdev\b(?!\/)/.test(e2e.replaceAll(/urn:\S+/g, "")), e2e);
-            assert.ok(!line.startsWith("#"), `${line}: only "# prints: " is a remark`);
+            assert.ok(!line.startsWith("#"), `${line}: only "# prints: " may be a comment`);
         }
-        // A shell for each line takes its time on a busy machine.
+        // A shell for each line is slow on a busy machine.
     }).timeout(60_000);
 
-    it("has the sections that other places send their readers to", () => {
+    it("has the sections that other files refer to", () => {
         const headings = [...PAGE.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
         const read = (file: string) => readFileSync(file, "utf8");
-        // Sentences go over several lines: in the source as strings that are put together.
+        // Sentences span several lines; in the source, they are concatenated strings.
         const judge = read("operations/judge.ts").replace(/`\s*\+\s*`/g, "");
         const named = [
             ...judge.matchAll(/see "([^"]+)"/g),

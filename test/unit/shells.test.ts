@@ -2,11 +2,11 @@ import assert from "assert";
 
 import { Shells } from "../support/shells";
 
-/** A bash of this machine stands for one in a container; a place is what it calls itself. */
+/** A bash on this machine stands in for one in a container; it runs under the name of the place. */
 const shells = new Shells((place) => ["bash", "-c", 'exec -a "$0" bash', place]);
 
 describe("a shell that stays open", () => {
-    it("gives what a program says and how it ends, each by itself", async () => {
+    it("returns what a program prints on each stream and its exit code", async () => {
         const script = "echo out; echo err >&2; exit 3";
         assert.deepStrictEqual(await shells.run("one", ["bash", "-c", script]), {
             code: 3,
@@ -20,14 +20,14 @@ describe("a shell that stays open", () => {
         });
     });
 
-    it("takes arguments and input as they are, whatever a shell would make of them", async () => {
+    it("passes arguments and input on unchanged, whatever a shell would make of them", async () => {
         const odd = 'it\'s "$HOME" \\ `id` *\nsecond line ; exit 1 | & é';
         assert.strictEqual((await shells.run("one", ["printf", "%s", odd])).stdout, odd);
         assert.strictEqual((await shells.run("one", ["cat"], { input: odd })).stdout, odd);
         assert.strictEqual((await shells.run("one", ["cat"])).stdout, "", "without input there is none");
     });
 
-    it("is the same one for one command after the other, and another one for each at the same time", async () => {
+    it("is reused for one command after another, but not for commands at the same time", async () => {
         const pid = async () => (await shells.run("two", ["bash", "-c", "echo $PPID"])).stdout;
         const first = await pid();
         assert.strictEqual(await pid(), first);
@@ -37,14 +37,14 @@ describe("a shell that stays open", () => {
         assert.notStrictEqual(await pid(), first);
     });
 
-    it("says so when the place ends under a command, and opens another one for the next", async () => {
+    it("says so if the place ends during a command, and opens another shell for the next", async () => {
         const ended = await shells.run("three", ["bash", "-c", "echo before; kill -9 $PPID"]);
         assert.notStrictEqual(ended.code, 0);
         assert.match(ended.stderr, /ended by SIGKILL/);
         assert.strictEqual((await shells.run("three", ["echo", "again"])).stdout, "again\n");
     });
 
-    it("ends a command that takes longer than it may", async () => {
+    it("ends a command that takes longer than its limit", async () => {
         const { code, stderr } = await shells.run("four", ["sleep", "5"], { timeoutSeconds: 0.2 });
         assert.strictEqual(code, 128);
         assert.match(stderr, /its limit was 0\.2 s/);

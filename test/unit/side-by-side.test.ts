@@ -9,14 +9,14 @@ import { allStacks, at, Recorded, recordedStack, resourcesOf } from "../support/
 
 const NAMESPACE = "kubernetes:core/v1:Namespace";
 
-/** The objects of a program that have a name of their own, as a cluster tells them apart. */
+/** The objects of a program that have their own name, as a cluster identifies them. */
 function objects(recorded: readonly Recorded[]): string[] {
     return recorded
         .filter(({ type }) => type.startsWith("kubernetes:"))
         .flatMap((resource) => {
             const name = at<string | undefined>(resource, "metadata.name");
             const namespace = at<string | undefined>(resource, "metadata.namespace") ?? "";
-            // One without a name gets a new one from Pulumi.
+            // Pulumi gives an object without a name a new one.
             return name === undefined ? [] : [`${resource.type} ${namespace}/${name}`];
         });
 }
@@ -54,7 +54,7 @@ describe("stacks side by side on one cluster", function () {
         });
     }
 
-    it("share nothing where one is a copy of the other, in a namespace and with a nodePort of its own", () => {
+    it("share nothing if one is a copy of the other with its own namespace and nodePort", () => {
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "side-by-side-"));
         try {
             for (const stack of ["dev", "prod"]) {
@@ -91,7 +91,7 @@ describe("stacks side by side on one cluster", function () {
             );
         });
 
-        it(`say whose the namespace is before anything else is in it: ${stack}`, () => {
+        it(`record the owner of the namespace before anything else is in it: ${stack}`, () => {
             const recorded = recordedStack(stack).filter(({ type }) => type.startsWith("kubernetes:"));
             const owner = recorded.find(({ name }) => name === "dabaweb-stack");
             assert.strictEqual(at(owner, "data.stack"), `organization/dabaweb/${stack}`);

@@ -17,7 +17,7 @@ const NOW = new Date("2026-03-01T12:00:00Z");
 
 type Change = Record<string, unknown>;
 
-/** A ready pod as `kubectl get -o json` gives it. */
+/** A ready pod as `kubectl get -o json` prints it. */
 function podObject(name: string, workload: string, status: Change = {}, metadata: Change = {}) {
     const system = workload.replace(/-.*/, "");
     const container = system === "dabacluster" ? "dabaweb" : system;
@@ -99,7 +99,7 @@ const REPLICATION = {
     },
 };
 
-/** What the pods of the stack dev tell when all is well, as lines of the status command. */
+/** What the pods of the stack dev report when all is well, as lines of the status command. */
 function statusLines(pod: string, changed: Readonly<Record<string, string>> = {}): string {
     const [system, role] = pod.split("-") as ["redis" | "mysql", "master" | "slave"];
     const values = {
@@ -140,7 +140,7 @@ function podOf(answer: ReturnType<typeof objects>, name: string): Pod {
 }
 
 describe("status: the stack file", () => {
-    it("gives context, namespace, address and counts, with the defaults of the program", () => {
+    it("returns the context, the namespace, the address and the counts, with the defaults of the program", () => {
         assert.deepStrictEqual(readStackFile("e2e"), {
             stack: "e2e",
             context: "kind-dabaweb",
@@ -158,7 +158,7 @@ describe("status: the stack file", () => {
         assert.strictEqual(parseStackFile("bare", bare).counts["redis-slave"], 1);
     });
 
-    it("refuses a stack without a file, or a file that does not say where it lives, in a sentence", () => {
+    it("refuses with one sentence a stack without a file, or a file that does not say where the stack runs", () => {
         assert.throws(
             () => readStackFile("nowhere"),
             /STACK is "nowhere", and there is no Pulumi.nowhere.yaml/,
@@ -214,7 +214,7 @@ describe("status: what the cluster answers", () => {
             'redis: ImagePullBackOff: Back-off pulling image "x"',
         ],
         [
-            "a crash loop by the container's last words",
+            "a crash loop, with the container's last words",
             waiting("CrashLoopBackOff", "back-off 40s", words),
             [],
             "redis: CrashLoopBackOff: POD_IP is ''",
@@ -226,7 +226,7 @@ describe("status: what the cluster answers", () => {
             "no secret",
         ],
         [
-            "a pod that no node takes",
+            "a pod that fits on no node",
             {
                 phase: "Pending",
                 conditions: [
@@ -238,7 +238,7 @@ describe("status: what the cluster answers", () => {
             "Unschedulable: 0/1 nodes",
         ],
         [
-            "the condition while an init container works",
+            "the condition while an init container runs",
             {
                 ...UNREADY,
                 initContainerStatuses: [{ name: "seed", restartCount: 0, state: { running: {} } }],
@@ -250,7 +250,7 @@ describe("status: what the cluster answers", () => {
             "containers with unready status",
         ],
         [
-            "the last words of a container that is being tried once more",
+            "the last words of a container that was restarted",
             {
                 ...UNREADY,
                 containerStatuses: [
@@ -260,7 +260,7 @@ describe("status: what the cluster answers", () => {
             [],
             "redis: ended: POD_IP is ''",
         ],
-        ["the condition where nothing else is known", UNREADY, [], "containers with unready status"],
+        ["the condition if nothing else is known", UNREADY, [], "containers with unready status"],
         [
             "an evicted pod",
             { ...UNREADY, phase: "Failed", reason: "Evicted", message: "low on memory" },
@@ -276,7 +276,7 @@ describe("status: what the cluster answers", () => {
         });
     }
 
-    it("prefers what the pod itself waits for to an event", () => {
+    it("prefers what the pod itself is waiting for to an event", () => {
         const pod = podObject("redis-slave-0", "redis-slave", UNREADY);
         const all = facts(objects({ "redis-slave-0": pod }, readinessEvents), {
             "redis-slave-0": { waiting: "no data yet" },
@@ -284,7 +284,7 @@ describe("status: what the cluster answers", () => {
         assert.strictEqual(all.pods[1]?.why, "waiting: no data yet");
     });
 
-    it("asks a pod in the container that runs, also while it is seeded", () => {
+    it("asks a pod in the running container, even while the pod is seeded", () => {
         const seeding = podObject("mysql-slave-0", "mysql-slave", {
             ...UNREADY,
             initContainerStatuses: [{ name: "seed", restartCount: 0, state: { running: {} } }],
@@ -297,7 +297,7 @@ describe("status: what the cluster answers", () => {
         assert.strictEqual(podOf(objects(), "dabacluster-x-y").answering, undefined);
     });
 
-    it("tells the last termination with the last line of its log, not the end of a seed that did its work", () => {
+    it("reports the last termination with the last line of its log, but not a seed that succeeded", () => {
         const at = (finishedAt: string, message: string, exitCode = 137, reason = "OOMKilled") => ({
             terminated: { exitCode, reason, message, finishedAt },
         });
@@ -350,7 +350,7 @@ describe("status: what the cluster answers", () => {
         assert.ok(!gone.pods.some(({ name }) => name.startsWith("migrate-")));
     });
 
-    it("reads the status lines, of which every value may be empty", () => {
+    it("reads the status lines, any of whose values may be empty", () => {
         assert.deepStrictEqual(parseStatus(statusLines("mysql-slave-0")), {
             role: "slave",
             identity: ID,
@@ -435,12 +435,12 @@ describe("status: the judgement", () => {
             [/^redis-slave-0 is not ready: waiting: no master$/],
         ],
         [
-            "a pod that ends",
+            "a pod that is being deleted",
             facts(objects({ "mysql-slave-0": lost("2026-03-01T12:00:30Z") })),
             [/^mysql-slave-0 is being deleted; check again/],
         ],
         [
-            "a pod that its node does not end",
+            "a pod that its node does not stop",
             facts(objects({ "mysql-slave-0": lost("2026-03-01T11:50:00Z") })),
             [/^mysql-slave-0 should have terminated by 2026-03-01T11:50:00Z, but node node-1/],
         ],
@@ -526,12 +526,12 @@ describe("status: the judgement", () => {
         });
     }
 
-    it("does not complain about what may not be read", () => {
+    it("does not complain about what it may not read", () => {
         const items = objects().items.filter(({ kind }) => kind === "Pod");
         assert.deepStrictEqual(judge(facts({ items }, {}, ["configmaps", "persistentvolumeclaims"])), []);
     });
 
-    it("takes no offence at transactions that come while it looks", () => {
+    it("tolerates transactions that arrive while it looks", () => {
         const at = (master: number, slave: number) =>
             facts(objects(), {
                 "mysql-master-0": { position: `${UUID}:1-${master}` },
@@ -549,7 +549,7 @@ describe("status: the judgement", () => {
 });
 
 describe("status: what is printed", () => {
-    it("is one table and what is wrong in words", () => {
+    it("is one table, followed by what is wrong in words", () => {
         const pod = podObject("redis-slave-0", "redis-slave", UNREADY);
         const why = "no data yet, and the master redis-master:6379 does not report its identity";
         const all = facts(objects({ "redis-slave-0": pod }), { "redis-slave-0": { waiting: why } });
@@ -570,12 +570,12 @@ describe("status: what is printed", () => {
         assert.deepStrictEqual(lines.slice(6), ["", `wrong: redis-slave-0 is not ready: waiting: ${why}`]);
     });
 
-    it("ends with one word when all is well, after what could not be checked", () => {
+    it("ends with one sentence when all is well, after what could not be checked", () => {
         const text = render(facts(objects(), {}, ["events"]), []);
         assert.ok(text.endsWith("\n\nnot checked: no right to read events\nall is well"), text);
     });
 
-    it("is JSON for programs, with whole values", () => {
+    it("is JSON for programs, with full values", () => {
         const all = facts();
         const { pods, problems, namespace } = JSON.parse(renderJson(all, judge(all))) as {
             pods: Record<string, unknown>[];
@@ -628,7 +628,7 @@ describe("status: the command", function () {
         WORKLOADS.forEach((each) => writeFileSync(path.join(folder, `${each}-0`), statusLines(`${each}-0`)));
     }
 
-    it("asks the cluster, then every data pod, and ends with 0 when all is well", () => {
+    it("asks the cluster, then every data pod, and exits with 0 when all is well", () => {
         wellObjects();
         const { stdout, stderr, status } = run(ANSWER, "dev");
         assert.strictEqual(stderr, "");
@@ -637,7 +637,7 @@ describe("status: the command", function () {
         assert.strictEqual(status, 0);
     });
 
-    it("ends with 1 when something is wrong, also as JSON", () => {
+    it("exits with 1 when something is wrong, even with --json", () => {
         wellObjects();
         rmSync(path.join(folder, "mysql-slave-0"));
         const { stdout, status } = run(ANSWER, "dev", "--json");
@@ -650,7 +650,7 @@ describe("status: the command", function () {
         assert.strictEqual(status, 1);
     });
 
-    it("goes on without the kinds that may not be read", () => {
+    it("continues without the kinds that it may not read", () => {
         wellObjects();
         const forbidden =
             'Error from server (Forbidden): events is forbidden: User "u" cannot list resource "events"';
@@ -672,7 +672,7 @@ describe("status: the command", function () {
         ["an unknown stack", "nowhere", "exit 9", /^STACK is "nowhere", .*\.\n$/],
     ];
     for (const [what, stack, script, sentence] of refusals) {
-        it(`says ${what} in one sentence`, () => {
+        it(`reports ${what} in one sentence`, () => {
             const { stdout, stderr, status } = run(script, stack);
             assert.strictEqual(stdout, "");
             assert.match(stderr, sentence);

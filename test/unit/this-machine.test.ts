@@ -15,11 +15,11 @@ const config = (text: string): Record<string, unknown> =>
     (parse(text) as { config: Record<string, unknown> }).config;
 
 describe("the copy of a stack file", () => {
-    it("is the committed one where images come from Docker Hub and there is no proxy", () => {
+    it("is the committed one if images come from Docker Hub and there is no proxy", () => {
         assert.strictEqual(forThisMachine(FILE, "dabaweb", {}, {}), FILE);
     });
 
-    it("says what stands in for official images here, and which proxy there is", () => {
+    it("names the stand-ins for official images on this machine, and the proxy", () => {
         const text = forThisMachine(FILE, "dabaweb", STAND_INS, { https_proxy: "http://proxy:3128" });
         assert.deepStrictEqual(config(text), {
             "dabaweb:namespace": { name: "a", create: true },
@@ -32,9 +32,9 @@ describe("the copy of a stack file", () => {
     for (const [proxy, taken] of [
         ["proxy.corp:3128", "http://proxy.corp:3128"],
         ["http://10.0.0.1:3128", "http://10.0.0.1:3128"],
-        // In plain in the state.
+        // It would be in the state as plain text.
         ["http://me:hush@proxy:3128", undefined],
-        // Of the container that builds.
+        // It would be that of the container that builds.
         ["http://127.0.0.1:3128", undefined],
         ["localhost:3128", undefined],
         ["socks5://proxy:1080", undefined],
@@ -56,12 +56,12 @@ describe("the copy of a stack file", () => {
         assert.deepStrictEqual(config(text)["dabaweb:mirror"], { proxy: "http://q" });
     });
 
-    it("has no proxy beside a mirror of PyPI, which is asked directly", () => {
+    it("has no proxy next to a mirror of PyPI, which is reached directly", () => {
         const own = FILE + "    dabaweb:mirror: { pip: https://p }\n";
         assert.strictEqual(forThisMachine(own, "dabaweb", {}, { HTTP_PROXY: "http://r" }), own);
     });
 
-    it("has no stand-ins where the committed one names a mirror", () => {
+    it("has no stand-ins if the committed one names a mirror", () => {
         const mirrored = FILE + "    dabaweb:mirror: { images: mirror.example.com }\n";
         assert.strictEqual(forThisMachine(mirrored, "dabaweb", STAND_INS, {}), mirrored);
     });
@@ -73,14 +73,14 @@ describe("the copy of a stack file", () => {
         "config:\n    dabaweb:mirror: x\n",
         "config:\n    dabaweb:bases: []\n",
     ]) {
-        it(`of ${JSON.stringify(broken)} is the same, for the program to complain`, () => {
+        it(`of ${JSON.stringify(broken)} is unchanged, so that the program complains`, () => {
             assert.strictEqual(forThisMachine(broken, "dabaweb", STAND_INS, {}), broken);
         });
     }
 });
 
-describe("what images are built on here", () => {
-    it("is remembered until the official image is there", () => {
+describe("the base that an image is built on here", () => {
+    it("is remembered until the official image is available", () => {
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bases-"));
         try {
             const file = path.join(folder, "state", "bases.json");
@@ -96,7 +96,7 @@ describe("what images are built on here", () => {
 });
 
 describe("behind a proxy", () => {
-    it("the cluster's nodes reach the registry without it, and whatever the user reaches so", () => {
+    it("the cluster's nodes reach the registry directly, and whatever the user reaches directly", () => {
         for (const env of [{ NO_PROXY: "corp" }, { no_proxy: "corp" }]) {
             assert.deepStrictEqual(besideProxy("registry", env), {
                 NO_PROXY: "corp,registry",

@@ -57,7 +57,7 @@ describe("the workflows", () => {
         names.forEach((name) => assert.ok(page.includes(`${name}.yml`), name));
     });
 
-    it("have the rights that the documentation says, and no other", () => {
+    it("have the permissions that the documentation lists, and no others", () => {
         const page = fs.readFileSync("docs/pull-requests.md", "utf8");
         for (const name of names) {
             const row = page.split("\n").find((line) => line.startsWith(`| [${name}.yml](`)) ?? "";
@@ -70,13 +70,13 @@ describe("the workflows", () => {
     });
 
     for (const name of names) {
-        it(`${name}: every action is pinned to a commit, with its version beside it`, () => {
+        it(`${name}: every action is pinned to a commit, with its version next to it`, () => {
             const uses = textOf(name).match(/^\s*(- )?uses:.*$/gm) ?? [];
             assert.ok(uses.length > 0);
             uses.forEach((line) => assert.match(line, /uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/));
         });
 
-        it(`${name}: no job has a right or an hour that it was not given by name`, () => {
+        it(`${name}: every job names its permissions and its time limit`, () => {
             assert.deepStrictEqual(workflow(name).permissions, {});
             for (const [job, { permissions, "timeout-minutes": minutes }] of Object.entries(
                 workflow(name).jobs,
@@ -86,7 +86,7 @@ describe("the workflows", () => {
             assert.match(textOf(name), /^ *concurrency:$/m);
         });
 
-        it(`${name}: no shell gets what others write put into its text`, () => {
+        it(`${name}: no shell script contains text that others write`, () => {
             const runs = stepsOf(name).map(({ run }) => run ?? "");
             assert.deepStrictEqual(
                 runs.filter((run) => run.includes("${{")),
@@ -110,7 +110,7 @@ describe("the workflows", () => {
         assert.ok(!names.some((name) => "pull_request_target" in workflow(name).on));
     });
 
-    it("that may write run the default branch's code, and read what a pull request left outside of it", () => {
+    it("that may write run the default branch's code, and read what a pull request left outside the checkout", () => {
         const { on, jobs } = workflow("comment");
         assert.deepStrictEqual(Object.keys(on), ["workflow_run"]);
         assert.deepStrictEqual(on.workflow_run?.workflows, [workflow("preview").name]);
@@ -122,12 +122,12 @@ describe("the workflows", () => {
         assert.ok(!textOf("comment").includes("secrets."));
     });
 
-    it("preview every stack that somebody uses", () => {
+    it("preview every stack that someone uses", () => {
         const { stack } = workflow("preview").jobs.preview?.strategy?.matrix ?? {};
         assert.deepStrictEqual(stack, usersStacks());
     });
 
-    it("test on the other platform with every stack made for it: the end-to-end tests deploy them all", () => {
+    it("test on the other platform with every stack set to it: the end-to-end tests deploy them all", () => {
         const step = workflow("test").jobs.full?.steps.find((each) => each.if === "matrix.platform != ''");
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "workflow-"));
         try {
@@ -143,7 +143,7 @@ describe("the workflows", () => {
                 env,
                 encoding: "utf8",
             });
-            // Their images' tags are others there.
+            // Their images have other tags there.
             assert.strictEqual(said, "golden\n");
             for (const stack of allStacks()) {
                 const { config } = parse(
@@ -156,7 +156,7 @@ describe("the workflows", () => {
         }
     });
 
-    it("test with the newest provider what package.json then pins, and say that nothing is built for it", () => {
+    it("test with the newest provider, which package.json then pins, and say that nothing is built for it", () => {
         const step = workflow("test").jobs.full?.steps.find((each) => each.if === "matrix.provider != ''");
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "workflow-"));
         try {
@@ -184,7 +184,7 @@ describe("the workflows", () => {
         }
     });
 
-    it("deploy any of them, each with an environment of its own", () => {
+    it("deploy any of these stacks, each with its own environment", () => {
         const { on, jobs } = workflow("deploy");
         const { inputs } = on.workflow_dispatch as { inputs: { stack: { options: readonly string[] } } };
         assert.deepStrictEqual(inputs.stack.options, usersStacks());
