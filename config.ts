@@ -11,7 +11,7 @@ export type { StackConfig } from "./config/keys";
 /** The project's name in Pulumi.yaml, which is also the namespace of every key below. */
 export const PROJECT = "dabaweb";
 
-/** The whole stack configuration: the types, the defaults, the ranges and docs/config.md come from here. */
+/** The schema of the whole stack configuration. It defines the types, the defaults, the ranges and docs/config.md. */
 export const schema = keys.superRefine((value, context) => {
     for (const { broken } of contradictions) {
         broken(value).forEach(({ path, message }) =>
@@ -20,12 +20,12 @@ export const schema = keys.superRefine((value, context) => {
     }
 });
 
-/** Where a stack's own images lie: `<prefix>/<image>`. */
+/** Where a stack's own images are stored: `<prefix>/<image>`. */
 export function repositoryPrefix({ registry }: StackConfig, stack: string): string {
     return `${registry.address}/${PROJECT}/${stack}`;
 }
 
-/** Where the bases of a stack's images come from. */
+/** Where the base images of a stack come from. */
 export function baseSources({ mirror, bases }: StackConfig): BaseSources {
     return { mirror: mirror.images, own: bases };
 }
@@ -35,27 +35,27 @@ export function baseSources({ mirror, bases }: StackConfig): BaseSources {
  *
  * @param raw the values by key, without the project prefix.
  * @returns the configuration with defaults filled in.
- * @throws pulumi.RunError naming every wrong key, its value and what is allowed, one sentence each.
+ * @throws pulumi.RunError that names every wrong key, its value and what is allowed, in one sentence each.
  */
 export function parseConfig(raw: Record<string, unknown>, stack: string): StackConfig {
     return validate(raw, stack, []);
 }
 
 /**
- * Reads the configuration of the current stack. It is the only reader of stack configuration.
+ * Reads the configuration of the current stack. Nothing else reads stack configuration.
  *
- * @throws pulumi.RunError as {@link parseConfig}.
+ * @throws pulumi.RunError as {@link parseConfig} does.
  */
 export function readConfig(): StackConfig {
     const prefix = `${PROJECT}:`;
     const all = Object.entries(pulumi.runtime.allConfig());
-    // Default providers are disabled and the explicit ones read no configuration, so such a key would do nothing.
+    // Default providers are disabled and the explicit ones read no configuration, so a key with another prefix would do nothing.
     const foreign = all
         .map(([key]) => key)
         .filter((key) => !key.startsWith(prefix) && !key.startsWith("pulumi:"))
         .map(
             (key) =>
-                `${shownKey([key])} has no effect; this program reads keys that begin with ${prefix} only.`,
+                `${shownKey([key])} has no effect; this program only reads keys that begin with ${prefix}.`,
         );
     const raw = Object.fromEntries(
         all
@@ -73,11 +73,11 @@ function validate(raw: Record<string, unknown>, stack: string, foreign: readonly
         return result.data;
     }
     throw new pulumi.RunError(
-        `Pulumi.${stack}.yaml is not valid, nothing was changed (docs/config.md has every key):\n${listed(problems)}`,
+        `Pulumi.${stack}.yaml is not valid, nothing was changed (docs/config.md describes every key):\n${listed(problems)}`,
     );
 }
 
-/** The value of a top-level key. Pulumi hands every one over as text: objects, numbers, booleans as JSON, texts as they are. */
+/** The value of a top-level key. Pulumi passes each one as text: objects, numbers and booleans as JSON, strings as they are. */
 export function parseValue(key: string, text: string): unknown {
     let value: unknown;
     try {
@@ -86,11 +86,11 @@ export function parseValue(key: string, text: string): unknown {
         return text;
     }
     const isText = Object.hasOwn(keys.shape, key) && takesText(keys.shape[key as keyof typeof keys.shape]);
-    // Else a context that is called 2024 would come as a number.
+    // Otherwise a context named 2024 would become a number.
     return isText && typeof value !== "object" ? text : value;
 }
 
-/** What zod says nothing about: in an object of names and texts it drops the key __proto__. Nothing here lies deeper than 5. */
+/** Keys that zod ignores: it drops the key __proto__ from a map of strings. Nothing here is nested deeper than 5 levels. */
 function passedOver(value: unknown, path: readonly string[]): z.core.$ZodIssueUnrecognizedKeys[] {
     if (value === null || typeof value !== "object" || path.length > 5) {
         return [];

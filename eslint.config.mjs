@@ -22,7 +22,7 @@ export default tseslint.config(
             eqeqeq: "error",
             "@typescript-eslint/no-floating-promises": "error",
             "@typescript-eslint/switch-exhaustiveness-check": "off",
-            // The program is loaded by require, after the mocks are set.
+            // Tests load the program with require, after they set the mocks.
             "@typescript-eslint/no-require-imports": "off",
         },
     },

@@ -20,12 +20,12 @@ async function main(): Promise<Provided<StackOutputs>> {
 
     const provider = new k8s.Provider("kubernetes", {
         context: config.kubeContext,
-        // Fixed, so that another kubeconfig path or user makes no difference; the preflight knows clusters apart.
+        // Fixed, so that another kubeconfig path or user makes no difference. The preflight tells clusters apart.
         clusterIdentifier: `${PROJECT}-${pulumi.getStack()}`,
         // A changed password is an update of the Secret in place, not a new Secret under another name.
         enableSecretMutable: true,
-        // So is what changes in a marker: one that were made anew would be away for a moment, in which a master without
-        // data would begin afresh.
+        // A changed marker is updated in place, too. A replaced marker would be missing for a moment, and a master without
+        // data would then start empty.
         enableConfigMapMutable: true,
     });
 
@@ -98,10 +98,10 @@ async function main(): Promise<Provided<StackOutputs>> {
     };
 }
 
-/** The images as the pods take them, and by digest: pinned by the stack, or built and pushed by it. */
+/** The images as the pods use them, and by digest: pinned by the stack, or built and pushed by it. */
 function imagesOf(config: StackConfig): Images {
     const { images: pinned, registry } = config;
-    // Docker is asked even in a preview, so whoever builds nothing has no provider for it.
+    // The provider contacts Docker even in a preview, so a stack that builds nothing has none.
     const provider = buildsImages(pinned)
         ? new docker.Provider("docker", { registryAuth: registryAuth(registry) })
         : undefined;
@@ -120,7 +120,7 @@ function imagesOf(config: StackConfig): Images {
     );
 }
 
-/** The settings of a workload with the stack's storage class where it names none of its own. */
+/** The settings of a workload, with the stack's storage class if it sets none of its own. */
 function withStorageClass<T extends "redis-master" | "redis-slave" | "mysql-master" | "mysql-slave">(
     config: StackConfig,
     workload: T,

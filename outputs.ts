@@ -1,13 +1,13 @@
-/** What a deployed stack tells other programs. docs/outputs.md has it as a page. */
+/** What a deployed stack offers to other programs. docs/outputs.md documents it. */
 import * as pulumi from "@pulumi/pulumi";
 
 import type { ImageName } from "./components/images";
 
 /** host:port of a system, inside the cluster. */
 export interface Addresses {
-    /** For writes, and for reads that have to see them: the master. */
+    /** The master: for writes, and for reads that must see them. */
     readonly writer: string;
-    /** For reads: the ready slaves; empty text when there are none. */
+    /** The ready slaves, for reads; an empty string if there are none. */
     readonly readers: string;
 }
 
@@ -15,17 +15,17 @@ export interface Addresses {
 export interface StackOutputs {
     /** The address that browsers use, without a path. */
     readonly url: string;
-    /** Who signs in first. */
+    /** The account for the first sign-in. */
     readonly firstAdmin: {
         readonly username: string;
-        /** Shell command that prints the password: outputs are printed, so it is none of them. */
+        /** Shell command that prints the password. Outputs are printed, so the password itself is not an output. */
         readonly passwordCommand: string;
     };
     /** Namespace of everything in the stack. */
     readonly namespace: string;
     /**
-     * What the cluster is known by: the UID of its namespace kube-system or, where that may not be read, "with namespace "
-     * and the UID of the stack's; absent where no cluster has answered yet.
+     * What identifies the cluster: the UID of its namespace kube-system or, if that may not be read, "with namespace " and the
+     * UID of the stack's namespace. Absent if no cluster has answered yet.
      */
     readonly cluster?: string;
     readonly redis: Addresses;
@@ -35,21 +35,21 @@ export interface StackOutputs {
     readonly versions: {
         /** Version of this program. */
         readonly program: string;
-        /** The image, as a rule the official one by tag and digest, below each image that the stack builds; none for a pinned one. */
+        /** The base of each image that the stack builds, usually the official image by tag and digest; none for a pinned image. */
         readonly bases: Readonly<Partial<Record<ImageName, string>>>;
     };
 }
 
-/** The same while an update still makes it. */
+/** The same type while an update is still producing the values. */
 export type Provided<T> = T extends string ? pulumi.Input<T> : { readonly [K in keyof T]: Provided<T[K]> };
 
 const ALWAYS_THERE = ["url", "firstAdmin", "namespace", "redis", "mysql", "images", "versions"] as const;
 
 /**
- * The outputs of another stack, for a program that works with it.
+ * The outputs of another stack, for a program that uses it.
  *
  * @param stack for example `new pulumi.StackReference("organization/dabaweb/prod")`.
- * @returns fails with the stack's name and the output's where the stack is not deployed.
+ * @returns the outputs; fails with the names of the stack and the output if the stack is not deployed.
  */
 export function outputsOf(stack: pulumi.StackReference): pulumi.Output<StackOutputs> {
     const required = ALWAYS_THERE.map((name) => [name, stack.requireOutput(name)] as const);

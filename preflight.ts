@@ -21,43 +21,43 @@ import { datasets } from "./config/contradictions";
 /** What the preflight found. */
 export interface Cluster {
     /**
-     * What it is known by, see {@link Facts}; undefined where none answered. It is kept as a stack output, so that the
-     * next run notices when the kubeconfig leads to another cluster.
+     * What identifies the cluster, see {@link Facts}; undefined if no cluster answered. It is kept as a stack output, so that
+     * the next run notices when the kubeconfig points to another cluster.
      */
     readonly fingerprint: string | undefined;
 }
 
-/** What the cluster and the machine hold, as far as the checks need it. Everything undefined could not be read. */
+/** What the cluster contains, as far as the checks need it. A value that could not be read is undefined. */
 export interface Facts {
     /** UID of the kube-system namespace, the usual fingerprint of a cluster. */
     readonly fingerprint: string | undefined;
     readonly storageClasses:
         ReadonlyArray<{ name: string; isDefault: boolean; expandable: boolean }> | undefined;
     readonly nodePlatforms: readonly string[] | undefined;
-    /** The stack's, where it was made beforehand. Its UID is the fingerprint for whoever has rights nowhere else. */
+    /** The stack's namespace, if it was created beforehand. Its UID is the fingerprint for a user with rights nowhere else. */
     readonly namespace:
         { readonly uid: string; readonly labels: Readonly<Record<string, string>> } | "absent" | undefined;
-    /** The stack that deployed to the namespace, if one did. */
+    /** The stack that deployed to the namespace, if any. */
     readonly owner: string | undefined;
     /** Whether the namespace has the image pull secret that the configuration names. */
     readonly pullSecret: "present" | "absent" | undefined;
     readonly nodePortOwner: string | undefined;
-    /** Asked for where the configuration names one. */
+    /** Read only if the configuration names one. */
     readonly ingressClasses: readonly string[] | undefined;
     readonly volumes:
         ReadonlyArray<{ name: string; storageClass: string | undefined; size: string }> | undefined;
 }
 
-/** Each question to the cluster may take that long, in milliseconds; kubectl's own default is to wait for ever. */
+/** How long each request to the cluster may take, in milliseconds. By default, kubectl waits forever. */
 const TIMEOUT_MS = 10_000;
 
 /**
- * Asks the live cluster, registry and Docker Engine everything that would otherwise fail half-way. It reads, never
- * writes, and it is finished before the first resource is registered.
+ * Checks the live cluster, registry and Docker Engine for everything that would otherwise fail halfway. It only reads, and
+ * it finishes before the first resource is registered.
  *
- * In a preview an absent cluster, registry or Docker is one line of warning; in an update it is an error.
+ * If the cluster, the registry or Docker is absent, a preview prints a one-line warning and an update fails.
  *
- * @throws pulumi.RunError naming everything that does not fit.
+ * @throws pulumi.RunError that names everything that does not fit.
  */
 export async function preflight(config: StackConfig, before: LastUpdate): Promise<Cluster> {
     const known = before.cluster;
@@ -77,10 +77,10 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
         problems.push(...misfits(config, cluster, { name: thisStack(), cluster: known }));
         if (known?.startsWith(BY_NAMESPACE) === false && cluster.fingerprint === undefined) {
             void pulumi.log.warn(
-                "not checked: no right to read namespace kube-system, by which this stack knows its cluster.",
+                "not checked: no permission to read namespace kube-system, which identifies this stack's cluster.",
             );
         }
-        // What it is known by stays, whoever looks at it next.
+        // The fingerprint stays the same, whoever runs the next update.
         fingerprint ??= cluster.fingerprint ?? namespaceFingerprint(cluster);
     }
     if (unreachable.length > 0 && pulumi.runtime.isDryRun()) {
@@ -90,21 +90,21 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
     }
     if (problems.length > 0) {
         throw new pulumi.RunError(
-            `Preflight found what would fail, nothing was changed:\n${problems.map((p) => `  - ${p}.`).join("\n")}`,
+            `The preflight found problems, nothing was changed:\n${problems.map((p) => `  - ${p}.`).join("\n")}`,
         );
     }
     return { fingerprint };
 }
 
-/** What this stack's own outputs tell of its last update. */
+/** What this stack's own outputs record about its last update. */
 export interface LastUpdate {
-    /** The cluster that it was deployed to; undefined before the first update. */
+    /** The cluster that the stack was deployed to; undefined before the first update. */
     readonly cluster: string | undefined;
-    /** What each image was built on, as far as it was built. */
+    /** The base of each image that was built. */
     readonly bases: Readonly<Partial<Record<ImageName, unknown>>>;
 }
 
-/** Asks for what the last update of this stack left as its outputs. */
+/** Reads the outputs of this stack's last update. */
 export async function lastUpdate(): Promise<LastUpdate> {
     const self = new pulumi.StackReference(thisStack());
     const [cluster, versions] = await Promise.all([
@@ -118,9 +118,9 @@ export async function lastUpdate(): Promise<LastUpdate> {
 }
 
 /**
- * The bases, each with the key that names another, of images that were built on something else at the last update, or never:
- * Docker will have to fetch these. (An engine that is new has to fetch those of any image that changed, too; what it says then
- * is Pulumi's to tell.)
+ * The bases of images that the last update built on another base, or that were never built, each with the key that overrides
+ * it. Docker must fetch these. (A new engine must also fetch the bases of every other changed image. If that fails, Pulumi
+ * reports what the engine says.)
  */
 export function newBases(config: StackConfig, before: LastUpdate["bases"]): ReadonlyMap<string, string> {
     const sources = baseSources(config);
@@ -136,10 +136,10 @@ export function newBases(config: StackConfig, before: LastUpdate["bases"]): Read
 }
 
 /**
- * What of the configuration does not fit the cluster, one sentence each.
+ * What in the configuration does not fit the cluster, one sentence each.
  *
- * @param stack its qualified name, and the fingerprint of the cluster that it was deployed to; undefined before the first
- * update.
+ * @param stack its qualified name, and the fingerprint of the cluster that it was deployed to (undefined before the first
+ * update).
  */
 export function misfits(
     config: StackConfig,
@@ -150,8 +150,8 @@ export function misfits(
     const found = known?.startsWith(BY_NAMESPACE) ? namespaceFingerprint(facts) : facts.fingerprint;
     if (known !== undefined && found !== undefined && known !== found) {
         return [
-            `context ${config.kubeContext} leads to cluster ${found}, but this stack lives on cluster ` +
-                `${known}; point KUBECONFIG and kubeContext back, or destroy the stack there first`,
+            `context ${config.kubeContext} points to cluster ${found}, but this stack is deployed to cluster ` +
+                `${known}; point KUBECONFIG and kubeContext back to it, or destroy the stack there first`,
         ];
     }
     return [
@@ -165,7 +165,7 @@ export function misfits(
     ];
 }
 
-/** Tells a fingerprint that is a namespace's from a cluster's. */
+/** Distinguishes the fingerprint of a namespace from that of a cluster. */
 const BY_NAMESPACE = "with namespace ";
 
 function namespaceFingerprint({ namespace }: Facts): string | undefined {
@@ -178,7 +178,7 @@ function namespaceMisfits({ namespace }: StackConfig, facts: Facts): string[] {
     }
     if (facts.namespace === "absent") {
         return [
-            `namespace ${namespace.name} does not exist and namespace.create is false; make it with ` +
+            `namespace ${namespace.name} does not exist and namespace.create is false; create it with ` +
                 `\`kubectl create namespace ${namespace.name}\` and label it pod-security.kubernetes.io/enforce=restricted`,
         ];
     }
@@ -195,8 +195,8 @@ function ownerMisfits({ namespace }: StackConfig, { owner }: Facts, stack: strin
     return owner === undefined || owner === stack
         ? []
         : [
-              `namespace ${namespace.name} is that of stack ${owner}, whose objects have the same names; set namespace.name to ` +
-                  `one of this stack's own (if that stack exists no more: ` +
+              `namespace ${namespace.name} belongs to stack ${owner}, whose objects have the same names; set namespace.name to ` +
+                  `a namespace for this stack alone (if the other stack no longer exists, run ` +
                   `\`kubectl delete configmap ${OWNER} --namespace ${namespace.name}\`)`,
           ];
 }
@@ -204,7 +204,7 @@ function ownerMisfits({ namespace }: StackConfig, { owner }: Facts, stack: strin
 function pullSecretMisfits({ registry, namespace }: StackConfig, { pullSecret }: Facts): string[] {
     return pullSecret === "absent"
         ? [
-              `registry.pullSecret is ${registry.pullSecret}, and namespace ${namespace.name} has no such Secret; make it with ` +
+              `registry.pullSecret is ${registry.pullSecret}, but namespace ${namespace.name} has no such Secret; create it with ` +
                   `\`kubectl create secret docker-registry ${registry.pullSecret} --namespace ${namespace.name} ...\``,
           ]
         : [];
@@ -227,16 +227,16 @@ function nodePortMisfits({ service, namespace }: StackConfig, { nodePortOwner }:
     return nodePortOwner === `${namespace.name}/dabacluster`
         ? []
         : [
-              `nodePort ${service.nodePort} is taken by Service ${nodePortOwner}; choose another one from 30000 to 32767`,
+              `nodePort ${service.nodePort} is already used by Service ${nodePortOwner}; choose another one from 30000 to 32767`,
           ];
 }
 
-/** Nobody would say so later: an Ingress of a class that is not there is made, and nothing leads to the site. */
+/** Nothing would report this later: Kubernetes accepts an Ingress of a missing class, and the site is unreachable. */
 function ingressMisfits({ ingress }: StackConfig, { ingressClasses }: Facts): string[] {
     return ingress === undefined || ingressClasses === undefined || ingressClasses.includes(ingress.className)
         ? []
         : [
-              `ingress.className is ${ingress.className}, and the cluster has ${listed(ingressClasses)}; set it to one of an ` +
+              `ingress.className is ${ingress.className}, but the cluster has ${listed(ingressClasses)}; set it to the class of an ` +
                   `ingress controller that runs there`,
           ];
 }
@@ -247,7 +247,7 @@ function storageMisfits(config: StackConfig, { storageClasses, volumes }: Facts)
         const wanted = storageClass ?? storageClasses?.find((c) => c.isDefault)?.name;
         if (storageClasses !== undefined && wanted === undefined) {
             return [
-                `${name} names no storageClass and the cluster has no default one; set storageClass to one of ` +
+                `${name} sets no storageClass and the cluster has no default class; set storageClass to one of ` +
                     listed(storageClasses.map((c) => c.name)),
             ];
         }
@@ -263,7 +263,7 @@ function storageMisfits(config: StackConfig, { storageClasses, volumes }: Facts)
             if (storageClass !== undefined && volume.storageClass !== storageClass) {
                 return [
                     `volume ${volume.name} has storageClass ${volume.storageClass ?? "(none)"} and cannot become ` +
-                        `${storageClass || '""'}, as that would replace it and its data; set it back`,
+                        `${storageClass || '""'}, because that would replace the volume and its data; set it back`,
                 ];
             }
             const [have, want] = [quantityValue(volume.size), quantityValue(storage)];
@@ -292,7 +292,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
     kubeConfig.loadFromDefault();
     if (kubeConfig.getContextObject(config.kubeContext) === null) {
         throw new Error(
-            `the kubeconfig has no such context, but ${listed(kubeConfig.contexts.map((c) => c.name))}`,
+            `the kubeconfig has no such context, only ${listed(kubeConfig.contexts.map((c) => c.name))}`,
         );
     }
     kubeConfig.setCurrentContext(config.kubeContext);
@@ -300,7 +300,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
     const storage = kubeConfig.makeApiClient(StorageV1Api);
     const namespace = config.namespace.name;
     const { pullSecret } = config.registry;
-    // Whoever may not read it gets to know the cluster by the stack's namespace: no reason to say something yet.
+    // A user who may not read it identifies the cluster by the stack's namespace, so there is nothing to report yet.
     const system = await withTimeout(core.readNamespace({ name: "kube-system" })).catch(
         (error: unknown) => void unless(403, error),
     );
@@ -314,7 +314,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
             orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
             `ConfigMap ${OWNER} in ${namespace}`,
         ),
-        // A namespace that the stack makes has no Secret yet.
+        // A namespace that the stack creates has no Secret yet.
         config.namespace.create || pullSecret === undefined
             ? undefined
             : readable(
@@ -365,13 +365,13 @@ function volumeFact(claim: V1PersistentVolumeClaim): {
     };
 }
 
-/** Where rights do not reach (a ServiceAccount of one namespace), the check is left out and that is said. */
+/** Without the permission to read (a ServiceAccount of one namespace), the check is skipped with a warning. */
 async function readable<T>(question: Promise<T>, what: string): Promise<T | undefined> {
     try {
         return await withTimeout(question);
     } catch (error) {
         unless(403, error);
-        void pulumi.log.warn(`not checked: no right to read ${what}.`);
+        void pulumi.log.warn(`not checked: no permission to read ${what}.`);
         return undefined;
     }
 }
@@ -383,7 +383,7 @@ function orAbsent<T>(question: Promise<T>): Promise<T | "absent"> {
     });
 }
 
-/** Throws every error but the API server's answer with that status. */
+/** Throws every error except the API server's answer with this status. */
 function unless(status: number, error: unknown): void {
     if ((error as { code?: number }).code !== status) {
         throw error;
@@ -402,7 +402,7 @@ async function withTimeout<T>(question: Promise<T>): Promise<T> {
     }
 }
 
-/** Docker and the registry are needed only when images are built. */
+/** What is wrong with Docker and the registry, which are needed only to build images. */
 async function toolsProblems(
     { registry }: StackConfig,
     bases: ReadonlyMap<string, string>,
@@ -428,7 +428,7 @@ async function toolsProblems(
     return (await Promise.all([docker, answer])).flat();
 }
 
-/** Whether Docker has a base, or its registry gives it. */
+/** What is wrong with a base: nothing if Docker has it or its registry serves it. */
 async function baseProblems(image: string, key: string): Promise<string[]> {
     const ask = promisify(execFile);
     try {
@@ -444,35 +444,35 @@ async function baseProblems(image: string, key: string): Promise<string[]> {
 }
 
 /**
- * What a registry's answer about a base tells of a build on it.
+ * What a registry's answer about a base means for a build on it.
  *
- * @param key of the configuration, which names another image.
+ * @param key the configuration key that names another image.
  * @param complaints what Docker's client wrote.
  */
 export function baseRefused(image: string, key: string, complaints: string): string[] {
     const why = whyNotGiven(complaints);
-    const remedy = `name an image that Docker gets in ${key}, or a mirror of Docker Hub in mirror.images`;
+    const remedy = `set ${key} to an image that Docker can pull, or mirror.images to a mirror of Docker Hub`;
     if (why === undefined) {
-        // The engine may have a mirror of its own, of which the client does not know.
+        // The engine may have its own mirror, which the client does not know.
         void pulumi.log.warn(
-            `not checked: ${image}, which images are built on, is not in Docker, and its registry cannot be asked from here; ` +
-                `if Docker cannot fetch it either, ${remedy}.`,
+            `not checked: the base image ${image} is not in Docker, and its registry cannot be reached from here; ` +
+                `if Docker cannot pull it either, ${remedy}.`,
         );
         return [];
     }
     const said = {
         absent: "has no such image",
-        limited: "gives this machine no more images for now (`docker login`, or an hour, helps)",
-        login: "wants a login (`docker login`)",
+        limited: "gives this machine no more images for now (run `docker login`, or wait an hour)",
+        login: "requires a login (`docker login`)",
     }[why];
-    return [`images are built on ${image}, whose registry ${said}; ${remedy}`];
+    return [`the registry of the base image ${image} ${said}; ${remedy}`];
 }
 
 /**
- * What a registry's answer to somebody without a login tells of a push to it.
+ * What a registry's answer to an anonymous request means for a push to it.
  *
  * @param status HTTP status of /v2/.
- * @param dockerLogin whether Docker has a login for it.
+ * @param dockerLogin whether Docker has a login for the registry.
  */
 export function registryProblems(
     { address, username }: StackConfig["registry"],
@@ -481,12 +481,12 @@ export function registryProblems(
 ): string[] {
     if (status === 401 && username === undefined && !dockerLogin) {
         return [
-            `registry ${address} wants a login and there is none; run \`docker login ${address.split("/")[0]}\`, or set ` +
+            `registry ${address} requires a login and there is none; run \`docker login ${address.split("/")[0]}\`, or set ` +
                 `registry.username and registry.password`,
         ];
     }
-    // 401 is a registry that wants the login which the push brings.
+    // 401 means that the registry requires the login, which the push has.
     return status === 200 || status === 401
         ? []
-        : [`registry ${address} refuses with HTTP ${status}; allowed is 200 or 401 on /v2/`];
+        : [`registry ${address} answers with HTTP ${status}; /v2/ must answer with 200 or 401`];
 }

@@ -1,4 +1,4 @@
-/** A stack of its own for measuring, with the images of the dev stack by digest, in a namespace that is deleted afterwards. */
+/** A separate stack for measuring. It uses the images of the dev stack by digest, in a namespace that is deleted afterwards. */
 import { spawnSync } from "child_process";
 import * as fs from "fs";
 import * as os from "os";
@@ -11,7 +11,7 @@ export const ROOT = path.resolve(__dirname, "..");
 export const NAMESPACE = "dabaweb-bench";
 export const NODE_PORT = 32009;
 
-/** Runs a program to its end and returns its output; a failure throws with all of it. */
+/** Runs a program to its end and returns its output. If it fails, throws an error with the whole output. */
 export function run(
     file: string,
     args: readonly string[],
@@ -31,9 +31,9 @@ export function run(
     return stdout;
 }
 
-/** Deploys dev, whose images are taken. */
+/** Deploys dev, whose images are used. */
 export function bringDevUp(): void {
-    process.stdout.write("bringing the dev stack up, whose images are taken\n");
+    process.stdout.write("bringing up the dev stack, whose images are used\n");
     run(
         process.execPath,
         ["-r", "ts-node/register/transpile-only", "local/stacks/main.ts", "up", "dev"],
@@ -41,7 +41,7 @@ export function bringDevUp(): void {
     );
 }
 
-/** The configuration of a stack, with the images of dev by digest. */
+/** The configuration of a stack, with the images of dev pinned by digest. */
 export function configWithDevsImages(stack: string): Record<string, unknown> {
     const images = JSON.parse(
         run("pulumi", ["stack", "output", "images", "--json", "--stack", "dev"], ROOT),
@@ -52,7 +52,7 @@ export function configWithDevsImages(stack: string): Record<string, unknown> {
     return { ...config, "dabaweb:images": images };
 }
 
-/** A copy of the program in a folder of its own, whose stack `bench` is dev in another namespace. */
+/** Copies the program to its own folder. Its stack `bench` is dev in another namespace. */
 export function benchProgram(folder: string): void {
     copyProgram(folder);
     const config = configWithDevsImages("dev");
@@ -62,12 +62,12 @@ export function benchProgram(folder: string): void {
     fs.writeFileSync(path.join(folder, "Pulumi.bench.yaml"), stringify({ config }));
 }
 
-/** kubectl in the namespace of stack `bench`. */
+/** Runs kubectl in the namespace of stack `bench`. */
 export function kubectl(args: readonly string[], input?: string): string {
     return run("kubectl", ["--context", "kind-dabaweb", "--namespace", NAMESPACE, ...args], ROOT, { input });
 }
 
-/** Works in a new folder, which is removed afterwards. */
+/** Runs `work` in a new folder, which is removed afterwards. */
 export function inFolder<T>(work: (folder: string) => T): T {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"));
     try {

@@ -1,7 +1,7 @@
 import * as fs from "fs";
 import * as path from "path";
 
-/** The images that the project's own are built on, and the build argument that carries each. */
+/** The images that the project's own images are built on, and the build argument that carries each. */
 export const BASES = {
     redis: "REDIS_IMAGE",
     mysql: "MYSQL_IMAGE",
@@ -15,12 +15,12 @@ export type BaseName = keyof typeof BASES;
 export interface BaseSources {
     /** Prefix that replaces Docker Hub. Default: Docker Hub. */
     readonly mirror?: string;
-    /** Images in the place of official ones; no mirror is asked for these. Default: none. */
+    /** Images that replace official ones; the mirror does not apply to these. Default: none. */
     readonly own?: Readonly<Partial<Record<BaseName, string>>>;
 }
 
 /**
- * The build arguments that give a Dockerfile other bases than the official ones.
+ * The build arguments that replace a Dockerfile's official bases.
  *
  * @param dockerfile path of the Dockerfile; each base is an `ARG <X>_IMAGE=<official image>` with a default.
  */
@@ -32,46 +32,46 @@ export function baseArguments(dockerfile: string, sources: BaseSources): Record<
 }
 
 /**
- * The image, by tag and digest, that a Dockerfile's last stage stands on.
+ * The image, by tag and digest, that a Dockerfile's last stage is built on.
  *
  * @param dockerfile as for {@link baseArguments}.
- * @throws Error where that stage begins with anything but one of these arguments.
+ * @throws Error if that stage begins with anything but one of these arguments.
  */
 export function baseOf(dockerfile: string, sources: BaseSources = {}): string {
     const [, arg = ""] = [...read(dockerfile).matchAll(/^FROM \$\{(\w+)\}/gm)].pop() ?? [];
     const base = basesOf(dockerfile, sources).get(arg);
     if (base === undefined) {
         throw new Error(
-            `${dockerfile} ends in a stage that is not FROM \${<X>_IMAGE} with a default; name its base so`,
+            `${dockerfile} ends in a stage that is not FROM \${<X>_IMAGE} with a default; name its base that way`,
         );
     }
     return base;
 }
 
-/** The official images that a Dockerfile names, by tag and digest, by the argument that carries each. */
+/** The official images that a Dockerfile names, with tag and digest, keyed by the argument that carries each. */
 export function officialBases(dockerfile: string): ReadonlyMap<string, string> {
     const defaults = read(dockerfile).matchAll(/^ARG (\w+_IMAGE)=(\S+)$/gm);
     return new Map([...defaults].map(([, arg, image]) => [arg!, image!]));
 }
 
 /**
- * A name that registries are asked for: Docker's client asks for the tag where both are named, and calls an image that was
- * rebuilt under its tag a failure, though the pinned one is still there.
+ * The name under which to look up an image in its registry. Given both tag and digest, Docker's client looks up the tag. It
+ * then fails for an image that was rebuilt under its tag, although the pinned one still exists.
  */
 export function askedName(image: string): string {
     const [name = "", digest] = image.split("@");
     return digest === undefined ? image : `${name.replace(/:[^:/]*$/, "")}@${digest}`;
 }
 
-/** How long Docker's client may take to ask a registry, in milliseconds: behind a proxy it waits for a name server first. */
+/** How long Docker's client may take to query a registry, in milliseconds. Behind a proxy it first waits for a name server. */
 export const REGISTRY_ANSWER_MS = 30_000;
 
 /**
- * Why a registry that answers does not give an image: it has none of that name, gives this machine no more for now, or wants a
- * login.
+ * Why a registry that answers does not serve an image: it has no such image, serves no more to this machine for now, or requires
+ * a login.
  *
- * @param complaints what Docker's client says of it.
- * @returns undefined where they say something else.
+ * @param complaints what Docker's client printed.
+ * @returns undefined if the reason is another one.
  */
 export function whyNotGiven(complaints: string): "absent" | "limited" | "login" | undefined {
     if (/toomanyrequests|too many requests/i.test(complaints)) {
@@ -97,7 +97,7 @@ export function mapBases<T>(value: (name: BaseName) => T): Record<BaseName, T> {
     ) as Record<BaseName, T>;
 }
 
-/** What a Dockerfile's images are built on, by the argument that carries each. */
+/** The bases of a Dockerfile, keyed by the argument that carries each. */
 export function basesOf(dockerfile: string, { mirror, own = {} }: BaseSources): ReadonlyMap<string, string> {
     const prefix = mirror === undefined ? "" : `${mirror.replace(/\/$/, "")}/`;
     return new Map(

@@ -4,13 +4,13 @@ import * as path from "path";
 
 import dockerignore from "@balena/dockerignore";
 
-/** What decides whether an image has to be built again. */
+/** What determines whether an image must be built again. */
 export interface ContentInputs {
     /** Folder that is the build context. */
     readonly context: string;
-    /** Folders inside the context that the Dockerfile takes, its own first. */
+    /** Folders in the context that the Dockerfile uses, its own first. */
     readonly folders: readonly string[];
-    /** Build arguments, without those that carry the tag itself or a registry. */
+    /** Build arguments, except those that carry the tag itself or a registry. */
     readonly buildArgs: Readonly<Record<string, string>>;
     /** Target platform, for example linux/amd64. */
     readonly platform: string;
@@ -18,14 +18,14 @@ export interface ContentInputs {
     readonly builtOn: readonly string[];
 }
 
-/** 80 bits in hex: short enough to read aloud in part, and no collision is to be expected. */
+/** 80 bits in hex: short enough that you can read part of it aloud, and long enough that no collision is expected. */
 const TAG_LENGTH = 20;
 
 /**
- * The tag of an image: a hash of everything that goes in. Equal for two checkouts whatever their path, umask, owner or
- * file times are, so that an unchanged image is never built again and a preview already knows the reference.
+ * The tag of an image: a hash of everything that goes into it. It does not depend on a checkout's path, umask, owner or file
+ * times, so an unchanged image is never built again and a preview already knows the reference.
  *
- * @throws Error when a folder does not exist.
+ * @throws Error if a folder does not exist.
  */
 export function contentTag(inputs: ContentInputs): string {
     const hash = crypto.createHash("sha256");
@@ -62,7 +62,7 @@ export function contentFiles(context: string, folders: readonly string[]): strin
         .sort();
 }
 
-/** Git keeps the owner's execute bit only; the other bits follow the umask of whoever checked out. */
+/** Git keeps only the owner's execute bit. The other bits follow the umask of the user who checked out. */
 function isExecutable(file: string): boolean {
     return (fs.statSync(file).mode & 0o100) !== 0;
 }

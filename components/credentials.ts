@@ -2,8 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 
 /**
- * A generated password: 32 characters, the longest that MySQL takes for a replication account (error 3056), letters
- * and digits only, because it passes through SQL, configuration files and URLs.
+ * A generated password: 32 characters, the longest that MySQL accepts for a replication account (error 3056). Letters and
+ * digits only, because it passes through SQL, configuration files and URLs.
  */
 export function generatedPassword(
     name: string,

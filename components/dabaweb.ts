@@ -19,7 +19,7 @@ import { quantityValue } from "./quantity";
 export interface Backend {
     /** host:port for writes. */
     readonly writer: pulumi.Input<string>;
-    /** host:port for reads; empty text: reads go to the writer. */
+    /** host:port for reads. If it is empty, reads go to the writer. */
     readonly readers: pulumi.Input<string>;
     /** Password of the account `dabaweb`. */
     readonly password: pulumi.Input<string>;
@@ -29,18 +29,18 @@ export interface Backend {
 export interface Ingress {
     /** An existing IngressClass. */
     readonly className: string;
-    /** The site's name, that of publicUrl. */
+    /** The site's host name, the same as in publicUrl. */
     readonly host: string;
-    /** An existing Secret with certificate and key for it. Default: TLS ends elsewhere, or with the controller's own. */
+    /** An existing Secret with its certificate and key. Default: TLS ends elsewhere, or with the controller's own certificate. */
     readonly tlsSecret?: string;
-    /** For the controller, for example its limit of bodies. Default: none. */
+    /** For the controller, for example its limit on request bodies. Default: none. */
     readonly annotations?: Record<string, string>;
 }
 
 /** Arguments of {@link Dabaweb}. */
 export interface DabawebArgs extends Placement {
     readonly namespace: pulumi.Input<string>;
-    /** Image references; they belong together: nginx carries the static files of that very dabaweb. */
+    /** Image references of a matching pair: nginx contains the static files of this dabaweb image. */
     readonly images: { readonly dabaweb: pulumi.Input<string>; readonly nginx: pulumi.Input<string> };
     /** Number of pods, 1 or more. */
     readonly replicas: number;
@@ -52,8 +52,8 @@ export interface DabawebArgs extends Placement {
     /** The address that browsers use, for example http://localhost:32000. */
     readonly publicUrl: string;
     /**
-     * How the pods are reached. externalTrafficPolicy Cluster (default): every node answers, and the client's address is
-     * lost on the way; Local: only nodes with a pod answer, and it is kept.
+     * How the pods are exposed. externalTrafficPolicy Cluster (default): every node answers, but the client's address is
+     * lost. Local: only nodes with a pod answer, and the client's address is kept.
      */
     readonly service:
         | {
@@ -64,17 +64,17 @@ export interface DabawebArgs extends Placement {
         | { readonly type: "ClusterIP" };
     /** An Ingress in front of the Service. Default: none. */
     readonly ingress?: Ingress;
-    /** Further hosts that the site answers to, for example addresses of nodes. Default: none. */
+    /** Additional hosts that the site answers to, for example addresses of nodes. Default: none. */
     readonly extraHosts?: readonly string[];
     /** CPU and memory of the container dabaweb, and of the migration. */
     readonly resources: Resources;
     /** CPU and memory of the container nginx. */
     readonly nginxResources: Resources;
-    /** gunicorn worker processes of each pod. Default: one per 192 MiB of the memory limit, at most two per core. */
+    /** gunicorn worker processes in each pod. Default: one per 192 MiB of the memory limit, at most two per core. */
     readonly workers?: number;
-    /** Whether /User_data and /Code_data, salaries included, need no sign-in. */
+    /** Whether /User_data and /Code_data, including salaries, need no sign-in. */
     readonly publicPages: boolean;
-    /** Minutes that Pulumi waits for the migration, and then for the pods. Default: 10. */
+    /** How many minutes Pulumi waits for the migration, and again for the pods. Default: 10. */
     readonly awaitMinutes?: number;
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
@@ -82,22 +82,22 @@ export interface DabawebArgs extends Placement {
 
 const GUNICORN_PORT = 8000;
 const NGINX_PORT = 8080;
-/** Seconds for which nginx of a stopping pod still answers. With 5, a node with 25 runnable processes per core refused some. */
+/** How long nginx in a stopping pod still answers. With 5 s, a node with 25 runnable processes per core refused requests. */
 const SERVE_SECONDS = 10;
 
 /**
- * Seconds between the end of a pod and SIGKILL: an import that has begun is finished. Above what nginx.conf and
- * gunicorn.conf.py wait for, each after its own {@link serveFor}.
+ * Seconds between the deletion of a pod and SIGKILL, so that a running import can finish. Longer than nginx.conf and
+ * gunicorn.conf.py wait, each after its own {@link serveFor}.
  */
 const GRACE_SECONDS = 150;
 const SECRETS = "/run/secrets/dabaweb";
 const ADMIN_SECRET = "/run/secrets/dabaweb-admin";
-/** Private addresses: whatever reaches a ClusterIP Service is in the cluster, and so is the ingress controller. */
+/** Private addresses: every client of a ClusterIP Service is in the cluster, including the ingress controller. */
 const INSIDE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
-/** What nginx is told where an ingress stands in front of it: whose word on the client's address counts. */
+/** The nginx settings behind an ingress: from whom nginx accepts the client's address. */
 const BEHIND_INGRESS = [
     ...INSIDE.map((range) => `set_real_ip_from ${range};`),
-    // Its last entry, which the controller itself has added; what stands before it may be made up.
+    // nginx uses the last entry, which the controller itself has added. Earlier entries may be forged.
     "real_ip_header X-Forwarded-For;",
     "",
 ].join("\n");
@@ -107,7 +107,7 @@ export class Dabaweb extends pulumi.ComponentResource {
     constructor(name: string, args: DabawebArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Dabaweb", name, {}, opts);
         const meta = { namespace: args.namespace, labels: labels(name, name) };
-        // Named by Kubernetes: a changed password is a new Secret, so the pods that read it are rolled.
+        // Its name is generated: a changed password makes a new Secret, so the pods that read it are rolled.
         const credentials = new k8s.core.v1.Secret(
             `${name}-credentials`,
             {
@@ -121,7 +121,7 @@ export class Dabaweb extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        // Read by people, so its name is known. The migration makes the account once; who signs in changes the password there.
+        // People read it, so its name is fixed. The migration creates the account once; users change the password in the site.
         const admin = new k8s.core.v1.Secret(
             `${name}-admin`,
             {
@@ -163,7 +163,7 @@ export class Dabaweb extends pulumi.ComponentResource {
             {
                 parent: this,
                 customTimeouts: awaitTimeouts(args.awaitMinutes),
-                // A Job that has run out of time stays failed, whatever time it is given afterwards.
+                // A Job that has exceeded its deadline stays failed, even with a longer deadline.
                 replaceOnChanges: ["spec.activeDeadlineSeconds"],
             },
         );
@@ -174,10 +174,10 @@ export class Dabaweb extends pulumi.ComponentResource {
                 metadata: { ...meta, name },
                 spec: {
                     replicas: args.replicas,
-                    // `up` returns at once when it goes back to a ReplicaSet that was kept with no pods (kubernetes provider
-                    // 4.25.0, await/deployment.go: none of none is ready), so none is kept; what undoes a rollout is Pulumi.
+                    // `up` returns at once when it goes back to a retained ReplicaSet without pods (kubernetes provider 4.25.0,
+                    // await/deployment.go: 0 of 0 are ready), so none is retained. Pulumi undoes a rollout.
                     revisionHistoryLimit: 0,
-                    // The old pods go only when as many new ones are ready: also a single pod is replaced without a gap.
+                    // Old pods are deleted only when as many new ones are ready, so even a single pod is replaced without a gap.
                     strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
                     selector: { matchLabels: selector(name) },
                     template: {
@@ -193,7 +193,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                                     startupProbe: httpProbe("/livez", GUNICORN_PORT, 2, 60),
                                     readinessProbe: httpProbe("/readyz", GUNICORN_PORT, 5, 2),
                                     livenessProbe: httpProbe("/livez", GUNICORN_PORT, 10, 6),
-                                    // Longer than nginx, which passes its last requests on.
+                                    // Longer than nginx, which still forwards its last requests.
                                     lifecycle: serveFor(SERVE_SECONDS + 3),
                                 },
                                 nginxContainer(args, proxies !== undefined),
@@ -239,8 +239,8 @@ export class Dabaweb extends pulumi.ComponentResource {
 }
 
 /**
- * A stopping container still serves for some seconds before it gets SIGTERM: the time that every node needs to learn
- * that the pod left the Service. The kubelet sleeps (Kubernetes 1.30 or newer), so the image needs no shell for it.
+ * A stopping container still serves for some seconds before it receives SIGTERM, because every node needs that time to learn
+ * that the pod left the Service. The kubelet sleeps (Kubernetes 1.30 or newer), so the image needs no shell for this.
  */
 function serveFor(seconds: number): k8s.types.input.core.v1.Lifecycle {
     return { preStop: { sleep: { seconds } } };
@@ -255,7 +255,7 @@ function httpProbe(
     return { httpGet: { path, port }, periodSeconds, failureThreshold, timeoutSeconds: 5 };
 }
 
-/** The same image as {@link appContainer}; it alone knows the first admin's password. */
+/** Uses the same image as {@link appContainer}. It is the only container that has the first admin's password. */
 function migrateContainer(app: ReturnType<typeof appContainer>): k8s.types.input.core.v1.Container {
     return {
         ...app,
@@ -298,13 +298,13 @@ function appContainer(args: DabawebArgs) {
     };
 }
 
-/** As many as memory holds and processors keep busy. */
+/** As many workers as fit in memory and as the cores can keep busy. */
 function workersFor({ limits }: Resources): number {
     const byMemory = Math.floor(quantityValue(limits.memory) / (192 * 2 ** 20));
     return Math.max(1, Math.min(byMemory, Math.ceil(quantityValue(limits.cpu) * 2), 64));
 }
 
-/** The Ingress; returns what nginx needs to know of it, named by Kubernetes so that a change rolls the pods. */
+/** Creates the Ingress and returns the nginx settings behind it, under a generated name, so that a change rolls the pods. */
 function ingressed(
     name: string,
     meta: { namespace: pulumi.Input<string>; labels: Record<string, string> },
@@ -315,7 +315,7 @@ function ingressed(
     new k8s.networking.v1.Ingress(
         name,
         {
-            // Pulumi would wait for an address, which many controllers never write.
+            // Pulumi would wait for an address, which many controllers never set.
             metadata: { ...meta, name, annotations: { ...annotations, "pulumi.com/skipAwait": "true" } },
             spec: {
                 ingressClassName: className,

@@ -13,7 +13,7 @@ import {
     selector,
 } from "./pod";
 
-/** What a user decides about the pods and volumes of one master or one group of slaves. */
+/** What a user can set for the pods and volumes of one master or one group of slaves. */
 export interface DatasetOptions extends Placement {
     /** Size of each pod's volume, for example 1Gi. */
     readonly storage: string;
@@ -21,32 +21,32 @@ export interface DatasetOptions extends Placement {
     readonly storageClass?: string;
     /** CPU and memory of the container. */
     readonly resources: Resources;
-    /** Minutes that Pulumi waits for readiness. Default: 10. */
+    /** How many minutes Pulumi waits for readiness. Default: 10. */
     readonly awaitMinutes?: number;
 }
 
-/** What a user decides about a master, beside its pod and volume. */
+/** What a user can set for a master, in addition to its pod and volume. */
 export interface MasterOptions extends DatasetOptions {
     /**
      * The operator's override for a master that waits because its volume is lost or older than its slaves: a new word
-     * lets it go on with what there is, once. Default: none.
+     * lets it continue with the data that exists, once. Default: none.
      */
     readonly bootstrap?: string;
 }
 
-/** What a user decides about a group of slaves, beside their pods and volumes. */
+/** What a user can set for a group of slaves, in addition to their pods and volumes. */
 export interface SlaveOptions extends DatasetOptions {
     /** Number of slaves, 0 or more. */
     readonly replicas: number;
-    /** Seconds that the data of a slave whose link to the master is up may be old; staler ones get no reads. */
+    /** How old a slave's data may be, in seconds, while its link to the master is up. A staler slave gets no reads. */
     readonly maxStaleSeconds: number;
-    /** Seconds that a slave goes on serving reads while the master is away. */
+    /** How many seconds a slave continues to serve reads while the master is away. */
     readonly maxMasterAwaySeconds: number;
 }
 
 /** Arguments of {@link Dataset}. */
 export interface DatasetArgs extends DatasetOptions {
-    /** Name of the system that it is part of, for example redis. */
+    /** Name of the system that the pods belong to, for example redis. */
     readonly system: string;
     readonly namespace: pulumi.Input<string>;
     /** Image reference. */
@@ -55,44 +55,44 @@ export interface DatasetArgs extends DatasetOptions {
     readonly replicas: number;
     /** Port that the engine listens on. */
     readonly port: number;
-    /** Folder name below /run for sockets and rendered configuration, for example redis. */
+    /** Name of the folder below /run for sockets and rendered configuration, for example redis. */
     readonly runDirectory: string;
-    /** Environment of every container of the pod. */
+    /** Environment of every container in the pod. */
     readonly env: Readonly<Record<string, string>>;
     /** Name of the Secret that is mounted at /run/secrets/<system>. */
     readonly credentials: pulumi.Input<string>;
-    /** Name of the ConfigMap, there only after the first start, that forbids a master to begin empty. */
+    /** Name of the ConfigMap that forbids a master to start empty. It exists only after the first start. */
     readonly initialisedMarker?: string;
     /** Command of an init container that fills an empty volume. Default: none. */
     readonly seedCommand?: string;
-    /** Command that runs before the engine is told to end (preStop). Default: none. */
+    /** Command that runs before the engine is stopped (preStop). Default: none. */
     readonly closeCommand?: string;
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
     /**
-     * true: the volumes cannot be deleted until they are unprotected, and even then they outlive the stack, which
-     * finds them again. Default: false.
+     * true: the volumes cannot be deleted until they are unprotected. Even then they outlive the stack, and the next
+     * deployment uses them again. Default: false.
      */
     readonly protect?: boolean;
 }
 
-/** Resource options of whatever must not be lost: see {@link DatasetArgs.protect}. */
+/** Resource options for objects that must not be lost: see {@link DatasetArgs.protect}. */
 export function keptWith(protect?: boolean): pulumi.CustomResourceOptions {
     return { protect, retainOnDelete: protect };
 }
 
 /**
- * For objects that may outlive their stack: the next one knows them under another field manager's name, and could
- * otherwise never change what the former one had set.
+ * For objects that may outlive their stack. The next deployment has another field manager and could otherwise never change
+ * the fields that the previous one set.
  */
 export const KEPT_ANNOTATIONS = { "pulumi.com/patchForce": "true" };
 
 /**
- * Pods with a volume each: a StatefulSet, its volumes, a Service that leads to the ready pods and a headless one that
- * names each pod. Every object is called after the component (`<name>`, `<name>-pods`, `data-<name>-<n>`).
+ * Pods with a volume each: a StatefulSet, its volumes, a Service for the ready pods and a headless Service that gives each
+ * pod a name. Every object is named after the component (`<name>`, `<name>-pods`, `data-<name>-<n>`).
  */
 export class Dataset extends pulumi.ComponentResource {
-    /** `<name>.<namespace>.svc:<port>`, which leads to ready pods only. Plain text: nothing waits for endpoints. */
+    /** `<name>.<namespace>.svc:<port>`, which reaches ready pods only. Plain text: nothing waits for endpoints. */
     readonly address: pulumi.Output<string>;
     /** Resolves when the pods are ready. */
     readonly statefulSet: k8s.apps.v1.StatefulSet;
@@ -125,8 +125,8 @@ export class Dataset extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        // Declared here and adopted by the StatefulSet, so that class, size and growth are ordinary changes that a
-        // preview shows; a claim template could not be changed after creation.
+        // Declared here and adopted by the StatefulSet, so that changes of class and size are ordinary changes that a preview
+        // shows. A claim template cannot be changed after creation.
         const claim = {
             accessModes: ["ReadWriteOnce"],
             resources: { requests: { storage: args.storage } },
@@ -142,8 +142,8 @@ export class Dataset extends pulumi.ComponentResource {
                             name: `data-${name}-${ordinal}`,
                             namespace: args.namespace,
                             labels: labels(args.system, name),
-                            // The provider waits for an event that says Bound, which a claim that was kept and is bound
-                            // already never sends; the pods' readiness tells whether volumes are there.
+                            // The provider waits for an event that says Bound. A retained claim is already bound and
+                            // never sends one. The pods' readiness shows whether the volumes exist.
                             annotations: {
                                 ...KEPT_ANNOTATIONS,
                                 "pulumi.com/waitFor": "jsonpath={.metadata.uid}",
@@ -184,12 +184,12 @@ export class Dataset extends pulumi.ComponentResource {
     }
 }
 
-/** Where masters and slaves find every slave, ready or not. */
+/** The address where masters and slaves find every slave, ready or not. */
 function slavesEnv(slaves: string, port: number): Record<string, string> {
     return { SLAVES_HOST: `${slaves}-pods`, SLAVES_PORT: String(port) };
 }
 
-/** What the start of every master takes from its environment. */
+/** The environment for the start of every master. */
 export function masterEnv(
     { bootstrap = "" }: MasterOptions,
     slaves: string,
@@ -198,7 +198,7 @@ export function masterEnv(
     return { BOOTSTRAP: bootstrap, ...slavesEnv(slaves, port) };
 }
 
-/** What start and readiness of every slave take from their environment. */
+/** The environment for the start and the readiness of every slave. */
 export function slaveEnv(
     { maxStaleSeconds, maxMasterAwaySeconds }: SlaveOptions,
     master: string,
@@ -255,9 +255,9 @@ function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSp
             {
                 ...container(args.system),
                 ports: [{ name: args.system, containerPort: args.port }],
-                // 10 minutes: crash recovery of a large volume must not be interrupted, or it begins again.
+                // 10 minutes: crash recovery of a large volume must not be interrupted, or it starts again.
                 startupProbe: execProbe("live", { periodSeconds: 2, failureThreshold: 300 }),
-                // A process in the container and several of its runtime around it, each time: 45 ms of a processor.
+                // Each probe runs a process in the container and several of the runtime: 45 ms of CPU time.
                 readinessProbe: execProbe("ready", { periodSeconds: 5, failureThreshold: 3 }),
                 livenessProbe: execProbe("live", { periodSeconds: 10, failureThreshold: 6 }),
                 ...(args.closeCommand === undefined
@@ -272,7 +272,7 @@ function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSp
         volumes: [
             memoryVolume("run", "8Mi"),
             memoryVolume("tmp", "32Mi"),
-            // 0440 rather than 0400: the files belong to root, the pod reads them through fsGroup.
+            // 0440 rather than 0400: the files belong to root, and the pod reads them through fsGroup.
             { name: "credentials", secret: { secretName: args.credentials, defaultMode: 0o440 } },
             ...(args.initialisedMarker === undefined
                 ? []

@@ -8,7 +8,7 @@ import { contentTag } from "./content";
 export interface ImageArgs {
     /** Build context, relative to the program: an absolute path would differ on every machine and force a rebuild. */
     readonly context: string;
-    /** Folders of the context that the Dockerfile takes. The first is the image's own and holds the Dockerfile. */
+    /** Folders of the context that the Dockerfile uses. The first is the image's own and contains the Dockerfile. */
     readonly folders: readonly string[];
     /** Repository without a tag, for example localhost:5001/dabaweb/dev/redis-master. */
     readonly repository: string;
@@ -16,24 +16,24 @@ export interface ImageArgs {
     readonly platform: string;
     /** Build arguments that change what is built. Default: none. */
     readonly buildArgs?: Readonly<Record<string, string>>;
-    /** Where its bases come from. Default: Docker Hub, as the Dockerfile pins them. */
+    /** Where its base images come from. Default: Docker Hub, as the Dockerfile pins them. */
     readonly bases?: BaseSources;
-    /** The project's own images that this one builds on, by the build argument that carries each. Default: none. */
+    /** The project's own images that this one builds on, keyed by the build argument that carries each. Default: none. */
     readonly builtOn?: Readonly<Record<string, Image>>;
     /** false: the image is deleted from the registry when it is replaced or destroyed. Default: true. */
     readonly keepRemotely?: boolean;
 }
 
-/** An image that is built from a folder and pushed, under a tag that says what is in it. */
+/** An image that is built from a folder and pushed under a tag that identifies its content. */
 export class Image extends pulumi.ComponentResource {
-    /** Hash of what goes in. */
+    /** Hash of everything that goes into the image. */
     readonly tag: string;
     /**
-     * `<repository>:<tag>@sha256:...`, which never becomes another image; whoever uses it waits for the push. A preview of
-     * an image that is not built yet has `<repository>:<tag>` in its place.
+     * `<repository>:<tag>@sha256:...`, which never becomes another image. Its users wait for the push. In a preview of an image
+     * that is not built yet, it is `<repository>:<tag>`.
      */
     readonly reference: pulumi.Output<string>;
-    /** `<repository>:<tag>`, for what is built on it. */
+    /** `<repository>:<tag>`, for images that are built on this one. */
     readonly tagged: pulumi.Output<string>;
     /** `<repository>@sha256:...`, known once the image is pushed. */
     readonly digest: pulumi.Output<string>;
@@ -63,13 +63,13 @@ export class Image extends pulumi.ComponentResource {
                     buildArgs: {
                         ...buildArgs,
                         ...Object.fromEntries(builtOn.map(([arg, image]) => [arg, image.tagged])),
-                        // Becomes a label: two tags must never share a digest, because deleting one would take the other.
+                        // Becomes a label. Two tags must never share a digest, because deleting one would delete the other.
                         CONTENT: this.tag,
                     },
                 },
                 triggers: { content: this.tag },
             },
-            // The provider would delete first and, with the old image, everything that depends on it: all pods at once.
+            // Otherwise the provider would first delete the old image and everything that depends on it: all pods at once.
             { parent: this, deleteBeforeReplace: false },
         );
         this.tagged = pushed.name;
@@ -80,14 +80,14 @@ export class Image extends pulumi.ComponentResource {
 }
 
 /**
- * The name of what was pushed, with its digest. Before the push there is none; the tag does in its place, so that the API
- * server can validate the whole object in a preview: one with an unknown in it is not sent.
+ * The name of the pushed image, with its digest. Before the push there is no digest, so the name has only the tag. The
+ * provider does not send an object with an unknown value, so otherwise the API server could not validate it in a preview.
  */
 function byDigest({ name, sha256Digest }: docker.RegistryImage): pulumi.Output<string> {
     const pinned = pulumi
         .all([name, sha256Digest])
         .apply(([tagged, digest]) => (digest ? `${tagged}@${digest}` : tagged));
-    // Every output has it, though the types of 3.270 keep it to the SDK.
+    // Every output has it, although the types of 3.270 hide it.
     const { isKnown } = pinned as unknown as { readonly isKnown: Promise<boolean> };
     return pulumi.output(isKnown.then((known) => (known ? pinned : name)));
 }

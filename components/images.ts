@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { baseOf, type BaseSources } from "./bases";
 import { Image } from "./image";
 
-/** The six images, each with the folders of the build context that it takes; its own comes first. */
+/** The six images, each with the folders of the build context that it uses, its own first. */
 export const IMAGE_FOLDERS = {
     "redis-master": ["redis-master", "redis"],
     "redis-slave": ["redis-slave", "redis"],
@@ -17,39 +17,39 @@ export type ImageName = keyof typeof IMAGE_FOLDERS;
 /** One reference per image. */
 export type References = Readonly<Record<ImageName, pulumi.Output<string>>>;
 
-/** `<repository>@sha256:...` of each image that a stack takes as it is. */
+/** `<repository>@sha256:...` of each image that a stack uses without building it. */
 export type Pinned = Readonly<Partial<Record<ImageName, string>>>;
 
 /** Arguments of {@link Images}. */
 export interface ImagesArgs {
-    /** Images that are taken as they are; dabaweb and nginx together or not at all. Default: none, all are built. */
+    /** Images that are used without building them; dabaweb and nginx both or neither. Default: none, all are built. */
     readonly pinned?: Pinned;
     /** Build context, relative to the program. Default: images. */
     readonly context?: string;
-    /** Where the repositories lie: `<prefix>/<image>`, for example localhost:5001/dabaweb/dev. */
+    /** Prefix of the repositories `<prefix>/<image>`, for example localhost:5001/dabaweb/dev. */
     readonly repositoryPrefix: string;
     /** Target platform, for example linux/amd64. */
     readonly platform: string;
     /** false: replaced and destroyed images are deleted from the registry. Default: true. */
     readonly keepRemotely?: boolean;
-    /** Where bases come from. Default: Docker Hub, as the Dockerfiles pin them. */
+    /** Where base images come from. Default: Docker Hub, as the Dockerfiles pin them. */
     readonly bases?: BaseSources;
     /** Index URL that replaces PyPI. Default: PyPI. */
     readonly pipMirror?: string;
-    /** HTTP proxy on the way to PyPI. Default: none. */
+    /** HTTP proxy for access to PyPI. Default: none. */
     readonly proxy?: string;
 }
 
-/** The six images of the system: built and pushed, or taken as pinned. */
+/** The six images of the system: built and pushed, or pinned. */
 export class Images extends pulumi.ComponentResource {
     /**
-     * `<repository>:<content tag>@sha256:...`, in a preview of what is not built yet without the digest; whoever uses it
-     * waits for the push. Pinned: the pin.
+     * `<repository>:<content tag>@sha256:...`, without the digest in a preview of an image that is not built yet. Its users
+     * wait for the push. For a pinned image: the pin.
      */
     readonly references: References;
-    /** `<repository>@sha256:...`, known after the push. Pinned: the pin. */
+    /** `<repository>@sha256:...`, known after the push. For a pinned image: the pin. */
     readonly digests: References;
-    /** The image below each that is built, as a rule the official one by tag and digest; none for a pinned one. */
+    /** The base of each image that is built, usually the official image by tag and digest; none for a pinned image. */
     readonly bases: Readonly<Partial<Record<ImageName, string>>>;
 
     constructor(name: string, args: ImagesArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -59,7 +59,7 @@ export class Images extends pulumi.ComponentResource {
         const unpaired = unpairedImage(pinned);
         if (unpaired !== undefined) {
             throw new Error(
-                `${unpaired} is not pinned, but the other of nginx and dabaweb is; pin both or neither`,
+                `${unpaired} is not pinned, but its counterpart is; pin both dabaweb and nginx or neither`,
             );
         }
         const build = (
@@ -82,7 +82,7 @@ export class Images extends pulumi.ComponentResource {
                       { parent: this },
                   )
                 : undefined;
-        // The only one that fetches anything.
+        // The only image whose build downloads anything.
         const dabaweb = build("dabaweb", { buildArgs: fetching(args) });
         const built: Record<ImageName, Image | undefined> = {
             "redis-master": build("redis-master"),
@@ -90,7 +90,7 @@ export class Images extends pulumi.ComponentResource {
             "mysql-master": build("mysql-master"),
             "mysql-slave": build("mysql-slave"),
             dabaweb,
-            // nginx carries dabaweb's static files, so the two always belong together.
+            // nginx contains dabaweb's static files, so the two always belong together.
             nginx: build("nginx", { builtOn: dabaweb && { DABAWEB_IMAGE: dabaweb } }),
         };
         this.references = mapImages((image) => built[image]?.reference ?? pulumi.output(pinned[image]!));
@@ -104,7 +104,7 @@ export class Images extends pulumi.ComponentResource {
     }
 }
 
-/** Docker knows the proxy's arguments by itself: no Dockerfile declares them, and no image holds them. */
+/** Docker itself knows the proxy's build arguments: no Dockerfile declares them, and no image contains them. */
 function fetching({ pipMirror, proxy }: ImagesArgs): Record<string, string> {
     return {
         ...(pipMirror === undefined ? {} : { PIP_INDEX_URL: pipMirror }),
@@ -119,12 +119,12 @@ export function mapImages<T>(value: (image: ImageName) => T): Record<ImageName, 
     ) as Record<ImageName, T>;
 }
 
-/** Whether any image is not pinned, so that Docker is needed. */
+/** Whether any image is not pinned, and Docker is therefore needed. */
 export function buildsImages(pinned: Pinned): boolean {
     return Object.values(mapImages((image) => pinned[image])).includes(undefined);
 }
 
-/** Of nginx and dabaweb the one without a pin, where the other has one. */
+/** The unpinned one of nginx and dabaweb, if only the other is pinned. */
 export function unpairedImage(pinned: Pinned): ImageName | undefined {
     const missing = (["dabaweb", "nginx"] as const).filter((image) => pinned[image] === undefined);
     return missing.length === 1 ? missing[0] : undefined;

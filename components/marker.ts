@@ -4,20 +4,20 @@ import * as pulumi from "@pulumi/pulumi";
 import { KEPT_ANNOTATIONS, keptWith } from "./dataset";
 import { labels } from "./pod";
 
-/** What a master knows of its system beside its own volume. */
+/** What a master knows about its system in addition to its own volume. */
 export interface Initialised {
-    /** Slaves that the system has: so many must answer before an empty master takes the data of one of them. */
+    /** Number of slaves in the system. All of them must answer before an empty master takes the data of one. */
     readonly slaves: number;
-    /** The override that the master which is ready now was started with; it does not count a second time. */
+    /** The override that the current master was started with. It does not count a second time. */
     readonly bootstrap: string;
 }
 
 /**
- * The ConfigMap `<system>-initialised`: made once the master was ready for the first time, and kept as long as its
- * volume. It tells a master without data that it lost a volume and must not begin again, empty. Not part of the pod's
- * template: another number of slaves restarts no master.
+ * The ConfigMap `<system>-initialised`: created when the master is ready for the first time, and kept as long as its volume.
+ * It tells a master without data that it lost a volume and must not start empty. It is not part of the pod's template, so a
+ * different number of slaves does not restart the master.
  *
- * @param master what must be ready before the marker is made.
+ * @param master what must be ready before the marker is created.
  */
 export function initialisedMarker(
     name: string,

@@ -14,15 +14,16 @@ export interface MySQLArgs {
     readonly images: { readonly master: pulumi.Input<string>; readonly slave: pulumi.Input<string> };
     readonly master: MasterOptions & {
         /**
-         * What a commit does while no slave confirms it. wait: it waits for one, so that no acknowledged write is lost
-         * with the master's volume. degrade: it goes on alone after a second. Without slaves only degrade works.
+         * What a commit does while no slave confirms it. wait: the commit waits for one, so that no acknowledged write is
+         * lost with the master's volume. degrade: after one second, the master commits without confirmation. Without slaves,
+         * only degrade works.
          */
         readonly onNoReplica: "wait" | "degrade";
     };
     readonly slave: SlaveOptions & {
         /**
-         * true: a slave whose data has a gap or transactions of its own takes a new copy by itself, once a donor with
-         * everything it has was found. false: it waits for the operator. Default: true.
+         * true: a slave whose data has a gap or transactions of its own replaces it with a new copy by itself, as soon as it
+         * finds a donor that has everything the slave has. false: the slave waits for the operator. Default: true.
          */
         readonly autoReseed?: boolean;
     };
@@ -31,8 +32,8 @@ export interface MySQLArgs {
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
     /**
-     * true: volumes and passwords cannot be deleted until they are unprotected, and even then the volumes outlive the
-     * stack, which finds them again. Default: false.
+     * true: volumes and passwords cannot be deleted until they are unprotected. Even then the volumes outlive the stack, and
+     * the next deployment uses them again. Default: false.
      */
     readonly protect?: boolean;
 }
@@ -43,7 +44,7 @@ const PORT = 3306;
 const SERVER_ID_BASE = { master: 100, slave: 200 };
 
 const MIB = 2 ** 20;
-/** What mysqld needs beside its buffer pool: code, dictionary, 100 connections, replication threads. Measured. */
+/** What mysqld needs in addition to its buffer pool: code, dictionary, 100 connections, replication threads. Measured. */
 const BESIDE_BUFFER_POOL = 384 * MIB;
 const MINIMUM_BUFFER_POOL = 64 * MIB;
 
@@ -51,7 +52,7 @@ const MINIMUM_BUFFER_POOL = 64 * MIB;
 export class MySQL extends pulumi.ComponentResource {
     /** host:port for writes: the master. */
     readonly writer: pulumi.Output<string>;
-    /** host:port for reads: the ready slaves; empty text when there are none. */
+    /** host:port for reads: the ready slaves; an empty string if the stack has none. */
     readonly readers: pulumi.Output<string>;
     /** Password of the account `dabaweb`, which owns the database. */
     readonly password: pulumi.Output<string>;

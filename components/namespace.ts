@@ -1,21 +1,21 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
-/** Name of the ConfigMap that tells whose a namespace is. */
+/** Name of the ConfigMap that records which stack a namespace belongs to. */
 export const OWNER = "dabaweb-stack";
 
-/** This stack, as its backend and others call it: organization/project/stack. */
+/** The qualified name of this stack: organization/project/stack. */
 export function thisStack(): string {
     return `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
 }
 
 /**
- * The namespace of a stack, and in it, before anything else, the stack's name: every stack's objects are called the same,
- * so a second one would take them over.
+ * The namespace of a stack. The first object in it records the stack's name: the objects of every stack have the same names,
+ * so a second stack would take them over.
  *
- * @param create true: it is made, enforces Pod Security `restricted`, and goes with the stack, with every volume in it.
- * false: it exists beforehand and only its name is used.
- * @returns its name; whoever uses it waits for both.
+ * @param create true: the namespace is created, enforces Pod Security `restricted`, and is deleted with the stack and with
+ * every volume in it. false: the namespace already exists and only its name is used.
+ * @returns its name; resources that use the name wait for the namespace and for that object.
  */
 export function stackNamespace(
     { name, create }: { name: string; create: boolean },

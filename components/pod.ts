@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 /** CPU (cores) and memory (bytes) as Kubernetes quantities. */
 export type Amounts = { readonly cpu: string; readonly memory: string };
 
-/** What a container asks for and what it may not exceed. */
+/** What a container requests and what it must not exceed. */
 export interface Resources {
     readonly requests: Amounts;
     readonly limits: Amounts;
@@ -12,21 +12,21 @@ export interface Resources {
 
 /** Where the pods of a workload may run. One type for every workload. */
 export interface Placement {
-    /** Node labels that a pod needs. Default: any node. */
+    /** Labels that a node must have to run the pods. Default: any node. */
     readonly nodeSelector?: Record<string, string>;
-    /** Taints that a pod tolerates. Default: none. */
+    /** Taints that the pods tolerate. Default: none. */
     readonly tolerations?: k8s.types.input.core.v1.Toleration[];
     /** An existing PriorityClass. Default: the cluster's. */
     readonly priorityClassName?: string;
 }
 
-/** User and group of every container; none of the images relies on the number, above 10000 keeps clear of host users. */
+/** User and group of every container. No image relies on the number; a number above 10000 avoids the host's users. */
 const UID = 10001;
 
-/** Seconds between SIGTERM and SIGKILL. Above Redis's shutdown-timeout (20 s). */
+/** Seconds between SIGTERM and SIGKILL. Longer than Redis's shutdown-timeout (20 s). */
 const GRACE_SECONDS = 60;
 
-/** The standard labels; `component` tells the workloads of one system apart and is what selectors use. */
+/** The standard labels. `component` distinguishes the workloads of one system, and selectors use it. */
 export function labels(system: string, component: string): Record<string, string> {
     return {
         "app.kubernetes.io/name": component,
@@ -35,12 +35,12 @@ export function labels(system: string, component: string): Record<string, string
     };
 }
 
-/** The one label of {@link labels} that never changes, for selectors, which are immutable. */
+/** The one label of {@link labels} that never changes. Selectors use it, because they are immutable. */
 export function selector(component: string): Record<string, string> {
     return { "app.kubernetes.io/name": component };
 }
 
-/** The security context of every container, as Pod Security `restricted` wants it, with a read-only root. */
+/** The security context of every container, as Pod Security `restricted` requires, with a read-only root. */
 export const containerSecurity: k8s.types.input.core.v1.SecurityContext = {
     allowPrivilegeEscalation: false,
     capabilities: { drop: ["ALL"] },
@@ -48,7 +48,7 @@ export const containerSecurity: k8s.types.input.core.v1.SecurityContext = {
     runAsNonRoot: true,
 };
 
-/** Seconds that a probe may take: a slave's asks its absent master for the cause, which takes up to 5. */
+/** How many seconds a probe may take. A slave's probe asks its absent master for the cause, which takes up to 5. */
 const PROBE_TIMEOUT = 6;
 
 /** A readiness, liveness or startup probe that runs a command of the image. Times in seconds. */

@@ -17,8 +17,8 @@ export interface RedisArgs {
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
     /**
-     * true: volumes and passwords cannot be deleted until they are unprotected, and even then the volumes outlive the
-     * stack, which finds them again. Default: false.
+     * true: volumes and passwords cannot be deleted until they are unprotected. Even then the volumes outlive the stack, and
+     * the next deployment uses them again. Default: false.
      */
     readonly protect?: boolean;
 }
@@ -27,8 +27,8 @@ const PORT = 6379;
 
 /**
  * Share of the memory limit that Redis may fill with data. The rest is for the replication backlog, client buffers and
- * the pages that are copied while the append-only file is rewritten: with 0.5 and a limit of 128 MiB the kernel killed
- * the master under large writes and rewrites, with 0.375 it did not.
+ * the pages that are copied while the append-only file is rewritten. With 0.5 and a limit of 128 MiB, the kernel killed
+ * the master under large writes and rewrites; with 0.375 it did not.
  */
 const MAXMEMORY_SHARE = 0.3;
 
@@ -36,9 +36,9 @@ const MAXMEMORY_SHARE = 0.3;
 export class Redis extends pulumi.ComponentResource {
     /** host:port for writes: the master. */
     readonly writer: pulumi.Output<string>;
-    /** host:port for reads: the ready slaves; empty text when there are none. */
+    /** host:port for reads: the ready slaves; an empty string if the stack has none. */
     readonly readers: pulumi.Output<string>;
-    /** Password of the account `dabaweb`, which an application uses. */
+    /** Password of the account `dabaweb`, which applications use. */
     readonly password: pulumi.Output<string>;
 
     constructor(name: string, args: RedisArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -17,7 +17,7 @@ export interface Registry {
     readonly pullSecret?: string;
 }
 
-/** Whether the registry is on this machine: Docker speaks plain http to such a one, and only to such a one. */
+/** Whether the registry is on this machine: Docker uses plain http for such a registry, and for no other. */
 export function isLoopback(address: string): boolean {
     return /^(localhost|127\.\d+\.\d+\.\d+)(:\d+)?(\/|$)/.test(address);
 }
@@ -27,7 +27,7 @@ export function registryUrl(address: string): string {
     return `${isLoopback(address) ? "http" : "https"}://${address.split("/")[0]}`;
 }
 
-/** The provider's login for exactly this registry: the one given, else Docker's own, else none. */
+/** The provider's login for exactly this registry: the given one, otherwise Docker's own, otherwise none. */
 export function registryAuth({
     address,
     username,
@@ -37,18 +37,18 @@ export function registryAuth({
     if (username !== undefined && password !== undefined) {
         return [{ ...entry, username, password: pulumi.secret(password) }];
     }
-    // An entry without a name is looked up in Docker's configuration, and refused where there is no such file.
+    // The provider looks up an entry without a name in Docker's configuration, and fails if there is no such file.
     return [hasDockerLogin(address) ? entry : { ...entry, authDisabled: true }];
 }
 
-/** What one login left in {@link DockerConfig}. */
+/** What one login stores in {@link DockerConfig}. */
 export interface DockerLogin {
     readonly auth?: string;
     readonly identitytoken?: string;
 }
 
 /**
- * Docker's own configuration, as far as it tells of logins.
+ * The part of Docker's own configuration that concerns logins.
  * @see https://docs.docker.com/reference/cli/docker/login/#credential-stores
  */
 export interface DockerConfig {
@@ -57,19 +57,19 @@ export interface DockerConfig {
     readonly credHelpers?: Readonly<Record<string, string>>;
 }
 
-/** Where Docker's own configuration lies, if there is one. */
+/** Path of Docker's own configuration, which may not exist. */
 export function dockerConfigFile(): string {
     return path.join(process.env.DOCKER_CONFIG ?? path.join(os.homedir(), ".docker"), "config.json");
 }
 
-/** What `docker login` left for a host; empty where a credential store keeps it. */
+/** What `docker login` stored for a host; empty if a credential store keeps it. */
 export function dockerLoginOf(config: DockerConfig, host: string): DockerLogin | undefined {
     return Object.entries(config.auths ?? {}).find(
         ([key]) => key.replace(/^https?:\/\//, "").split("/")[0] === host,
     )?.[1];
 }
 
-/** Whether Docker has a login for a registry, wherever it is kept. */
+/** Whether Docker has a login for a registry, wherever it is stored. */
 export function hasDockerLogin(address: string): boolean {
     const [host = ""] = address.split("/");
     let config: DockerConfig;
@@ -81,15 +81,15 @@ export function hasDockerLogin(address: string): boolean {
     return (
         dockerLoginOf(config, host) !== undefined ||
         config.credHelpers?.[host] !== undefined ||
-        // A cloud's store knows its registries without an entry; a desktop's is there without any login.
+        // A cloud's store knows its registries without an entry. A desktop's store exists even without any login.
         (config.credsStore !== undefined && !isLoopback(address))
     );
 }
 
 /**
- * The pull secret that pods get: the one named, or one made from username and password.
+ * The pull secret for the pods: the named one, or one created from username and password.
  *
- * @returns its name; undefined when the registry needs none.
+ * @returns its name; undefined if neither is set.
  */
 export function pullSecret(
     registry: Registry,

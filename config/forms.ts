@@ -1,4 +1,4 @@
-/** The forms that texts of the stack configuration may have, each with the words that tell a user which it is. */
+/** The forms that texts in the stack configuration may have, each with the words that describe it to the user. */
 import { z } from "zod";
 
 import { QUANTITY_PATTERN, quantityValue } from "../components/quantity";
@@ -6,10 +6,10 @@ import { QUANTITY_PATTERN, quantityValue } from "../components/quantity";
 /**
  * Text that fits.
  *
- * @param allowed what fits, in words: they stand on docs/config.md, and wherever another value is refused.
+ * @param allowed what fits, in words. docs/config.md shows these words, and so does every refusal of another value.
  */
 function fitting(fits: (value: string) => boolean, allowed: string) {
-    // Ends the look at this value, so that nothing is compared with it.
+    // Stops checking this value, so that no rule compares anything with it.
     return z.string().refine(fits, { abort: true }).meta({ allowed });
 }
 
@@ -21,46 +21,46 @@ const LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?";
 const NAME = `${LABEL}(?:\\.${LABEL})*`;
 const LABEL_VALUE = "[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?";
 
-/** A namespace that is not Kubernetes' own. */
+/** A namespace that does not belong to Kubernetes itself. */
 export const namespaceName = matching(
     new RegExp(`^(?!kube-)${LABEL}$`),
-    "1 to 63 lower-case letters, digits and dashes, not beginning with kube-, for example dabaweb-dev",
+    "1 to 63 lowercase letters, digits and dashes, not beginning with kube-, for example dabaweb-dev",
     63,
 );
 
 /** Name of any other object. */
 export const objectName = matching(
     new RegExp(`^${NAME}$`),
-    "an object's name of lower-case letters, digits, dashes and dots",
+    "an object name of lowercase letters, digits, dashes and dots",
 );
 
 /** Unset, "" and a name are three different things. */
 export const storageClassName = matching(
     new RegExp(`^(?:${NAME})?$`),
-    "a class's name, or \"\" for no dynamic provisioning, or no such key for the cluster's default class",
+    'the name of a class, "" for no dynamic provisioning, or unset for the cluster\'s default class',
 );
 
-/** Key of a label or taint, as Kubernetes takes it. */
+/** Key of a label or taint, as Kubernetes accepts it. */
 export const labelKey = matching(
     new RegExp(`^(?:${NAME}/)?${LABEL_VALUE}$`),
-    "a label's key, for example kubernetes.io/hostname",
+    "a label key, for example kubernetes.io/hostname",
     317,
 );
 
-/** Value of a label or taint, as Kubernetes takes it. */
+/** Value of a label or taint, as Kubernetes accepts it. */
 export const labelValue = matching(
     new RegExp(`^(?:${LABEL_VALUE})?$`),
     "up to 63 letters, digits, dots, _ and -",
     63,
 );
 
-/** Name that somebody else gave, with whatever characters. */
+/** A name that someone else chose, with any characters. */
 export const anyName = matching(/^(?!\s)[^\p{Cc}\p{Cs}]+(?<!\s)$/u, "a name of 1 to 253 characters");
 
-/** What only somebody else reads, with whatever characters. */
+/** A text that this program only passes on, with any characters. */
 export const anyText = matching(/^\P{Cs}*$/u, "up to 10,000 characters", 10_000);
 
-/** Word that an operator makes up. */
+/** A word that the operator makes up. */
 export const word = matching(
     /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
     "a word of 1 to 40 letters, digits, dots, _ or -",
@@ -70,11 +70,11 @@ export const word = matching(
 const HOST_LABEL = "[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?";
 const HOST = `${HOST_LABEL}(?:\\.${HOST_LABEL})*`;
 const PORT = ":(?:[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])";
-/** Docker takes a host without a dot and a port for a user of Docker Hub. */
+/** Docker reads a host without a dot or a port as the name of a Docker Hub user. */
 const REGISTRY = `(?:localhost|(?=[^/]*[.:])${HOST})(?:${PORT})?`;
 const REPOSITORY = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 
-/** Where images lie, without a scheme. */
+/** Where images are stored, without a scheme. */
 export const imagePrefix = matching(
     new RegExp(`^${REGISTRY}(?:/${REPOSITORY})*$`),
     "host[:port][/path] without a scheme, for example registry.example.com/team",
@@ -83,7 +83,7 @@ export const imagePrefix = matching(
 const TAG = ":[A-Za-z0-9_][-.A-Za-z0-9_]*";
 const DIGEST = "@sha256:[0-9a-f]{64}";
 
-/** An image that somebody else keeps. */
+/** An image that someone else maintains. */
 export const taggedImage = matching(
     new RegExp(`^(?:${REGISTRY}/)?${REPOSITORY}(?:/${REPOSITORY})*(?:${TAG}(?:${DIGEST})?|${DIGEST})$`),
     "an image by tag, by digest or by both, for example registry.example.com/base/redis:8@sha256:<64 hex digits>",
@@ -97,18 +97,18 @@ export const pinnedImage = matching(
     512,
 );
 
-/** A site's name, as an Ingress takes it: no address. */
+/** A site's host name, as an Ingress accepts it: not an IP address. */
 export const hostName = matching(
     new RegExp(`^(?!\\d+(?:\\.\\d+){3}$)${NAME}$`),
-    "a host's name in lower case, for example dabaweb.example.com",
+    "a lowercase host name, for example dabaweb.example.com",
 );
 
 const ANY_HOST = `(?:${HOST}|\\[[0-9a-f:.]+\\])`;
 
-/** What a browser may have asked for, as Django reads it. */
+/** A host that a browser may request, as Django reads it. */
 export const siteHost = matching(
     new RegExp(`^${ANY_HOST}$`),
-    "a name or an address without scheme and port, for example 10.0.0.1 or [fd00::1]",
+    "a host name or IP address without scheme or port, for example 10.0.0.1 or [fd00::1]",
 );
 
 const ORIGIN = new RegExp(`^https?://${ANY_HOST}(?:${PORT})?/?$`);
@@ -119,26 +119,26 @@ export const origin = fitting(
     "http(s)://host[:port] without a path, for example https://dabaweb.example.com",
 );
 
-/** An address without credentials: this text ends up in plain in Pulumi's state. */
+/** An address without credentials, because Pulumi's state stores it in plain text. */
 export const openUrl = fitting(
     (value) => value.length <= 1000 && /^https?:\/\/[!-?A-~]+$/.test(value) && URL.canParse(value),
-    "an http or https address without user and password",
+    "an http or https address without user name and password",
 );
 
-/** Name of an account; a colon would end it. */
-export const userName = matching(/^[^\s:\p{Cc}\p{Cs}]+$/u, "a user's name without spaces and colons");
+/** Name of an account. A colon would end it. */
+export const userName = matching(/^[^\s:\p{Cc}\p{Cs}]+$/u, "a user name without spaces and colons");
 
-/** Never shown, whatever is wrong with it. */
+/** Never shown in a message, whatever is wrong with it. */
 export const password = matching(/^[^\p{Cc}\p{Cs}]+$/u, "the password or token", 65_536).meta({
     secret: true,
 });
 
-/** For each quantity's form the amount in its range that is nearest to a text; undefined if that is no such quantity. */
+/** For each form of quantity, the amount in its range that is nearest to a text; undefined if the text is no such quantity. */
 export const nearestAmounts = z.registry<{ readonly nearest: (text: string) => string | undefined }>();
 
 function quantity(units: RegExp, least: string, most: string, examples: string) {
     const nearest = (text: string): string | undefined => {
-        // Nobody means more digits than that, and Kubernetes would round them.
+        // No one needs more digits than that, and Kubernetes would round them.
         if (text.length > 20 || !QUANTITY_PATTERN.test(text) || !units.test(text)) {
             return undefined;
         }
@@ -151,10 +151,10 @@ function quantity(units: RegExp, least: string, most: string, examples: string) 
     ).register(nearestAmounts, { nearest });
 }
 
-/** Processors. */
+/** CPU cores. */
 export const cores = quantity(/\dm?$/, "1m", "256", "250m or 2");
 
-/** Bytes, always with a unit: nobody means the 256 bytes of "256", or the quarter of a byte of "250m". */
+/** Bytes, always with a unit: no one means 256 bytes by "256", or a quarter of a byte by "250m". */
 export function bytes(least: string, most: string, examples: string) {
     return quantity(/(?:k|[MGTP]|[KMGTP]i)$/, least, most, examples);
 }

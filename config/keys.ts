@@ -1,4 +1,4 @@
-/** Every key of a stack file: its form, default and description. docs/config.md is generated from it. */
+/** Every key of a stack file, with its form, default and description. docs/config.md is generated from this file. */
 import { z } from "zod";
 
 import { type BaseName, BASES, mapBases } from "../components/bases";
@@ -40,13 +40,13 @@ function resourcesOf(leastMemory: string, cpu: string, memory: string, cpuLimit 
                     context.addIssue({
                         code: "custom",
                         path: ["requests", key],
-                        message: `it is above limits.${key}, which is ${limits[key]}; lower the request or raise the limit`,
+                        message: `it must not exceed limits.${key}, which is ${limits[key]}; lower the request or raise the limit`,
                     });
                 }
             }
         })
         .default({ requests: { cpu, memory }, limits: { cpu: cpuLimit, memory } })
-        .describe("CPU and memory of each container; limits may not be below requests.");
+        .describe("CPU and memory of each container. A limit must not be below its request.");
 }
 
 const toleration = z
@@ -57,64 +57,69 @@ const toleration = z
         effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]).optional(),
         tolerationSeconds: z.int().min(0).max(86_400).optional(),
     })
-    // What the API server would refuse half-way.
+    // The API server would refuse these halfway through an update.
     .superRefine(({ key, operator, value, effect, tolerationSeconds }, context) => {
         const refuse = (path: string, message: string) =>
             context.addIssue({ code: "custom", path: [path], message });
         if (key === undefined && operator !== "Exists") {
             refuse(
                 "operator",
-                "a toleration without a key tolerates every taint; allowed is Exists, or name the key",
+                "a toleration without a key tolerates every taint; set it to Exists, or set key",
             );
         }
         if (operator === "Exists" && value !== undefined && value !== "") {
-            refuse("value", "with operator Exists there is nothing to compare; leave it out or set Equal");
+            refuse("value", "the operator Exists compares no value; remove it or set the operator to Equal");
         }
         if (tolerationSeconds !== undefined && effect !== "NoExecute") {
             refuse(
                 "tolerationSeconds",
-                "only the effect NoExecute has a time; leave it out or set that effect",
+                "it applies only to the effect NoExecute; remove it or set that effect",
             );
         }
     });
 
 const placement = {
-    nodeSelector: z.record(labelKey, labelValue).default({}).describe("Node labels that a pod needs."),
-    tolerations: z.array(toleration).default([]).describe("Taints that a pod tolerates."),
+    nodeSelector: z
+        .record(labelKey, labelValue)
+        .default({})
+        .describe("Labels that a node must have to run the pods."),
+    tolerations: z.array(toleration).default([]).describe("Taints that the pods tolerate."),
     priorityClassName: objectName
         .optional()
-        .describe("An existing PriorityClass; unset: the cluster's default."),
+        .describe("An existing PriorityClass. Unset: the cluster's default."),
     awaitMinutes: z
         .int()
         .min(1)
         .max(120)
         .default(10)
-        .describe("Minutes that `pulumi up` waits for readiness before it fails."),
+        .describe("How many minutes `pulumi up` waits for the pods to become ready before it fails."),
 };
 
 const storageFrom = (least: string) => ({
     storage: bytes(least, "64Ti", "20Gi")
         .default("1Gi")
-        .describe("Size of each pod's volume. It may grow where the class can expand, never shrink."),
+        .describe(
+            "Size of each pod's volume. It can grow if the storage class allows expansion, but never shrink.",
+        ),
     storageClass: storageClassName
         .optional()
         .describe(
-            'Overrides the top-level `storageClass`. Unset here and there: the cluster\'s default; "": no dynamic provisioning.',
+            'Overrides the top-level `storageClass`. Unset in both places: the cluster\'s default class. "": no dynamic provisioning.',
         ),
 });
 const REDIS_STORAGE = storageFrom("256Mi");
-// The files of an empty server take some 200 MiB, and a week of binary logs as much for the heartbeats alone, beside the
-// log that is being written and, on slaves, the relay log: each grows to 128 MiB before the next one is begun.
+// The files of an empty server take some 200 MiB, and a week of binary logs takes as much for the heartbeats alone. Add the
+// log that is being written and, on slaves, the relay log: each grows to 128 MiB before the next one begins.
 const MYSQL_STORAGE = storageFrom("1Gi");
 
-/** Slaves may be absent; masters are always one, which is why they have no such key. */
+/** A system may have no slaves. It always has exactly one master, so masters have no such key. */
 const slaves = z.int().min(0).max(20).default(1).describe("Number of slaves.");
 
 const master = {
     bootstrap: word
         .optional()
         .describe(
-            "Override for a master that waits because its volume is lost or older than its slaves: a new word lets it go on with the most advanced slave that answers, or empty where none does. It counts once.",
+            "Override for a master that waits because its volume is lost or older than its slaves. A new word lets the master continue with the data of the most advanced slave that answers, or start empty if none answers. Each word works once.",
         ),
 };
 
@@ -125,16 +130,16 @@ const slave = {
         .min(5)
         .max(86_400)
         .default(30)
-        .describe("Seconds that a slave's data may be old while its link to the master is up."),
+        .describe("How old a slave's data may be, in seconds, while its link to the master is up."),
     maxMasterAwaySeconds: z
         .int()
         .min(1)
         .max(86_400)
         .default(120)
-        .describe("Seconds that a slave goes on serving reads while the master is away."),
+        .describe("How many seconds a slave continues to serve reads while the master is away."),
 };
 
-// With less than the first number the engines are not tested.
+// The engines are not tested with less memory than the first argument.
 const REDIS_RESOURCES = resourcesOf("128Mi", "20m", "192Mi");
 const MYSQL_RESOURCES = resourcesOf("512Mi", "50m", "640Mi", "2");
 
@@ -142,84 +147,84 @@ function ownBase(name: BaseName) {
     return taggedImage
         .optional()
         .describe(
-            `Unset: the official image that images/*/Dockerfile pins in ${BASES[name]}. Name it by digest: what is pushed again under a tag alone is not noticed.`,
+            `Unset: the official image that images/*/Dockerfile pins in ${BASES[name]}. Include the digest: with a tag alone, an image that is pushed again under that tag goes unnoticed.`,
         );
 }
 
 function takenAsItIs(image: ImageName) {
-    return pinnedImage.optional().describe(`Unset: ${image} is built by this stack.`);
+    return pinnedImage.optional().describe(`Unset: the stack builds ${image}.`);
 }
 
 export const keys = z.strictObject({
     kubeContext: anyName.describe(
-        "Context of the kubeconfig that the environment (KUBECONFIG) names. There is no default.",
+        "A context of the kubeconfig that the environment variable KUBECONFIG points to. There is no default.",
     ),
     namespace: z
         .strictObject({
-            name: namespaceName.describe("Namespace of everything in the stack."),
+            name: namespaceName.describe("Namespace for everything in the stack."),
             create: z
                 .boolean()
                 .describe(
-                    "true: made and deleted by the stack, with every volume in it. false: it exists beforehand and survives the stack.",
+                    "true: the stack creates the namespace and deletes it, with every volume in it. false: the namespace must already exist, and it outlives the stack.",
                 ),
         })
-        .describe("Where the stack lives."),
+        .describe("The namespace that the stack is deployed to."),
     registry: z
         .strictObject({
             address: imagePrefix.describe(
-                "host[:port][/path] to push to and pull from. A loopback host is spoken to over http.",
+                "Where images are pushed to and pulled from. A loopback host is reached over http.",
             ),
             username: userName
                 .optional()
-                .describe("Unset: the login of the Docker CLI is used, where it has one for this registry."),
+                .describe("Unset: the Docker CLI's login for this registry is used, if there is one."),
             password: password
                 .optional()
-                .describe("Needs `username`. Set it as a secret, never in plain text."),
+                .describe("Requires `username`. Set it as a secret, never in plain text."),
             pullSecret: objectName
                 .optional()
                 .describe(
-                    "An existing image pull secret; unset with a `username`: one is made from it; unset without: the nodes need a login of their own, or none.",
+                    "An existing image pull secret. Unset: if `username` is set, the stack creates a secret from it; otherwise the nodes use their own login, or the registry needs none.",
                 ),
             keepImages: z
                 .boolean()
                 .default(true)
                 .describe("false: replaced and destroyed images are deleted from the registry, by digest."),
         })
-        .describe("Where images go."),
+        .describe("The registry for the stack's images."),
     mirror: z
         .strictObject({
             images: imagePrefix
                 .optional()
                 .describe(
-                    "Prefix that replaces Docker Hub for the official base images: <prefix>/redis is asked for. Those in `bases` are not asked of it.",
+                    "Prefix that replaces Docker Hub for the official base images, for example <prefix>/redis. It does not apply to images in `bases`.",
                 ),
-            pip: openUrl.optional().describe("Index URL that replaces PyPI while dabaweb is built."),
+            pip: openUrl.optional().describe("Index URL that replaces PyPI when dabaweb is built."),
             proxy: openUrl
                 .optional()
                 .describe(
-                    "HTTP proxy on the way to PyPI while dabaweb is built; its containers have to reach it, so it is no address of loopback. With `pip` beside it, that index is asked through it, too. Another proxy is another image.",
+                    "HTTP proxy for access to PyPI, or to the index in `pip`, when dabaweb is built. The build containers must reach it, so it must not be a loopback address. A different proxy makes a different image.",
                 ),
         })
         .default({})
-        .describe("Where builds fetch from."),
+        .describe("Where builds download from."),
     bases: z
         .strictObject(mapBases(ownBase))
         .default({})
         .describe(
-            "Images of your own below the project's, hardened ones for example. They have what the official ones have on PATH: the server, its client, bash and coreutils; `python-build` also a C compiler and MariaDB's connector, and the same Python at the same path as `python`.",
+            "Your own base images, for example hardened ones. They must have on PATH what the official images have: the server, its client, bash and coreutils. `python-build` also needs a C compiler, MariaDB's connector, and the same Python at the same path as `python`.",
         ),
     platform: z
         .enum(["linux/amd64", "linux/arm64"])
         .default("linux/amd64")
-        .describe("Platform of the images; the nodes must match."),
+        .describe("Platform of the images. The nodes must match it."),
     images: z
         .strictObject(mapImages(takenAsItIs))
         .default({})
         .describe(
-            "Images pinned by digest, as `make promote` writes them: they are not built. With all six pinned Docker is not needed.",
+            "Images pinned by digest, as `make promote` writes them. The stack does not build these. If all six are pinned, Docker is not needed.",
         ),
     publicUrl: origin.describe(
-        "The address that browsers use: allowed hosts, CSRF origins and cookie flags follow from it.",
+        "The address that browsers use. It determines the allowed hosts, CSRF origins and cookie flags.",
     ),
     service: z
         .discriminatedUnion("type", [
@@ -229,43 +234,45 @@ export const keys = z.strictObject({
                     .int()
                     .min(30000)
                     .max(32767)
-                    .describe("Port on every node, 30000 to 32767, one stack per cluster each."),
+                    .describe("Port on every node. Each stack in a cluster needs its own."),
                 externalTrafficPolicy: z
                     .enum(["Cluster", "Local"])
                     .default("Cluster")
                     .describe(
-                        "Cluster: every node's address answers; logs and the limit on sign-ins see a node's address instead of the client's. Local: they see the client's; only nodes with a web pod answer.",
+                        "Cluster: every node answers, but logs and the sign-in limit see a node's address instead of the client's. Local: they see the client's address, but only nodes with a web pod answer.",
                     ),
             }),
             z.strictObject({ type: z.literal("ClusterIP") }),
         ])
-        .describe("How the web tier is reached."),
+        .describe("How the web tier is exposed."),
     ingress: z
         .strictObject({
             className: objectName.describe("An existing IngressClass."),
-            host: hostName.describe("The site's name, that of `publicUrl`."),
+            host: hostName.describe("The site's host name, the same as in `publicUrl`."),
             tlsSecret: objectName
                 .optional()
                 .describe(
-                    "An existing Secret with certificate and key. Unset: TLS ends elsewhere, or with the controller's own.",
+                    "An existing Secret with the certificate and key. Unset: TLS ends elsewhere, or the controller uses its own certificate.",
                 ),
             annotations: z
                 .record(labelKey, anyText)
                 .default({})
-                .describe("For the controller. An import needs bodies of 4 MB and answers within 2 minutes."),
+                .describe(
+                    "For the controller. Imports need request bodies of 4 MB and a timeout of 2 minutes.",
+                ),
         })
         .optional()
-        .describe("An Ingress in front of the web tier; needs `service` of type ClusterIP."),
+        .describe("An Ingress in front of the web tier. It requires a `service` of type ClusterIP."),
     protect: z
         .boolean()
         .default(false)
         .describe(
-            "true: volumes and passwords cannot be deleted until they are unprotected; volumes outlive the stack even then, and a new `up` takes them again.",
+            "true: volumes and passwords cannot be deleted until you unprotect them. Even then, volumes outlive the stack, and the next `up` uses them again.",
         ),
     storageClass: storageClassName
         .optional()
         .describe(
-            'StorageClass of every volume. Unset: the cluster\'s default; "": no dynamic provisioning; a name: that class. (Pulumi takes a key without a value for "", and warns.)',
+            'StorageClass of every volume. Unset: the cluster\'s default class. "": no dynamic provisioning. Pulumi reads a key without a value as "", with a warning.',
         ),
     "redis-master": z
         .strictObject({ ...master, ...REDIS_STORAGE, resources: REDIS_RESOURCES, ...placement })
@@ -281,7 +288,7 @@ export const keys = z.strictObject({
                 .enum(["wait", "degrade"])
                 .default("degrade")
                 .describe(
-                    "What a commit does while no slave confirms it. wait: it waits, so that nothing acknowledged is lost with the master's volume. degrade: it goes on alone after a second.",
+                    "What a commit does while no slave confirms it. wait: the commit waits, so that no acknowledged write is lost with the master's volume. degrade: after one second, the master commits without confirmation.",
                 ),
             ...master,
             ...MYSQL_STORAGE,
@@ -297,7 +304,7 @@ export const keys = z.strictObject({
                 .boolean()
                 .default(true)
                 .describe(
-                    "true: a slave with a gap or with transactions of its own takes a new copy by itself, once a donor with everything it has was found. false: it waits for the operator.",
+                    "true: a slave whose data has a gap or transactions of its own replaces it with a new copy by itself, as soon as it finds a donor that has everything the slave has. false: the slave waits for the operator.",
                 ),
             ...MYSQL_STORAGE,
             resources: MYSQL_RESOURCES,
@@ -316,19 +323,19 @@ export const keys = z.strictObject({
                 .max(32)
                 .optional()
                 .describe(
-                    "gunicorn worker processes of each pod. Unset: one per 192Mi of the memory limit, at most two per core.",
+                    "gunicorn worker processes in each pod. Unset: one per 192Mi of the memory limit, at most two per core.",
                 ),
             extraHosts: z
                 .array(siteHost)
                 .default([])
                 .describe(
-                    "Names and addresses that the site answers to besides that of `publicUrl`, for example those of nodes.",
+                    "Host names and addresses that the site answers to in addition to the one in `publicUrl`, for example those of nodes.",
                 ),
             publicPages: z
                 .boolean()
                 .default(false)
                 .describe(
-                    "true: /User_data and /Code_data are for everybody, salaries included, as in the source. false: for those who sign in, by their roles.",
+                    "true: anyone can read /User_data and /Code_data, including salaries, as in the source. false: users must sign in, and their roles decide what they see.",
                 ),
             ...placement,
         })

@@ -1,20 +1,20 @@
-/** What a user is told about a refused value: one sentence with the key, its value, what is allowed, and a guess at what was meant. */
+/** The message about a refused value: one sentence with the key, its value, what is allowed, and a guess at what was meant. */
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 
 import { nearestAmounts } from "./forms";
 
-/** So many problems are listed; whoever has more has made one mistake in many places. */
+/** How many problems are listed. A stack file with more has one mistake in many places. */
 const LISTED = 10;
-/** Characters of a key's part or of a value that are shown. */
+/** How many characters of a part of a key, or of a value, are shown. */
 const SHOWN = 60;
 
 /**
  * One sentence for each problem.
  *
  * @param issues what the schema found.
- * @param raw the values that it looked at.
- * @param prefix stands before each key, for example dabaweb.
+ * @param raw the values that it checked.
+ * @param prefix the namespace of each key, for example dabaweb.
  */
 export function refusals(
     issues: readonly z.core.$ZodIssue[],
@@ -53,9 +53,9 @@ function sentencesOf(
     if (value === undefined) {
         return [`${key} is missing; ${remedy}.`];
     }
-    // Also where a secret was pasted into another setting.
+    // A secret may also have been pasted into another setting.
     const isPasted = typeof value === "string" && secrets.some((secret) => value.includes(secret));
-    // Under whatever setting, and also misspelt: somebody meant it to be one.
+    // Under any setting, even misspelt: the value is meant to be a password.
     const isNamed = path.some((part) => /password/i.test(part) || nearest(part, ["password"]) !== undefined);
     const hidden = isPasted || isNamed || schemas.some(holdsSecret);
     const meant = hidden || isContradiction ? undefined : meantBy(value, schemas);
@@ -63,22 +63,22 @@ function sentencesOf(
     return [`${key} is ${hidden ? "[secret]" : shown(value)}; ${remedy}${guess}`];
 }
 
-/** What zod says of a refinement that says nothing itself: the form of the value is not met. */
+/** Zod's message for a refinement without a message of its own: the value does not have the required form. */
 export const UNSAID = "Invalid input";
 
 /** Problems as a list, of bounded length. */
 export function listed(problems: readonly string[]): string {
     const more = problems.length - LISTED;
-    const lines = [...problems.slice(0, LISTED), ...(more > 0 ? [`and ${more} more of the kind.`] : [])];
+    const lines = [...problems.slice(0, LISTED), ...(more > 0 ? [`and ${more} more.`] : [])];
     return lines.map((line) => `  - ${line}`).join("\n");
 }
 
-/** A key's path as it stands in the stack file; whatever is odd in it is quoted. */
+/** A key's path as in the stack file; unusual parts are quoted. */
 export function shownKey(path: readonly string[]): string {
     return path.map((step) => (/^[\w./:-]{1,80}$/.test(step) ? step : quoted(step))).join(".");
 }
 
-/** Whether Pulumi hands values of this schema over as they stand in the stack file, and everything else as JSON. */
+/** Whether Pulumi passes values of this schema on as they are in the stack file. It passes everything else as JSON. */
 export function takesText(schema: z.ZodType): boolean {
     const inner = unwrapped(schema);
     return inner instanceof z.ZodString || inner instanceof z.ZodEnum;
@@ -98,7 +98,7 @@ function shown(value: unknown): string {
         return "a list";
     }
     if (value !== null && typeof value === "object") {
-        // What is in it may be anything, a password under a misspelt key included.
+        // It may contain anything, even a password under a misspelt key.
         return "an object";
     }
     return typeof value === "string" ? quoted(withoutCredentials(value)) : String(value);
@@ -127,7 +127,7 @@ function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
         : schema;
 }
 
-/** The schemas that a value at `path` may have: more than one below a union, none below what is unknown. */
+/** The schemas that a value at `path` may have: more than one below a union, none below an unknown key. */
 function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.core.$ZodType[] {
     const at = unwrapped(schema);
     const [step, ...rest] = path;
@@ -146,7 +146,7 @@ function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.core.$Zo
     return at instanceof z.ZodRecord ? schemasAt(at.valueType, rest) : [];
 }
 
-/** The texts that stand where the schema says that a secret stands; shorter ones would match by chance. */
+/** The texts where the schema marks a secret, except those of 3 characters or fewer, which would match by chance. */
 function secretsIn(value: unknown, schema: z.core.$ZodType): string[] {
     const inner = unwrapped(schema);
     if (typeof value === "string") {
@@ -171,7 +171,7 @@ function holdsSecret(schema: z.core.$ZodType): boolean {
     );
 }
 
-/** What may be set, in words. */
+/** What is allowed, in words. */
 function allowedBy(schemas: readonly z.core.$ZodType[]): string {
     return [...new Set(schemas.map(allowedByOne))].join(" or ");
 }
@@ -195,7 +195,7 @@ function allowedByOne(schema: z.core.$ZodType): string {
         return "a list";
     }
     if (inner instanceof z.ZodRecord) {
-        return "an object of names and texts";
+        return "a map of strings";
     }
     return `an object with ${knownKeys([inner]).join(", ")}`;
 }
@@ -218,9 +218,9 @@ function knownKeys(schemas: readonly z.core.$ZodType[]): string[] {
 function knownInstead(unknown: string, schemas: readonly z.core.$ZodType[], object: unknown): string {
     const known = knownKeys(schemas);
     if (known.includes(unknown)) {
-        // Known to another form of the object than the one that it says it has.
+        // The key belongs to another form of the object than the one that `type` names.
         const type = valueAt(object, ["type"]);
-        return `with type ${typeof type === "string" ? type : "this"} it has no meaning, remove it or change the type.`;
+        return `it does not apply to ${typeof type === "string" ? `type ${type}` : "this type"}, so remove it or change the type.`;
     }
     const meant = nearest(unknown, known);
     if (meant !== undefined) {
@@ -239,7 +239,7 @@ function nearest(text: string, known: readonly string[]): string | undefined {
     return best && best.edits <= Math.max(2, text.length / 3) ? best.key : undefined;
 }
 
-/** What the user probably meant: the first guess that would be accepted at that place, or else what is nearest to one. */
+/** What the user probably meant: the first guess that would be accepted there, or else the allowed value nearest to a guess. */
 function meantBy(value: unknown, schemas: readonly z.core.$ZodType[]): unknown {
     const isSlip = ["number", "boolean"].includes(typeof value);
     const guesses =
@@ -252,7 +252,7 @@ function meantBy(value: unknown, schemas: readonly z.core.$ZodType[]): unknown {
     );
 }
 
-/** The least or the most for a number or quantity beyond it, a whole number for a fraction. */
+/** The minimum or maximum for a number or quantity outside the range, a whole number for a fraction. */
 function nearestInRange(guess: unknown, schema: z.core.$ZodType): unknown {
     if (typeof guess === "string") {
         return nearestAmounts.get(schema)?.nearest(guess);
@@ -291,7 +291,7 @@ function guessesAt(text: string, schemas: readonly z.core.$ZodType[]): unknown[]
     ].filter((guess) => guess !== undefined && guess !== "");
 }
 
-/** The origin of an address, with http where it has no scheme. */
+/** The origin of an address, with http if it has no scheme. */
 function originOf(text: string): string[] {
     return [text, `http://${text}`].flatMap((address) => {
         const url = URL.canParse(address) ? new URL(address) : undefined;

@@ -1,5 +1,5 @@
 /**
- * Writes docs/config.md from the schema in config/keys.ts: `npm run docs`. The unit tests compare the two.
+ * Writes docs/config.md from the schema in config/keys.ts: `npm run docs`. A unit test compares the two.
  */
 import * as fs from "fs";
 import * as path from "path";
@@ -14,7 +14,7 @@ interface JsonSchema {
     const?: unknown;
     enum?: unknown[];
     description?: string;
-    /** What config/forms.ts says of a text. */
+    /** How config/forms.ts describes a text. */
     allowed?: string;
     default?: unknown;
     minimum?: number;
@@ -34,17 +34,17 @@ export function configPage(): string {
     return [
         "# Stack configuration",
         "",
-        `Every key of \`Pulumi.<stack>.yaml\`, under the prefix \`${PROJECT}:\`. Made by \`npm run docs\` from the schema in`,
-        "[config/keys.ts](../config/keys.ts), which also refuses whatever is not listed here. A key in **bold** has to be set.",
+        `Every key of \`Pulumi.<stack>.yaml\`, under the prefix \`${PROJECT}:\`. Keys in **bold** are required. \`npm run docs\``,
+        "generates this page from the schema in [config/keys.ts](../config/keys.ts), which rejects every other key and value.",
         "",
         "| key | allowed | default | meaning |",
         "| --- | --- | --- | --- |",
         ...rows(root, ""),
         "",
-        "## What has to agree",
+        "## Rules across keys",
         "",
-        "Settings that are each allowed and exclude one another are refused too. A stack with `protect: true` is taken for",
-        "production, whatever its name is.",
+        "Values that are each allowed can still contradict one another. These rules must hold, too. A stack with `protect: true`",
+        "counts as production, whatever its name is.",
         "",
         ...contradictions.map(({ rule }) => `- ${rule}`),
         "",
@@ -76,7 +76,7 @@ function isObject(value: JsonSchema): boolean {
     return value.properties !== undefined;
 }
 
-/** An object with a default as a whole shows that default at its keys. */
+/** If an object has a default as a whole, that default is shown at its keys. */
 function withDefaults(object: JsonSchema, value: unknown): JsonSchema {
     if (object.properties === undefined || value === null || typeof value !== "object") {
         return object;
@@ -110,7 +110,7 @@ function allowed(value: JsonSchema): string {
         case "array":
             return "list";
         case "object":
-            return isObject(value) ? "" : "names and texts";
+            return isObject(value) ? "" : "map of strings";
         default:
             return "text";
     }

@@ -6,7 +6,7 @@ import * as path from "path";
 import { allSteps } from "../local/environment/up";
 import { Part, readOrigins } from "../local/state/origins";
 
-/** How each base image tells what is really in it: a stand-in carries the official name over Debian's build. */
+/** How to ask each base image what it really contains: a stand-in has the official name but Debian's build. */
 const VERSION_COMMANDS: Record<string, readonly string[]> = {
     redis: ["redis-server", "--version"],
     mysql: ["mysqld", "--version"],
@@ -14,7 +14,7 @@ const VERSION_COMMANDS: Record<string, readonly string[]> = {
     python: ["python3", "--version"],
 };
 
-/** The engine's own words inside a base image; empty for every other part. */
+/** The version that the engine inside a base image reports; empty for every other part. */
 function insideOf({ part }: Part): string {
     const command = VERSION_COMMANDS[part.split(":")[0] ?? ""];
     if (!part.includes(":") || command === undefined) {
@@ -36,20 +36,19 @@ function insideOf({ part }: Part): string {
     return /\d+\.\d+(\.\d+)?/.exec(words)?.[0] ?? "";
 }
 
-/** What an earlier pin brought is remembered, too: it is no part any more, and its image may be gone. */
+/** The parts of the current pins. The record also has those of earlier pins, whose images may be gone. */
 function partsNow(): readonly Part[] {
     const known = allSteps().map(({ name }) => name);
     return readOrigins().filter(({ part }) => known.includes(part));
 }
 
-/** The page as text: part, version, where it came from, and for base images the engine that is really inside. */
+/** The page as text: part, version, origin and, for base images, the engine that is really inside. */
 function testedWithPage(parts: readonly Part[] = partsNow()): string {
     return [
         "# Tested with",
         "",
-        "Written by the last complete run of `make test` on the machine of whoever committed it. *release* was downloaded,",
-        "*built* comes from Go modules (`local/from-source`), *stand-in* is Debian's build under the official image's name,",
-        "*found* was on the machine.",
+        "Written by the last complete run of `make test` on the committer's machine. *release*: downloaded. *built*: built from Go",
+        "modules (`local/from-source`). *stand-in*: Debian's build under the official image's name. *found*: already on the machine.",
         "",
         "| part | version | origin | inside |",
         "| --- | --- | --- | --- |",

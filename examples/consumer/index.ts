@@ -1,4 +1,4 @@
-/** Another program that works with a deployed stack: it tells its own pods where Redis and MySQL are. */
+/** A separate program that uses a deployed stack: it tells its own pods where Redis and MySQL are. */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 

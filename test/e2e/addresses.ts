@@ -107,7 +107,7 @@ export function describeAddresses(system: System): void {
                 "ingress.tlsSecret": "people-tls",
                 "ingress.className": "typo",
             });
-            await assert.rejects(up(), /ingress\.className is typo, and the cluster has .*nobodys/);
+            await assert.rejects(up(), /ingress\.className is typo, but the cluster has .*nobodys/);
             await configure(stack, { "ingress.className": CLASS });
             await up();
             const { spec } = JSON.parse(

@@ -315,7 +315,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             assert.notStrictEqual(code, 0);
             assert.match(
                 stdout + stderr,
-                /namespace dabaweb-mine is that of stack organization\/dabaweb\/mine, whose objects have the same names/,
+                /namespace dabaweb-mine belongs to stack organization\/dabaweb\/mine, whose objects have the same names/,
             );
             fs.rmSync(path.join(clone, "Pulumi.other.yaml"));
         });
@@ -337,11 +337,11 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             const said = early.stdout + early.stderr;
             assert.match(
                 said,
-                /registry \S+\/team wants a login and there is none; run `docker login 127\.0\.0\.1:\d+`/,
+                /registry \S+\/team requires a login and there is none; run `docker login 127\.0\.0\.1:\d+`/,
             );
             assert.match(
                 said,
-                /registry\.pullSecret is team-login, and namespace dabaweb-mine has no such Secret/,
+                /registry\.pullSecret is team-login, but namespace dabaweb-mine has no such Secret/,
             );
 
             const login = `docker login --username ${username} --password-stdin ${registry.host}`;

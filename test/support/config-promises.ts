@@ -9,8 +9,8 @@ import { schema, StackConfig } from "../../config";
 import { shownKey, UNSAID } from "../../config/refusal";
 import { PASSWORD, Raw } from "./valid-configs";
 
-/** Objects whose contents have no separate rows. */
-const WHOLES = ["list", "names and texts"];
+/** Objects that have no rows of their own for what is in them. */
+const WHOLES = ["list", "map of strings"];
 
 interface Row {
     readonly path: readonly string[];
@@ -88,7 +88,7 @@ function isAllowed(value: unknown, allowed: string): boolean {
     return amount >= quantityValue(least) && amount <= quantityValue(most);
 }
 
-/** The rules of "What has to agree" whose violation would lose data, implemented a second time. */
+/** The rules of "Rules across keys" that protect against data loss, stated independently. */
 function agrees(config: StackConfig): void {
     const bytes = (quantity: string) => quantityValue(quantity);
     for (const system of ["redis", "mysql"] as const) {
@@ -117,7 +117,7 @@ export function isClear(message: string, raw: Raw, touched?: string): void {
     const [first, ...lines] = message.split("\n");
     assert.match(
         first ?? "",
-        /^Pulumi\.[a-z]+\.yaml is not valid, nothing was changed \(docs\/config\.md has every key\):$/,
+        /^Pulumi\.[a-z]+\.yaml is not valid, nothing was changed \(docs\/config\.md describes every key\):$/,
     );
     assert.ok(lines.length > 0 && lines.length <= 11, `${lines.length} lines`);
     const names = [...new Set([...Object.keys(raw), ...Object.keys(schema.shape)])].map((key) =>
@@ -128,7 +128,7 @@ export function isClear(message: string, raw: Raw, touched?: string): void {
     );
     for (const line of lines) {
         assert.ok(line.length < 600, `${line.length} characters`);
-        assert.match(line, /^ {2}- (?:and \d+ more of the kind\.|dabaweb:.* (?:is|has) .*[.?])$/);
+        assert.match(line, /^ {2}- (?:and \d+ more\.|dabaweb:.* (?:is|has) .*[.?])$/);
         // eslint-disable-next-line no-control-regex
         assert.doesNotMatch(line, /[\u0000-\u001f\u202e]/);
         const key = line.slice("  - dabaweb:".length);

@@ -101,7 +101,7 @@ describe("stack configuration", () => {
         [
             "a key that belongs to another type",
             { service: { type: "ClusterIP", nodePort: 32000 } },
-            /dabaweb:service\.nodePort is an unknown key; with type ClusterIP it has no meaning, remove it or change the type\./,
+            /dabaweb:service\.nodePort is an unknown key; it does not apply to type ClusterIP, so remove it or change the type\./,
         ],
         [
             "the key __proto__ among names and texts",
@@ -157,7 +157,7 @@ describe("stack configuration", () => {
         [
             "a storage class that is neither unset, empty nor a name",
             { storageClass: null },
-            /storageClass is null; allowed is a class's name, or "" for no dynamic provisioning, or no such key for the cluster's default class\./,
+            /storageClass is null; allowed is the name of a class, "" for no dynamic provisioning, or unset for the cluster's default class\./,
         ],
         [
             "an override that is not a word",
@@ -203,7 +203,7 @@ describe("stack configuration", () => {
         [
             "an ingress next to a NodePort",
             { ingress: { className: "nginx", host: "localhost" } },
-            /dabaweb:ingress is .*; a nodePort beside it would lead past it/,
+            /dabaweb:ingress is .*; a nodePort would bypass it/,
         ],
         [
             "an ingress with another name",
@@ -216,12 +216,12 @@ describe("stack configuration", () => {
                 service: { type: "ClusterIP" },
                 ingress: { className: "nginx", host: "localhost", tlsSecret: "tls" },
             },
-            /dabaweb:publicUrl is "http:\/\/localhost:32000"; with ingress\.tlsSecret the site has https; begin it/,
+            /dabaweb:publicUrl is "http:\/\/localhost:32000"; with ingress\.tlsSecret, the site uses https; begin the/,
         ],
         [
             "a host with a port",
             { dabacluster: { extraHosts: ["10.0.0.1:80/"] } },
-            /dabaweb:dabacluster\.extraHosts\.0 is "10\.0\.0\.1:80\/"; allowed is a name or an address without/,
+            /dabaweb:dabacluster\.extraHosts\.0 is "10\.0\.0\.1:80\/"; allowed is a host name or IP address without/,
         ],
         [
             "an image by tag only",
@@ -231,7 +231,7 @@ describe("stack configuration", () => {
         [
             "a label's key with a space",
             { dabacluster: { nodeSelector: { "a b": "c" } } },
-            /dabacluster\.nodeSelector\."a b" has a name that is not allowed; allowed is a label's key/,
+            /dabacluster\.nodeSelector\."a b" has a name that is not allowed; allowed is a label key/,
         ],
         [
             "a toleration of every taint by accident",
@@ -241,12 +241,12 @@ describe("stack configuration", () => {
         [
             "dabaweb pinned without nginx",
             { images: { dabaweb: PIN } },
-            /dabaweb:images\.nginx is missing; nginx carries the static files .* pinned together or not at all/,
+            /dabaweb:images\.nginx is missing; nginx contains the static files .* pin both or neither/,
         ],
         [
             "nginx pinned without dabaweb",
             { images: { nginx: PIN, "redis-master": PIN } },
-            /dabaweb:images\.dabaweb is missing; .* pinned together or not at all/,
+            /dabaweb:images\.dabaweb is missing; .* pin both or neither/,
         ],
     ];
     for (const [what, changes, message] of refused) {
@@ -268,37 +268,37 @@ describe("stack configuration", () => {
                     resources: { requests: { cpu: "1", memory: "2Gi" }, limits: { cpu: "1", memory: "1Gi" } },
                 },
             },
-            /requests\.memory is "2Gi"; it is above limits\.memory, which is 1Gi; lower the request or raise the limit\./,
+            /requests\.memory is "2Gi"; it must not exceed limits\.memory, which is 1Gi; lower the request or raise the limit\./,
         ],
         [
             "production without a storage class",
             { ...production, storageClass: undefined, "redis-slave": { replicas: 0 } },
-            /dabaweb:storageClass is missing; with protect true the class of redis-master, mysql-master, mysql-slave may not be/,
+            /dabaweb:storageClass is missing; with protect true, redis-master, mysql-master, mysql-slave must not depend on the/,
         ],
         [
             "production in a namespace that is deleted with the stack",
             { ...production, namespace: { name: "team", create: true } },
-            /dabaweb:namespace\.create is true; with protect true the namespace must outlive the stack/,
+            /dabaweb:namespace\.create is true; with protect true, the namespace must outlive the stack/,
         ],
         [
             "production whose users sign in over http",
             { ...production, publicUrl: "http://dabaweb.example.com" },
-            /dabaweb:publicUrl is "http:\/\/dabaweb\.example\.com"; with protect true nobody may sign in over plain http/,
+            /dabaweb:publicUrl is "http:\/\/dabaweb\.example\.com"; with protect true, users must not sign in over plain http/,
         ],
         [
             "an address with another nodePort",
             { publicUrl: "http://localhost:32001" },
-            /dabaweb:publicUrl is .*; its port is that of another nodePort than service\.nodePort, which is 32000/,
+            /dabaweb:publicUrl is .*; its port is in the nodePort range, but service\.nodePort is 32000/,
         ],
         [
             "https on the nodePort itself",
             { publicUrl: "https://example.com:32000" },
-            /dabaweb:publicUrl is .*; the nodePort itself speaks plain http/,
+            /dabaweb:publicUrl is .*; the nodePort itself serves plain http/,
         ],
         [
             "a stack that creates the namespace default",
             { namespace: { name: "default", create: true } },
-            /dabaweb:namespace\.create is true; the namespace default is there and cannot be deleted/,
+            /dabaweb:namespace\.create is true; the namespace default always exists and cannot be deleted/,
         ],
         [
             "images on Docker Hub",
@@ -308,12 +308,12 @@ describe("stack configuration", () => {
         [
             "a password without a username",
             { registry: { address: "localhost:5001", password: "hush" } },
-            /dabaweb:registry\.username is missing; registry\.password is set and they go together/,
+            /dabaweb:registry\.username is missing; registry\.password is set, and one is of no use without the other/,
         ],
         [
             "commits that wait for a slave if there is none",
             { "mysql-master": { onNoReplica: "wait" }, "mysql-slave": { replicas: 0 } },
-            /dabaweb:mysql-master\.onNoReplica is "wait"; with mysql-slave\.replicas 0 every commit would wait for ever/,
+            /dabaweb:mysql-master\.onNoReplica is "wait"; with mysql-slave\.replicas 0, every commit would wait forever/,
         ],
         [
             "a slave's volume that cannot hold the master's data",
@@ -336,17 +336,17 @@ describe("stack configuration", () => {
         [
             "nodes that the images do not run on",
             { platform: "linux/amd64", dabacluster: { nodeSelector: { "kubernetes.io/arch": "arm64" } } },
-            /dabacluster\.nodeSelector\.kubernetes\.io\/arch is "arm64"; the images are for platform linux\/amd64/,
+            /dabacluster\.nodeSelector\.kubernetes\.io\/arch is "arm64"; images for platform linux\/amd64 do not start/,
         ],
         [
             "a toleration that compares with nothing",
             { dabacluster: { tolerations: [{ key: "team", operator: "Exists", value: "x" }] } },
-            /tolerations\.0\.value is "x"; with operator Exists there is nothing to compare/,
+            /tolerations\.0\.value is "x"; the operator Exists compares no value/,
         ],
         [
             "a time for a taint that evicts nothing",
             { dabacluster: { tolerations: [{ key: "team", tolerationSeconds: 5 }] } },
-            /tolerations\.0\.tolerationSeconds is 5; only the effect NoExecute has a time/,
+            /tolerations\.0\.tolerationSeconds is 5; it applies only to the effect NoExecute/,
         ],
     ];
     for (const [what, changes, message] of contradictory) {
@@ -421,7 +421,7 @@ describe("the configuration that Pulumi passes", () => {
     it("is refused if a key is for a provider, which would not read it", () => {
         assert.throws(
             () => config({ "kubernetes:context": "other" }),
-            /kubernetes:context has no effect; this program reads keys that begin with dabaweb: only/,
+            /kubernetes:context has no effect; this program only reads keys that begin with dabaweb:\./,
         );
     });
 

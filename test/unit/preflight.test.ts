@@ -78,7 +78,7 @@ describe("the preflight", () => {
         assert.deepStrictEqual(misfits(made, { ...seen("2222"), fingerprint: undefined }, stack("aaaa")), []);
         assert.match(
             misfits(made, seen("2222"), stack("with namespace 1111")).join("\n"),
-            /leads to cluster with namespace 2222, but this stack lives on cluster with namespace 1111/,
+            /points to cluster with namespace 2222, but this stack is deployed to cluster with namespace 1111/,
         );
     });
 
@@ -86,12 +86,12 @@ describe("the preflight", () => {
         const open = config({ registry: { address: "registry.example.com/team" } }).registry;
         assert.match(
             registryProblems(open, 401, false).join("\n"),
-            /registry\.example\.com\/team wants a login and there is none; run `docker login registry\.example\.com`, or/,
+            /registry\.example\.com\/team requires a login and there is none; run `docker login registry\.example\.com`, or/,
         );
         assert.deepStrictEqual(registryProblems(open, 401, true), []);
         assert.deepStrictEqual(registryProblems({ ...open, username: "me", password: "x" }, 401, false), []);
         assert.deepStrictEqual(registryProblems(open, 200, false), []);
-        assert.match(registryProblems(open, 503, true).join("\n"), /refuses with HTTP 503/);
+        assert.match(registryProblems(open, 503, true).join("\n"), /answers with HTTP 503/);
     });
 
     it("accepts an ingress class that exists, or that it has no right to look for", () => {
@@ -105,13 +105,13 @@ describe("the preflight", () => {
             "an ingress class that the cluster lacks",
             behindIngress,
             { ingressClasses: ["traefik"] },
-            /ingress\.className is nginx, and the cluster has traefik; set it to one of an ingress controller that/,
+            /ingress\.className is nginx, but the cluster has traefik; set it to the class of an ingress controller that/,
         ],
         [
             "a cluster other than the stack's",
             {},
             { fingerprint: "bbbb" },
-            /context here leads to cluster bbbb, but this stack lives on cluster aaaa/,
+            /context here points to cluster bbbb, but this stack is deployed to cluster aaaa/,
         ],
         [
             "a missing namespace",
@@ -129,13 +129,13 @@ describe("the preflight", () => {
             "a namespace of another stack",
             {},
             { owner: "organization/dabaweb/prod" },
-            /namespace team is that of stack organization\/dabaweb\/prod, whose objects have the same names; set namespace\.name/,
+            /namespace team belongs to stack organization\/dabaweb\/prod, whose objects have the same names; set namespace\.name/,
         ],
         [
             "a pull secret that does not exist",
             { registry: { address: "registry.example.com", pullSecret: "login" } },
             { pullSecret: "absent" },
-            /registry\.pullSecret is login, and namespace team has no such Secret; make it with `kubectl create secret/,
+            /registry\.pullSecret is login, but namespace team has no such Secret; create it with `kubectl create secret/,
         ],
         [
             "a storage class that does not exist",
@@ -147,7 +147,7 @@ describe("the preflight", () => {
             "no storage class at all",
             { storageClass: undefined },
             { storageClasses: [] },
-            /names no storageClass and the cluster has no default one/,
+            /sets no storageClass and the cluster has no default class/,
         ],
         [
             "a platform that no node has",
@@ -159,7 +159,7 @@ describe("the preflight", () => {
             "a nodePort that another Service has",
             {},
             { nodePortOwner: "other/web" },
-            /nodePort 32000 is taken by Service other\/web/,
+            /nodePort 32000 is already used by Service other\/web/,
         ],
         [
             "a smaller volume",
@@ -260,7 +260,7 @@ describe("the preflight with rights in only one namespace", () => {
     }
 
     const always = ["nodes", "storage classes", "the Services of all namespaces (nodePort)"].map(
-        (what) => `not checked: no right to read ${what}.`,
+        (what) => `not checked: no permission to read ${what}.`,
     );
 
     it("identifies the cluster by that namespace, and says what it could not check", async () => {
@@ -271,7 +271,7 @@ describe("the preflight with rights in only one namespace", () => {
 
     it("says so if the stack identifies its cluster by what only others may read", async () => {
         const unsure =
-            "not checked: no right to read namespace kube-system, by which this stack knows its cluster.";
+            "not checked: no permission to read namespace kube-system, which identifies this stack's cluster.";
         assert.deepStrictEqual(await looked("aaaa"), {
             fingerprint: "aaaa",
             said: [...always, unsure].sort(),
@@ -307,7 +307,7 @@ describe("the bases of images, which Docker may have to fetch", () => {
     for (const [complaints, why] of [
         ["no such manifest: docker.io/library/redis@sha256:0", /has no such image/],
         ["toomanyrequests: You have reached your unauthenticated pull rate limit.", /no more images for now/],
-        ["errors:\ndenied: requested access to the resource is denied", /wants a login/],
+        ["errors:\ndenied: requested access to the resource is denied", /requires a login/],
     ] as const) {
         it(`are refused with the key to change: ${why.source}`, () => {
             const [sentence = "", ...more] = baseRefused("redis:1", "bases.redis", complaints);
@@ -315,7 +315,7 @@ describe("the bases of images, which Docker may have to fetch", () => {
             assert.match(sentence, why);
             assert.match(
                 sentence,
-                /^images are built on redis:1, [^\n]+; name an image that Docker gets in bases\.redis, or a mirror /,
+                /^the registry of the base image redis:1 [^\n]+; set bases\.redis to an image that Docker can pull, or /,
             );
         });
     }

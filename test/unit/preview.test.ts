@@ -301,7 +301,7 @@ describe("a preview against state", () => {
             assert.strictEqual((await run(said("warning", message), 0)).cluster, "unreachable");
             fs.rmSync(path.join(folder, "bin"), { recursive: true });
         }
-        const log = [said("warning", "not checked: no right to read nodes."), object].join("\n");
+        const log = [said("warning", "not checked: no permission to read nodes."), object].join("\n");
         assert.strictEqual((await run(log, 0)).cluster, "answered");
     });
 
