@@ -1,4 +1,4 @@
-/** Where the site is reached: at every node's address, and behind an ingress. */
+/** How users reach the site: at every node's address, and behind an ingress. */
 import assert from "assert";
 import { randomUUID } from "crypto";
 import { get } from "http";
@@ -9,7 +9,7 @@ import { RECOVERY_SECONDS, System } from "../support/system";
 import { configure, pulumi } from "./stack";
 
 const HOST = "people.example.org";
-/** No controller has it. */
+/** No controller serves it. */
 const CLASS = "nobodys";
 
 /** What an ingress controller would send to a pod, and what the pod answers: status, then headers. */
@@ -21,14 +21,14 @@ answer = urllib.request.urlopen(urllib.request.Request(f"http://{address}:8080{s
 print(answer.status, answer.headers)
 `;
 
-/** To be called where a stack with a nodePort is deployed; afterwards it is as it was. */
+/** Call this after a stack with a nodePort is deployed. It restores the stack's settings. */
 export function describeAddresses(system: System): void {
     const { stack } = system;
     const { host, port } = new URL(system.url);
     const up = () => pulumi(stack, ["up", "--yes", "--skip-preview"]);
     const unset = (key: string) => pulumi(stack, ["config", "rm", "--path", `dabaweb:${key}`]);
 
-    /** Asks a node as a browser would that knows the site's name; resolves with the status and with who asked. */
+    /** Sends a request to a node as a browser would that resolves the site's name; returns the status and the client's address. */
     function askNode(address: string, path: string): Promise<{ status: number; client: string }> {
         return new Promise((resolve, reject) => {
             const options = {
@@ -53,10 +53,10 @@ export function describeAddresses(system: System): void {
         return (await system.kubectl(["get", "nodes", "-o", `jsonpath=${path}`])).split(/\s+/);
     }
 
-    /** The address of the client, as nginx has logged it for a request with this mark. */
+    /** The client's address that nginx logged for the request with this mark. */
     async function loggedClient(mark: string): Promise<string> {
         const of = ["-l", "app.kubernetes.io/name=dabacluster", "-c", "nginx"];
-        const line = await waitFor(`a line of nginx with ${mark}`, RECOVERY_SECONDS, async () =>
+        const line = await waitFor(`an nginx log line with ${mark}`, RECOVERY_SECONDS, async () =>
             (await system.kubectl(["logs", ...of, "--since=5m", "--tail=-1"]))
                 .split("\n")
                 .find((each) => each.includes(mark)),
@@ -72,24 +72,24 @@ export function describeAddresses(system: System): void {
         }
     });
 
-    it("knows the client's own address with externalTrafficPolicy Local", async () => {
+    it("sees the client's own address with externalTrafficPolicy Local", async () => {
         await configure(stack, { "service.externalTrafficPolicy": "Local" });
         try {
             await up();
             const mark = randomUUID();
-            // Where web pods are spread over nodes, and none is on the first, another one answers.
+            // Web pods may be on other nodes than the first one: any node may answer.
             const client = await waitFor("an answer", RECOVERY_SECONDS, async () => {
                 const asked = (await nodeAddresses()).map((address) => askNode(address, `/home?${mark}`));
                 return (await Promise.any(asked)).client;
             });
             assert.strictEqual(await loggedClient(mark), client);
         } finally {
-            // The update of the next test takes it back.
+            // The update in the next test applies this.
             await unset("service.externalTrafficPolicy");
         }
     });
 
-    it("is behind an ingress, and up waits for no controller", async () => {
+    it("works behind an ingress, and up does not wait for a controller", async () => {
         await system.kubectl(["apply", "--filename", "-"], {
             input: JSON.stringify({
                 apiVersion: "networking.k8s.io/v1",

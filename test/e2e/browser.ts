@@ -1,4 +1,4 @@
-/** The site as people use it, in Chromium: one flow for each page, in both languages, on a desk and on a phone. */
+/** The site as people use it, in Chromium: one flow for each page, in both languages, on a desktop and on a phone. */
 import assert from "assert";
 import { randomBytes } from "crypto";
 import * as fs from "fs";
@@ -11,7 +11,7 @@ import { startChromium } from "../../local/machine/chromium";
 import { isLong } from "../support/long";
 import type { Site } from "./site";
 
-/** Screenshots for people, by language and size; the folder is ignored. */
+/** Screenshots for people, by language and size; Git ignores the folder. */
 const SCREENSHOTS = path.resolve(__dirname, "../../artifacts/screenshots");
 
 const SIZES = {
@@ -55,7 +55,7 @@ const LANGUAGES = {
     },
 };
 
-/** The administration's first page; the address of the sign-in begins as its own does. */
+/** Whether this is the first page of the administration; the sign-in page's address starts with the same path. */
 const isAdministration = ({ pathname }: URL): boolean => pathname === "/admin/";
 
 /** Success criteria of WCAG 2.2, A and AA, as axe names them. */
@@ -86,7 +86,7 @@ export function describeBrowser(site: Site): void {
     });
 }
 
-/** Each language and each size once, or each language on each size. */
+/** Each language and each size once, or each language at each size. */
 function variants(): (readonly [keyof typeof LANGUAGES, keyof typeof SIZES])[] {
     const all = (["en", "zh-hans"] as const).flatMap((language) =>
         (["desktop", "phone"] as const).map((size) => [language, size] as const),
@@ -104,9 +104,9 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     const { language, words, folder } = variant;
     let context: BrowserContext;
     let page: Page;
-    /** What the browser complains about: scripts that fail, files that are missing, what the content policy forbids. */
+    /** What the browser complains about: failing scripts, missing files, violations of the content security policy. */
     let complaints: string[];
-    /** axe works in the page by means that the content policy forbids. */
+    /** axe examines the page in ways that the content security policy forbids. */
     let isExamined: boolean;
 
     before(async () => {
@@ -119,7 +119,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         page.on("pageerror", ({ message }) => complaints.push(message));
         page.on("console", (message) => {
             const isOurs = !isExamined && ["error", "warning"].includes(message.type());
-            // Said of a refused page, too; what else is missing is seen below.
+            // Chromium also says this about an error page; the response handler below sees every other missing file.
             if (isOurs && !message.text().startsWith("Failed to load resource")) {
                 complaints.push(`${page.url()}: ${message.text()}`);
             }
@@ -132,9 +132,9 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await signIn(page);
     });
 
-    afterEach("the browser complained about nothing", () => assert.deepStrictEqual(complaints.splice(0), []));
+    afterEach("the browser has no complaints", () => assert.deepStrictEqual(complaints.splice(0), []));
 
-    after("what was added is deleted", async () => {
+    after("delete what was added", async () => {
         await search("ann-");
         while ((await rows().count()) > 0) {
             await deleteAll();
@@ -143,7 +143,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await context.close();
     });
 
-    /** Holds the page against what every page has to be, and keeps a picture of it. */
+    /** Checks what must be true of every page, and keeps a screenshot. */
     async function isRight(name: string): Promise<void> {
         await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
         assert.strictEqual(await page.locator("html").getAttribute("lang"), language, name);
@@ -168,16 +168,16 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await at.waitForURL(isAdministration);
     }
 
-    /** Waits for a page of this heading, which a click has asked for. */
+    /** Waits for the page with this heading, after a click. */
     const isHeaded = (title: string) =>
         page.getByRole("heading", { level: 1, name: title, exact: true }).waitFor();
     const says = (text: string | RegExp) => page.getByText(text).first().waitFor();
-    /** What the page's main form sends; the switch of the language has a form, too. */
+    /** Submits the page's main form; the language switch is a form, too. */
     const submit = () => page.locator("#content form [type=submit]").first().click();
     const search = (term: string) => page.goto(`${LIST}?q=${encodeURIComponent(term)}`);
     const rows = () => page.locator("#result_list tbody tr");
 
-    /** Adds an employee of a new name, and tells it. */
+    /** Adds an employee with a new name, and returns the name. */
     async function employee(salary: number): Promise<string> {
         const name = `ann-${randomBytes(3).toString("hex")}`;
         await page.goto(`${LIST}add/`);
@@ -194,7 +194,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await page.locator("#id_money").waitFor();
     }
 
-    /** Deletes what the list shows. */
+    /** Deletes everything that the list shows. */
     async function deleteAll(beforeYes = () => Promise.resolve()): Promise<void> {
         await page.locator("#action-toggle").check();
         await page.selectOption("select[name=action]", "delete_selected");
@@ -230,13 +230,13 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await isRight("groups");
     });
 
-    it("says what is not there", async () => {
+    it("says when a page does not exist", async () => {
         assert.strictEqual((await page.goto("/user_data"))?.status(), 404);
         await isHeaded(words.noPage);
         await isRight("not-found");
     });
 
-    it("lets the admin in by keyboard alone, after a wrong password", async () => {
+    it("lets the admin sign in by keyboard alone, after a wrong password", async () => {
         const stranger = await open();
         const signedIn = page;
         try {
@@ -291,12 +291,12 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await page.waitForURL("**q=ann*");
         assert.strictEqual(await rows().count(), 1);
         await isRight("search");
-        // Whoever wrote reads his write, although this page comes from slaves and cache.
+        // The writer reads their own write, although this page comes from the slaves and the cache.
         await page.goto("/User_data");
         assert.match(await page.locator("tr", { hasText: ann }).innerText(), /30000/);
     });
 
-    it("changes one, tells the second of two editors, and keeps the history", async () => {
+    it("changes an employee, warns the second of two editors, and keeps the history", async () => {
         const ann = await employee(30_000);
         await openEmployee(ann);
         await isRight("employee");
@@ -317,7 +317,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await isRight("history");
     });
 
-    it("previews an import, and imports what it showed", async () => {
+    it("previews an import, and imports what the preview showed", async () => {
         const ann = await employee(31_000);
         await page.goto(`${LIST}import/`);
         await isRight("import");
@@ -332,7 +332,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         assert.deepStrictEqual(await page.locator("td.field-money").allInnerTexts(), ["33000", "500"]);
     });
 
-    it("says what is wrong with a file, by row, and imports nothing of it", async () => {
+    it("says what is wrong with a file, row by row, and imports nothing from it", async () => {
         const ann = await employee(31_000);
         await upload("staff.csv", "csv", `name,salary\n${ann}-3,1\n${ann},abc\n`);
         await says(words.nothingImported);
@@ -367,7 +367,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         assert.strictEqual(content.replace("\ufeff", "").trim(), `name,salary\r\n${ann},500`);
     });
 
-    it("deletes after a question", async () => {
+    it("deletes after a confirmation", async () => {
         const ann = await employee(500);
         await search(ann);
         await deleteAll(async () => {
@@ -395,7 +395,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await isRight("employee-with-group");
     });
 
-    it("switches the language, and stays on the page", async () => {
+    it("switches the language and stays on the page", async () => {
         await page.goto(LIST);
         const other = language === "en" ? "zh-hans" : "en";
         for (const wanted of [other, language]) {

@@ -13,7 +13,7 @@ import { configure, pulumi } from "./stack";
 
 const APP = "images/dabaweb/app/form";
 
-/** Takes its time, and then asks for what is not there. */
+/** Takes 10 seconds, then reads a column that does not exist. */
 const BROKEN_MIGRATION = `
 from django.db import migrations
 
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
     operations = [migrations.RunSQL(["DO SLEEP(10)", "SELECT no_such_column FROM form_user_data"])]
 `;
 
-/** Calls `during` with a copy of the program in which some lines were added to files; the copy goes afterwards. */
+/** Calls `during` with a copy of the program in which lines are appended to these files; deletes the copy afterwards. */
 async function withChanged(
     files: Readonly<Record<string, string>>,
     during: (folder: string) => Promise<void>,
@@ -37,7 +37,7 @@ async function withChanged(
     }
 }
 
-/** Asks again and again while `work` runs; returns how often, and what was wrong each time that something was. */
+/** Calls `ask` repeatedly while `work` runs; returns the number of calls and their failures. */
 async function watch(
     ask: () => Promise<unknown>,
     work: () => Promise<unknown>,
@@ -61,12 +61,12 @@ async function watch(
     return { asked, wrong };
 }
 
-/** With the cause, without which fetch says only that it failed. */
+/** The message with its cause: without the cause, fetch only says that it failed. */
 function inWords({ message, cause }: Error): string {
     return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
-/** Looks at pages, and at every static file that one of them has ever named. */
+/** Fetches pages, and every static file that one of them ever referred to. */
 async function visit(client: Client, files: Set<string>): Promise<void> {
     for (const page of ["/User_data", "/admin/form/userdata/"]) {
         const { text } = await client.ask(page);
@@ -79,7 +79,7 @@ async function visit(client: Client, files: Set<string>): Promise<void> {
     }
 }
 
-/** Describes what a change of an image does to a deployed stack; to be called where one is deployed. */
+/** Tests what a changed image does to a deployed stack; call this after one is deployed. */
 export function describeChanges(system: System): void {
     const { stack } = system;
     const up = (folder?: string) => pulumi(stack, ["up", "--yes", "--skip-preview"], {}, folder);
@@ -101,7 +101,7 @@ export function describeChanges(system: System): void {
         }
     }
 
-    it("an image of dabaweb that never starts: up fails with the cause, the old pods serve, reverting heals", async () => {
+    it("makes up fail with the cause when dabaweb never starts; the old pods serve, and reverting heals", async () => {
         const old = await uids("dabacluster");
         await withDeadline("dabacluster", () =>
             withChanged(
@@ -115,9 +115,9 @@ export function describeChanges(system: System): void {
                     );
                     assert.ok(asked > 10, `${asked} requests`);
                     assert.deepStrictEqual(wrong, [], `of ${asked} requests`);
-                    // While the container is tried once more it has not said anything yet.
+                    // A container that is just being restarted has not logged anything yet.
                     const told = await waitFor(
-                        "the cause in the container's words",
+                        "the cause from the container's log",
                         RECOVERY_SECONDS,
                         async () => {
                             const { problems } = await look(stack);
@@ -138,7 +138,7 @@ export function describeChanges(system: System): void {
         assert.deepStrictEqual(await uids("dabacluster"), old);
     });
 
-    it("a migration that is slow and then fails: up fails, the old pods serve, reverting heals", async () => {
+    it("makes up fail when a slow migration fails; the old pods serve, and reverting heals", async () => {
         const old = await uids("dabacluster");
         await withDeadline("dabacluster", () =>
             withChanged({}, async (folder) => {
@@ -151,8 +151,8 @@ export function describeChanges(system: System): void {
             }),
         );
         const jobs = ["-l", "app.kubernetes.io/name=dabacluster-migrate", "--tail=-1"];
-        // A pod of a last attempt may have no log yet when its time is up.
-        await waitFor("the words of the failed migration", RECOVERY_SECONDS, async () =>
+        // The pod of the last attempt may have no log yet when the deadline passes.
+        await waitFor("the log of the failed migration", RECOVERY_SECONDS, async () =>
             /Applying form\.0006_broken[^]*Unknown column 'no_such_column'/.test(
                 await system.kubectl(["logs", ...jobs]),
             ),
@@ -163,9 +163,9 @@ export function describeChanges(system: System): void {
         assert.deepStrictEqual(await uids("dabacluster"), old);
     });
 
-    it("a changed style sheet rolls the web pods, and who is on the site misses neither session nor file", async () => {
+    it("rolls the web pods for a changed style sheet, and visitors lose neither their session nor a file", async () => {
         const old = await uids("dabacluster");
-        // Each request has a connection of its own: a page and its files come from pods of both images.
+        // Each request has its own connection: a page and its files come from pods of both images.
         const client = new Client(system.url, { Connection: "close" });
         await client.signIn(await siteOf(system).adminPassword());
         const files = new Set<string>();
@@ -190,19 +190,19 @@ export function describeChanges(system: System): void {
         );
     });
 
-    it("an image of mysql-slave that never becomes ready stops at the first slave, the other one serves", async () => {
+    it("stops at the first slave if mysql-slave never becomes ready; the other slave serves", async () => {
         const old = await uids("mysql-slave");
         await withDeadline("mysql-slave", () =>
             withChanged(
                 { "images/mysql-slave/ready": 'echo "broken on purpose" && exit 1' },
                 async (folder) => {
-                    // `up` may return before the rollout has begun, see System.ready.
+                    // `up` may return before the rollout has started, see System.ready.
                     await assert.rejects(async () => {
                         await up(folder);
                         const rollout = ["rollout", "status", "statefulset/mysql-slave", "--timeout=60s"];
                         await system.kubectl(rollout, { timeoutSeconds: 70 });
                     }, /mysql-slave.*(timed out waiting|readiness checks)/s);
-                    await waitFor("the cause in the probe's words", RECOVERY_SECONDS, async () => {
+                    await waitFor("the cause from the probe's output", RECOVERY_SECONDS, async () => {
                         const { problems } = await look(stack);
                         return /mysql-slave-1 .*broken on purpose/.test(problems.join("\n"));
                     });
@@ -217,7 +217,7 @@ export function describeChanges(system: System): void {
         );
     });
 
-    it("a changed file of both MySQL images rolls master and slaves, also a broken one, and nothing is lost", async () => {
+    it("rolls master and slaves, even a broken slave, for a file of both MySQL images, and loses nothing", async () => {
         const others = ["redis-master", "redis-slave", "dabacluster"];
         const untouched = await Promise.all(others.map(uids));
         const table = "form.form_user_data";

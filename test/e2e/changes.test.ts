@@ -18,7 +18,7 @@ import { configure, deploy, destroy, pulumi, remnants } from "./stack";
 
 const system = new System("changes");
 
-/** What changes a deployed stack, by hand, by accident and by `up`; nobody who looks at it is disturbed here. */
+/** Changes to a deployed stack: by hand, by accident and by `up`. No test in this file needs the stack undisturbed. */
 describe("a stack that is changed", function () {
     this.timeout(30 * 60_000);
 
@@ -42,7 +42,7 @@ describe("a stack that is changed", function () {
         behavesAsTheSourceDid(system);
     });
 
-    describe("hard ends of both masters, one after the other", () => {
+    describe("repeated kills of both masters", () => {
         const key = (end: number) => `ended-${end}`;
         const masters = ["redis-master-0", "mysql-master-0"];
         const ends = Array.from({ length: times(2, 10) }, (_, end) => end);
@@ -58,7 +58,7 @@ describe("a stack that is changed", function () {
             for (const end of ends) {
                 const row = `INSERT INTO form.form_user_data (name, money) VALUES ('${key(end)}', ${end})`;
                 await system.sql("mysql-master-0", row);
-                // WAIT speaks of what its own connection wrote.
+                // WAIT covers only the writes of its own connection.
                 const input = `SET ${key(end)} ${end}\nWAIT 1 ${RECOVERY_SECONDS * 1000}\n`;
                 const timeoutSeconds = RECOVERY_SECONDS + 10;
                 const answer = await system.exec("redis-master-0", "redis", ["redis-cli"], {
@@ -68,7 +68,7 @@ describe("a stack that is changed", function () {
                 assert.match(answer, /^OK\n[12]$/);
                 const pods = await Promise.all(masters.map((name) => findPod(system, name)));
                 await Promise.all(pods.map((pod) => signal(pod, "KILL")));
-                // As new pods: the kubelet would let a container that ended so often wait for minutes.
+                // As new pods: the kubelet backs off for minutes before it restarts a container that has died this often.
                 await Promise.all(masters.map((name) => system.replacePod(name, "--grace-period=1")));
             }
             assert.deepStrictEqual(await system.restarts(others), untouched, "other pods were restarted");
@@ -86,7 +86,7 @@ describe("a stack that is changed", function () {
     });
 
     describe("images", () => {
-        it("rolls exactly the pods whose image takes a changed file, from another folder and back", async () => {
+        it("rolls exactly the pods whose image contains a changed file, from another folder and back", async () => {
             const folder = mkdtempSync(join(tmpdir(), "touched-"));
             const others = Object.keys(system.counts).filter((workload) => workload !== "redis-slave");
             const untouched = await system.restarts(others);
@@ -116,7 +116,7 @@ describe("a stack that is changed", function () {
                 system.kubectl(["get", "pod", "redis-slave-0", "-o", `jsonpath={${path}}`]);
             const digest = (await field(".spec.containers[0].image")).split("@")[1]!;
             const node = await field(".spec.nodeName");
-            // Again and again, because the kubelet's view of its images follows containerd's with a delay.
+            // Repeatedly, because the kubelet's view of its images lags behind containerd's.
             await waitFor("a pod whose image was pulled", RECOVERY_SECONDS, async () => {
                 await dropImages(node, [digest]);
                 await system.replacePod("redis-slave-0");

@@ -11,12 +11,12 @@ import { System } from "../support/system";
 
 const recorded = readJson<Matrix>(path.resolve(__dirname, "../../docs/failure-matrix.json"));
 const MODE = "wait";
-/** Of those that the local cluster opens. */
+/** NodePorts that the local cluster publishes. */
 const NODE_PORTS = [32004, 32005, 32006, 32007];
 
 /**
- * A selection of `make faults`, without a cluster of its own: does the page still tell what happens? To be called where a
- * stack is deployed whose stack file sets mode `wait`.
+ * A selection of `make faults` on an existing cluster: does the page still say what happens? Call this after a stack is
+ * deployed whose stack file sets mode `wait`.
  */
 export function describeFaultRows(system: System): void {
     describe("a selection of the failure matrix", () => {
@@ -33,7 +33,7 @@ export function describeFaultRows(system: System): void {
                 const doors = await openDoors(system, NODE_PORTS);
                 const run = await spending("load", () => runRow(row, MODE, stage, doors));
                 const promised = promisedIn(row, MODE);
-                // What is only measured may differ from run to run.
+                // Figures that are only measured may differ from run to run.
                 const certain = ({ survived, lost }: ReturnType<typeof verdict>) => ({
                     survived,
                     lost: lost.filter((name) => promised[name] === "kept"),

@@ -36,13 +36,13 @@ async function claims(): Promise<Claim[]> {
     }));
 }
 
-/** A password as the program put it into a Secret. */
+/** A password that the program stored in a Secret. */
 async function password(secret: string, key: string): Promise<string> {
     const text = await system.kubectl(["get", "secret", secret, "-o", `jsonpath={.data.${key}}`]);
     return Buffer.from(text, "base64").toString();
 }
 
-/** Whether a password opens MySQL for the application, over the network. */
+/** Whether the application can log in to MySQL over the network with this password. */
 async function opens(secret: string): Promise<boolean> {
     const login =
         "read -r MYSQL_PWD; export MYSQL_PWD; exec mysql --no-defaults -h mysql-master -u dabaweb -e 'SELECT 1'";
@@ -50,23 +50,23 @@ async function opens(secret: string): Promise<boolean> {
     return (await system.tryExec("mysql-master-0", "mysql", ["bash", "-c", login], { input })).code === 0;
 }
 
-/** Changes whether volumes of the class may grow, which is not the default of the local cluster. */
+/** Sets whether volumes of the class may grow; in the local cluster they may not by default. */
 function allowExpansion(yes: boolean): Promise<string> {
     const change = JSON.stringify({ allowVolumeExpansion: yes });
     return system.kubectl(["patch", "storageclass", CLASS, "-p", change]);
 }
 
-/** Ends what this or a killed run made: the growing of its class, stack, claims, volumes with their disk, namespace. */
+/** Removes what this run or a killed one made: the class's volume expansion, stack, claims, volumes and their disks, namespace. */
 async function giveUp(): Promise<void> {
     await allowExpansion(false);
     const stack = new Stack("kept");
     if (stack.exists) {
-        // Also removes the lock of a killed run.
+        // This also removes the lock of a killed run.
         await stack.select();
         await pulumi("kept", ["state", "unprotect", "--all", "--yes"]);
         await destroy("kept");
     }
-    // A claim of a run that was killed early has no volume yet.
+    // If a run was killed early, its claims may have no volume yet.
     for (const { volume } of (await claims()).filter(({ phase }) => phase === "Bound")) {
         const policy = { spec: { persistentVolumeReclaimPolicy: "Delete" } };
         await system.kubectl(["patch", "persistentvolume", volume, "-p", JSON.stringify(policy)]);
@@ -85,7 +85,7 @@ describe("a stack in the shape of production", function () {
     this.timeout(20 * 60_000);
     const row = `row-${randomUUID().slice(0, 8)}`;
 
-    before("a namespace that is not the stack's own, then up", async () => {
+    before("create a namespace outside the stack, then up", async () => {
         await giveUp();
         await freeSharedPorts();
         const namespace = {
@@ -100,9 +100,9 @@ describe("a stack in the shape of production", function () {
         await deploy("kept");
     });
 
-    after("give everything up", giveUp);
+    after("remove everything", giveUp);
 
-    it("refuses to be destroyed while it is protected, and goes on", async () => {
+    it("refuses to be destroyed while it is protected, and keeps running", async () => {
         const pods = await system.restarts();
         await assert.rejects(
             destroy("kept"),
@@ -128,7 +128,7 @@ describe("a stack in the shape of production", function () {
             /volume data-redis-master-0 has storageClass retained and cannot become standard/,
         ],
         [
-            "growth that the class does not allow",
+            "an expansion that the class does not allow",
             "redis-slave.storage",
             "2Gi",
             "1Gi",
@@ -136,7 +136,7 @@ describe("a stack in the shape of production", function () {
         ],
     ];
     for (const [what, key, bad, good, message] of refused) {
-        it(`refuses ${what} by name, before anything is changed`, async () => {
+        it(`refuses ${what} by name, before it changes anything`, async () => {
             const before = await claims();
             await configure("kept", { [key]: bad });
             try {
@@ -148,7 +148,7 @@ describe("a stack in the shape of production", function () {
         });
     }
 
-    it("keeps every claim bound when it is released and destroyed, twice, and takes them again with new passwords", async () => {
+    it("keeps every claim bound when it is unprotected and destroyed twice, and reuses the claims with new passwords", async () => {
         await system.sql(
             "mysql-master-0",
             `INSERT INTO form.form_user_data (name, money) VALUES ('${row}', 1)`,
@@ -170,7 +170,7 @@ describe("a stack in the shape of production", function () {
         assert.deepStrictEqual(between, before);
         between.forEach(({ name, phase }) => assert.strictEqual(phase, "Bound", name));
 
-        // Once more, as make does it and as Pulumi does: nothing is left to do, and what is kept stays.
+        // A second time, once with make and once with Pulumi: nothing is left to do, and the claims stay.
         await destroy("kept");
         await pulumi("kept", ["destroy", "--yes"]);
         assert.deepStrictEqual(await claims(), before);
@@ -190,8 +190,8 @@ describe("a stack in the shape of production", function () {
         await redisReplicates(system);
     });
 
-    // local-path cannot expand: what is asserted is the request, which a class that can would carry out.
-    it("asks for a larger volume in place, without touching a pod, where the class allows it", async () => {
+    // local-path cannot expand volumes: this asserts only the request, which a capable class would carry out.
+    it("requests a larger volume in place, without touching a pod, if the class allows it", async () => {
         const pods = await system.restarts();
         const before = await claims();
         await allowExpansion(true);

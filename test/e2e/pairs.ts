@@ -1,32 +1,32 @@
-/** One who writes and reads again and again, while others read the same page. */
+/** A user who writes and reads repeatedly, while others read the same page. */
 import assert from "assert";
 import { randomBytes } from "crypto";
 
 import { Client, Site } from "./site";
 
-/** Within this time everybody else sees a write, while Redis replicates (docs/web.md). */
+/** While Redis replicates, all other users see a write within this time (docs/web.md). */
 const BOUND_SECONDS = 1;
 const READERS = 8;
 const PAGE = "/User_data";
 
 /** What was seen. */
 export interface Pairs {
-    /** Reads of the writer that did not show what he had just written. */
+    /** Reads by the writer that did not show their latest write. */
     readonly staleForWriter: number;
-    /** Reads of others that began a second or more after the bound, and showed something older. */
+    /** Reads by others that started a second or more after the bound and showed something older. */
     readonly staleForOthers: number;
-    /** Answers by where the page came from: cache, replica, default. */
+    /** Number of answers by the page's origin: cache, replica, default. */
     readonly origins: Readonly<Record<string, number>>;
-    /** Reads of all others. */
+    /** Number of reads by all others. */
     readonly reads: number;
 }
 
 /**
- * Changes one employee and reads the page, so many times, with {@link READERS} others reading the page all the while.
- * The employee is removed afterwards.
+ * Changes one employee and reads the page, this many times, while {@link READERS} others read the page. Deletes the
+ * employee afterwards.
  */
 export async function writeAndRead(site: Site, pairs: number): Promise<Pairs> {
-    // First on the page.
+    // This name sorts first on the page.
     const name = `0-${randomBytes(4).toString("hex")}`;
     const shown = (text: string) =>
         Number(new RegExp(`<bdi>${name}</bdi></td><td class="number">(\\d+)<`).exec(text)?.[1]);
@@ -36,7 +36,7 @@ export async function writeAndRead(site: Site, pairs: number): Promise<Pairs> {
     const list = await writer.ask(`/admin/form/userdata/?q=${name}`);
     const employee = /\/admin\/form\/userdata\/\d+\//.exec(list.text)?.[0] ?? "";
 
-    /** When each value was acknowledged, by value. */
+    /** The time when each value was acknowledged, by value. */
     const acknowledged = [Date.now()];
     const origins: Record<string, number> = {};
     let [staleForWriter, staleForOthers, reads, isOver] = [0, 0, 0, false];
@@ -51,7 +51,7 @@ export async function writeAndRead(site: Site, pairs: number): Promise<Pairs> {
             staleForOthers += wanted >= 0 && !(shown(text) >= wanted) ? 1 : 0;
         }
     };
-    // A failure of theirs is told at the end, not while nobody waits for it.
+    // A reader's failure is reported at the end, not as an unhandled rejection.
     const others = Promise.allSettled(Array.from({ length: READERS }, readsUntilOver));
     try {
         for (let value = 1; value <= pairs; value++) {

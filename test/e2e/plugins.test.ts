@@ -9,14 +9,14 @@ import { places } from "../../local/places";
 describe("the installed Pulumi plugins", function () {
     this.timeout(120_000);
 
-    it("still take and give what was recorded of the built ones", () => {
+    it("still have the inputs and outputs that were recorded for the built ones", () => {
         const folder = path.join(places().pulumiHome, "plugins");
         const installed = fs.readdirSync(folder);
         const built = ["random", "docker"].map((name) => {
             const version = installed.find((each) =>
                 new RegExp(`^resource-${name}-v[^.]+(\\.\\d+)+\\+built$`).test(each),
             );
-            // A release comes from the publisher of the SDK: there is nothing to compare.
+            // A released plugin comes from the SDK's publisher: there is nothing to compare.
             return version === undefined ? [] : [path.join(folder, version, `pulumi-resource-${name}`)];
         });
         const contract = contractOfPlugins("pulumi", built.flat());

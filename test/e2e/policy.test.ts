@@ -11,7 +11,7 @@ import { copyProgram } from "../support/copy";
 const ROOT = path.resolve(__dirname, "../..");
 const IMAGES = ["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabaweb", "nginx"];
 
-/** One change of the program for each rule, which breaks it in the plan of prod. */
+/** One change of the program for each rule; it breaks that rule in the plan of prod. */
 const BREAKS: readonly [string, string, string][] = [
     ["components/dabaweb.ts", "image: args.images.nginx", 'image: "nginx:latest"'],
     ["components/pod.ts", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"],
@@ -26,7 +26,7 @@ const BREAKS: readonly [string, string, string][] = [
     ["components/pod.ts", "if (replicas < 2) {", "if (replicas < 200) {"],
 ];
 
-/** The real engine with the real pack, on a backend that is thrown away: no cluster, no Docker, no state of the user's. */
+/** The real engine with the real pack, on a throw-away backend: no cluster, no Docker, none of the user's state. */
 describe("a preview with the policy pack", function () {
     this.timeout(10 * 60_000);
     let folder: string;
@@ -69,20 +69,20 @@ describe("a preview with the policy pack", function () {
 
     after(() => fs.rmSync(folder, { recursive: true }));
 
-    it("passes a plan of production that keeps every rule", async () => {
+    it("passes a production plan that follows every rule", async () => {
         const { code, output, complaints } = await preview(ROOT);
         assert.strictEqual(code, 0, output + complaints);
         assert.match(output, /dabaweb@v\d.* \(local: /);
         assert.doesNotMatch(output, /\[(mandatory|advisory)\]/);
     });
 
-    it("fails on a plan that breaks every rule, and names each", async () => {
+    it("fails on a plan that breaks every rule, and names each rule", async () => {
         const broken = path.join(folder, "broken");
         fs.mkdirSync(broken);
         copyProgram(broken);
         for (const [file, text, instead] of BREAKS) {
             const before = fs.readFileSync(path.join(broken, file), "utf8");
-            assert.ok(before.includes(text), `${file} has no ${text}`);
+            assert.ok(before.includes(text), `${file} does not contain ${text}`);
             fs.writeFileSync(path.join(broken, file), before.replace(text, instead));
         }
         const { code, output } = await preview(broken);

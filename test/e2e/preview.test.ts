@@ -11,7 +11,7 @@ import { recordedStack } from "../support/program";
 const ROOT = path.resolve(__dirname, "../..");
 const STORAGE_CLASS = "dabaweb:storageClass: retained";
 
-describe("make preview in a clean clone: no credentials, no cluster, no Docker, no kubeconfig", function () {
+describe("make preview in a clean clone, without credentials, cluster, Docker or kubeconfig", function () {
     this.timeout(10 * 60_000);
     let folder: string;
     let clone: string;
@@ -20,7 +20,7 @@ describe("make preview in a clean clone: no credentials, no cluster, no Docker, 
         clone = path.join(folder, "clone");
         copyCheckout(clone);
         fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(clone, "node_modules"));
-        // Older than what is installed: those packages are another checkout's, and are not to be installed anew.
+        // Older than the installed packages: they belong to another checkout and must not be installed again.
         fs.utimesSync(path.join(clone, "package-lock.json"), 0, 0);
         const git = async (...args: string[]) => {
             const who = [
@@ -40,7 +40,7 @@ describe("make preview in a clean clone: no credentials, no cluster, no Docker, 
     });
     after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-    /** With nothing of the environment but the tools that `make local-up` brought, which lie in the cache. */
+    /** With nothing from the environment except the tools that `make local-up` installed in the cache. */
     function preview(): Promise<{ code: number | null; stdout: string; stderr: string }> {
         const nothing = path.join(folder, "nothing");
         const cache = path.dirname(directories().cache);
@@ -58,7 +58,7 @@ describe("make preview in a clean clone: no credentials, no cluster, no Docker, 
         });
     }
 
-    it("names its mode in the first line, and every resource", async () => {
+    it("names its mode in the first line, and lists every resource", async () => {
         const { code, stdout, stderr } = await preview();
         assert.strictEqual(code, 0, stdout + stderr);
         assert.match(
@@ -69,7 +69,7 @@ describe("make preview in a clean clone: no credentials, no cluster, no Docker, 
         assert.match(stdout, /^prod: 0 to create, 0 to update, 0 to replace, 0 to delete, \d+ unchanged$/m);
     });
 
-    it("has the red line for a changed storage class, and leaves the clone as it was but for that", async () => {
+    it("shows the red line for a changed storage class, and changes nothing else in the clone", async () => {
         const file = path.join(clone, "Pulumi.prod.yaml");
         const text = fs.readFileSync(file, "utf8");
         assert.ok(text.includes(STORAGE_CLASS));

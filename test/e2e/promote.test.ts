@@ -13,8 +13,8 @@ import { layer, pushImage, Registries, Registry } from "../support/registries";
 const ROOT = path.resolve(__dirname, "../..");
 
 /**
- * The promotion of images as its user sees it: another checkout, a throw-away backend whose stack "tested" was imported
- * with what an update leaves behind, and registries of its own. Every test has a target of its own. No cluster.
+ * The promotion of images as its user sees it: another checkout, its own registries, and a throw-away backend with an
+ * imported stack "tested" in the state that an update leaves behind. Every test has its own target. No cluster.
  */
 describe("promote", function () {
     this.timeout(180_000);
@@ -23,7 +23,7 @@ describe("promote", function () {
     let folder: string;
     let open: Registry;
     let locked: Registry;
-    /** References of what is deployed, by image. */
+    /** References of the deployed images, by name. */
     let deployed: Record<string, string>;
 
     before(async () => {
@@ -58,7 +58,7 @@ describe("promote", function () {
             "kubeContext: here",
             `namespace: { name: ${stack}, create: true }`,
             "publicUrl: http://localhost:32000",
-            "service: { type: ClusterIP } # nobody comes from outside",
+            "service: { type: ClusterIP } # no access from outside",
             ...keys,
         ];
         fs.writeFileSync(stackPath(stack), `config:\n${all.map((key) => `  dabaweb:${key}\n`).join("")}`);
@@ -68,7 +68,7 @@ describe("promote", function () {
         const env = {
             PULUMI_BACKEND_URL: `file://${folder}/backend`,
             PULUMI_CONFIG_PASSPHRASE: "throw-away",
-            // Nobody is logged in.
+            // No one is logged in.
             DOCKER_CONFIG: path.join(folder, "docker"),
             ...changes,
         };
@@ -82,7 +82,7 @@ describe("promote", function () {
         return stdout;
     }
 
-    /** Leaves behind what an update does: the images as output, and the resources of those that were built. */
+    /** Leaves behind what an update would: the images as outputs, and the resources of the built images. */
     async function deploy(stack: string, images: unknown, built: readonly string[] = []): Promise<void> {
         const urn = (type: string, name: string) => `urn:pulumi:${stack}::dabaweb::${type}::${name}`;
         const root = { type: "pulumi:pulumi:Stack", custom: false, outputs: { images } };
@@ -115,7 +115,7 @@ describe("promote", function () {
         await pulumi("stack", "import", "--stack", stack, "--file", file);
     }
 
-    /** A stack whose registry wants a login, with the password encrypted in its file. */
+    /** A stack whose registry requires a login; the stack file has the encrypted password. */
     async function lockedTarget(stack: string, password: string): Promise<void> {
         stackFile(stack, `registry: { address: "${locked.host}", username: docker }`);
         await pulumi("stack", "init", stack, "--no-select");
@@ -128,7 +128,7 @@ describe("promote", function () {
         const result = await run(process.execPath, args, changes);
         const { username, password } = locked.login!;
         for (const secret of [password, "wrong-password"]) {
-            // As people write it, and as it goes over the network.
+            // In plain text, and as it is sent over the network.
             for (const form of [secret, Buffer.from(`${username}:${secret}`).toString("base64")]) {
                 assert.ok(!(result.stdout + result.stderr).includes(form), "a password is in the output");
             }
@@ -144,7 +144,7 @@ describe("promote", function () {
         assert.strictEqual(stackText(to), before);
     }
 
-    /** The lines of a stack file that pin what is deployed. */
+    /** The lines of a stack file that pin the deployed images. */
     function pins(prefix: string): string {
         const lines = Object.entries(deployed).map(
             ([image, reference]) => `    ${image}: ${prefix}/${image}@${reference.split("@")[1]}\n`,
@@ -152,7 +152,7 @@ describe("promote", function () {
         return `  dabaweb:images:\n${lines.join("")}`;
     }
 
-    it("copies all images with an encrypted login and pins them; a second time nothing changes", async () => {
+    it("copies all images with an encrypted login and pins them; a second run changes nothing", async () => {
         await lockedTarget("live", locked.login!.password);
         const before = stackText("live");
         const first = await promote("tested", "live");
@@ -171,7 +171,7 @@ describe("promote", function () {
         assert.strictEqual(stackText("live"), after);
     });
 
-    it("goes from a stack with pinned images on to the next, with Docker's own login", async () => {
+    it("promotes from a stack with pinned images to the next one, with Docker's own login", async () => {
         stackFile("stage", `registry: { address: "${open.host}" }`);
         assert.strictEqual((await promote("tested", "stage")).code, 0);
         assert.ok(stackText("stage").endsWith(pins(`${open.host}/dabaweb/stage`)));
@@ -191,7 +191,7 @@ describe("promote", function () {
         assert.ok(stackText("last").endsWith(pins(`${locked.host}/deep/er/dabaweb/last`)));
     });
 
-    it("takes what is deployed, and refuses it by name once it is not in its registry any more", async () => {
+    it("promotes what is deployed, and refuses by name an image that is no longer in its registry", async () => {
         stackFile("late", `registry: { address: "${open.host}" }`);
         const [repository = "", digest = ""] = deployed.nginx?.split("@") ?? [];
         const gone = `${repository}@sha256:${"0".repeat(64)}`;
@@ -206,7 +206,7 @@ describe("promote", function () {
         assert.ok(stackText("late").includes(`nginx@${digest}`));
     });
 
-    it("refuses a login that the registry refuses, naming the user", async () => {
+    it("names the user when the registry refuses the login", async () => {
         await lockedTarget("wrong", "wrong-password");
         const sentence =
             /does not let user docker \(from registry\.username in Pulumi\.wrong\.yaml\) push .*HTTP 401/;
@@ -236,14 +236,14 @@ describe("promote", function () {
         );
     });
 
-    it("refuses images for another platform than the target's", async () => {
+    it("refuses images for a platform other than the target's", async () => {
         stackFile("arm", `registry: { address: "${open.host}" }`, "platform: linux/arm64");
         const sentence =
             /the redis-master of tested, is built for linux\/amd64, but platform of arm is linux\/arm64/;
         await refused(sentence, "tested", "arm");
     });
 
-    it("refuses what the target would delete from the registry once it is pinned", async () => {
+    it("refuses to pin images that the target would then delete from the registry", async () => {
         const doomed = `${open.host}/team/dabaweb/doomed/dabaweb@${deployed.dabaweb?.split("@")[1]}`;
         await deploy("doomed", {}, [doomed]);
         const sentence = new RegExp(

@@ -1,12 +1,12 @@
 import { docker } from "../support/docker";
 
-/** The arguments of `kubectl` that tell what the kubelet said of the images of a pod: pulled, or there already. */
+/** The `kubectl` arguments that show the kubelet's events about a pod's images: pulled, or already present. */
 export function pulledImages(uid: string): string[] {
     const selector = `involvedObject.uid=${uid},reason=Pulled`;
     return ["get", "events", "--field-selector", selector, "-o", "jsonpath={.items[*].message}"];
 }
 
-/** What a node calls images with these digests. */
+/** The references that a node has for images with these digests. */
 export async function references(node: string, digests: readonly string[]): Promise<string[]> {
     const all = await docker(["exec", node, "ctr", "--namespace", "k8s.io", "images", "list"]);
     return all
@@ -15,7 +15,7 @@ export async function references(node: string, digests: readonly string[]): Prom
         .map((line) => line.split(/\s/)[0]!);
 }
 
-/** Takes images with these digests from a node. */
+/** Removes images with these digests from a node. */
 export async function dropImages(node: string, digests: readonly string[]): Promise<void> {
     const found = await references(node, digests);
     if (found.length > 0) {

@@ -10,12 +10,12 @@ import { RECOVERY_SECONDS, System } from "../support/system";
 
 const PAGE = path.resolve(__dirname, "../../docs/runbook.md");
 
-/** The longest wait that a command of the page allows itself, and some. */
+/** A little more than the longest timeout of a command on the page. */
 const COMMAND_SECONDS = 11 * 60;
 
 /**
- * Executes every command that docs/runbook.md gives to be run, in its order; to be called where a stack is deployed and
- * healthy. It leaves it so, with new volumes under the first slaves.
+ * Runs every command that docs/runbook.md marks as to be run, in order. Call this after a stack is deployed and healthy.
+ * It leaves the stack healthy, with new volumes for the first slaves.
  */
 export function describeRunbook(system: System): void {
     describe("docs/runbook.md", () => {
@@ -28,7 +28,7 @@ export function describeRunbook(system: System): void {
                         await execute(system, line);
                         return;
                     }
-                    // What a command before it set going may take its time; whoever follows the page looks again, too.
+                    // An earlier command may still be taking effect; a reader of the page would look again, too.
                     await waitFor(`${prints.join(" and ")} of ${line}`, RECOVERY_SECONDS, async () => {
                         const output = await execute(system, line);
                         prints.forEach((each) => {
@@ -43,7 +43,7 @@ export function describeRunbook(system: System): void {
     });
 }
 
-/** Runs one line in the shell that `make env` prepares; a failure throws with its message. */
+/** Runs one line in the shell that `make env` prepares; throws with the message if it fails. */
 async function execute(system: System, line: string): Promise<string> {
     const typed = forStack(line, system);
     const file = `PULUMI_OPTION_CONFIG_FILE=${copiedStackFile("dabaweb", system.stack)}`;

@@ -1,6 +1,6 @@
 import { kubectl } from "./side-by-side";
 
-/** NodePorts that several files of tests use, one after the other (HOLDS of test/jobs.ts), and the benchmark. */
+/** NodePorts that several test files use, one at a time (HOLDS in test/jobs.ts), and the benchmark. */
 const PORTS = [32003, 32009];
 const NAMESPACES = ["dabaweb-mine", "dabaweb-kept", "side-by-side-dev", "side-by-side-prod", "dabaweb-bench"];
 
@@ -9,7 +9,7 @@ interface Service {
     readonly spec: { readonly ports: readonly { readonly nodePort?: number }[] };
 }
 
-/** Takes these nodePorts from what a killed run left; the rest of that goes when the test that made it runs again. */
+/** Frees these nodePorts after a killed run; the test that made the other leftovers removes them when it runs again. */
 export async function freeSharedPorts(): Promise<void> {
     const { items } = JSON.parse(await kubectl(["get", "services", "--all-namespaces", "-o", "json"])) as {
         items: Service[];

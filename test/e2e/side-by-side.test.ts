@@ -18,10 +18,10 @@ import { clearSideBySide, kubectl, NAMESPACES } from "./side-by-side";
 
 const ROOT = path.resolve(__dirname, "../..");
 
-/** The local cluster, or the one that test/faults/lend.ts makes. */
+/** The registry and ports of the local cluster, or of the one that test/faults/lend.ts creates. */
 const REGISTRY = process.env.TEST_REGISTRY ?? registryAddress;
 const PORTS = (process.env.TEST_NODE_PORTS ?? "32003,32009").split(",").map(Number);
-/** Fewer cannot give prod what it asks for. */
+/** With fewer nodes, prod's resource requests do not fit. */
 const NODES_OF_PROD = 3;
 
 const UP_SECONDS = 25 * 60;
@@ -50,8 +50,8 @@ interface Node {
     readonly spec: { readonly taints?: { readonly key: string; readonly effect: string }[] };
 }
 
-/** The stacks dev and prod as they are committed, in another checkout with a backend, namespaces and ports of its own. */
-describe("prod beside dev on one cluster, from the images that dev tested", function () {
+/** The stacks dev and prod as they are committed, in another checkout with its own backend, namespaces and ports. */
+describe("prod next to dev on one cluster, with the images that were tested in dev", function () {
     this.timeout(30 * 60_000);
     let folder: string;
     let nodes: readonly Node[];
@@ -73,7 +73,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         await apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACES.prod, labels } });
     });
 
-    after("remove all of it", async () => {
+    after("remove everything", async () => {
         for (const stack of ["dev", "prod"]) {
             await tryPulumi(["state", "unprotect", "--all", "--yes", "--stack", stack]);
             await tryPulumi(["destroy", "--yes", "--skip-preview", "--stack", stack]);
@@ -87,7 +87,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         fs.rmSync(folder, { recursive: true, force: true });
     });
 
-    /** The committed stack file with another place; where prod's sizes do not fit, it has small ones, as others run beside it. */
+    /** The committed stack file with other locations; small sizes if prod's do not fit next to everything else on the cluster. */
     function adapt(stack: Stack, context: string): void {
         const document = parseDocument(fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8"));
         const set = (key: string, value: unknown) =>
@@ -103,7 +103,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         if (nodes.length < NODES_OF_PROD) {
             for (const workload of ["redis-master", "redis-slave", "mysql-master", "mysql-slave"]) {
                 const storage = ["config", `dabaweb:${workload}`, "storage"];
-                // A key that is not there cannot be asked to be removed from.
+                // deleteIn throws if the parent key does not exist.
                 if (document.hasIn(storage)) {
                     document.deleteIn(storage);
                 }
@@ -144,10 +144,10 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         return stdout;
     }
 
-    /** `make status`, without make. */
+    /** Waits until `make status`, run without make, reports no problem. */
     async function isWell(stack: Stack): Promise<void> {
         const script = ["-r", "ts-node/register/transpile-only", "operations/status.ts", stack];
-        await waitFor(`stack ${stack} to be well`, RECOVERY_SECONDS, async () => {
+        await waitFor(`stack ${stack} to be healthy`, RECOVERY_SECONDS, async () => {
             const { code, stdout, stderr } = await run(process.execPath, script);
             assert.strictEqual(code, 0, stdout + stderr);
             return true;
@@ -196,7 +196,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         await isWell("prod");
     }
 
-    /** What prod's pods run, each image once. */
+    /** The images of prod's pods, without duplicates. */
     async function runningInProd(): Promise<string[]> {
         const images = (await pods("prod")).flatMap(({ spec }) => spec.containers.map(({ image }) => image));
         return [...new Set(images)].sort();
@@ -204,13 +204,13 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
 
     let lived: string[];
 
-    it("dev is deployed, and shows the seed's rows", async () => {
+    it("deploys dev, which shows the seed's rows", async () => {
         await pulumi(["up", "--yes", "--skip-preview", "--stack", "dev"]);
         await isWell("dev");
         await shows("dev", /sam.*10000/s);
     });
 
-    it("what dev runs is promoted: six images by digest in prod's file", async () => {
+    it("promotes what dev runs: six images by digest in prod's stack file", async () => {
         console.log((await promote()).trimEnd());
         const pinned = fs.readFileSync(path.join(folder, "Pulumi.prod.yaml"), "utf8");
         assert.strictEqual(
@@ -219,7 +219,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         );
     });
 
-    it("prod is deployed from them without Docker, each pod with the digest that dev has", async () => {
+    it("deploys prod from these images without Docker; each pod has the same digest as in dev", async () => {
         await upProd();
         await shows("prod", /sam.*10000/s);
         const images = await imagesOfDev();
@@ -231,7 +231,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         console.log(running.join("\n"));
     });
 
-    it("neither sees the other's data", async () => {
+    it("keeps the data of the two stacks apart", async () => {
         const row = `row-${randomUUID().slice(0, 8)}`;
         const sql = `INSERT INTO form.form_user_data (name, money) VALUES ('${row}', 1)`;
         const exec = ["exec", "-c", "mysql", "mysql-master-0", "--", "mysql"];
@@ -242,7 +242,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         lived = await lives("prod");
     });
 
-    it("a changed dev leaves prod as it is", async () => {
+    it("leaves prod untouched when dev changes", async () => {
         fs.appendFileSync(path.join(folder, "images/nginx/etc/nginx.conf"), "# changed\n");
         await pulumi(["config", "set", "--path", "redis-slave.replicas", "2", "--stack", "dev"]);
         const output = await pulumi(["up", "--yes", "--skip-preview", "--stack", "dev"]);
@@ -252,7 +252,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         assert.deepStrictEqual(await lives("prod"), lived);
     });
 
-    it("what dev changed is promoted, and reverting that diff brings the former images back", async () => {
+    it("promotes what changed in dev, and brings the former images back when the diff is reverted", async () => {
         const file = path.join(folder, "Pulumi.prod.yaml");
         const [text, before] = [fs.readFileSync(file, "utf8"), await runningInProd()];
         await promote();
@@ -268,7 +268,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         lived = await lives("prod");
     });
 
-    it("a destroyed dev leaves prod as it is, and its own images are gone", async () => {
+    it("leaves prod untouched when dev is destroyed, and deletes dev's own images", async () => {
         const images = Object.values(await imagesOfDev());
         const statuses = () => Promise.all(images.map(statusOf));
         assert.deepStrictEqual(await statuses(), [200, 200, 200, 200, 200, 200]);
@@ -279,7 +279,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         assert.deepStrictEqual(await statuses(), [404, 404, 404, 404, 404, 404]);
     });
 
-    it("a pod of prod that is moved to a node without its images starts there", async () => {
+    it("starts a pod of prod on a node that does not have its images yet", async () => {
         const web = await pods("prod", WEB);
         const digests = web[0]!.spec.containers.map(({ image }) => image.split("@")[1]!);
         const target = await nodeWithout(digests, web);
@@ -292,7 +292,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
             for (const { key, effect } of taints ?? []) {
                 await kubectl(["taint", "nodes", target, `${key}:${effect}-`]);
             }
-            // Again and again, because the kubelet's view of its images follows containerd's with a delay.
+            // Repeatedly, because the kubelet's view of its images lags behind containerd's.
             await waitFor(`a web pod whose images ${target} pulled`, 2 * RECOVERY_SECONDS, async () => {
                 await dropImages(target, digests);
                 const [moved, ...rest] = await pods("prod", WEB);
@@ -323,7 +323,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
         await isWell("prod");
     });
 
-    /** A node that never had these images, else one that has no web pod, else any. */
+    /** A node that never had these images, otherwise one without a web pod, otherwise any. */
     async function nodeWithout(digests: readonly string[], web: readonly Pod[]): Promise<string> {
         const candidates = nodes.map(({ metadata }) => metadata.name);
         for (const name of candidates) {
@@ -335,7 +335,7 @@ describe("prod beside dev on one cluster, from the images that dev tested", func
     }
 });
 
-/** 200 where the registry has what `host/repository@digest` names, else 404. */
+/** 200 if the registry has the image `host/repository@digest`, otherwise 404. */
 async function statusOf(image: string): Promise<number> {
     const [, host, repository, digest] = /^([^/]+)\/(.+)@(.+)$/.exec(image)!;
     const url = `http://${host}/v2/${repository}/manifests/${digest}`;

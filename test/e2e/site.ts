@@ -2,13 +2,13 @@ import assert from "assert";
 
 import { System } from "../support/system";
 
-/** A site whose pages are public, and its first admin. */
+/** A site with public pages, and its first admin's password. */
 export interface Site {
     readonly url: string;
     readonly adminPassword: () => Promise<string>;
 }
 
-/** The site of a deployed stack, whose password is read as `make up` says. */
+/** The site of a deployed stack; reads the password the way that `make up` explains. */
 export function siteOf(system: System): Site {
     return {
         url: system.url,
@@ -20,17 +20,17 @@ export function siteOf(system: System): Site {
     };
 }
 
-/** A browser without a window: it keeps cookies. */
+/** A minimal browser that keeps cookies. */
 export class Client {
     private readonly cookies = new Map<string, string>();
 
-    /** @param headers sent with every request. */
+    /** @param headers sent with every request */
     constructor(
         private readonly url: string,
         private readonly headers: Readonly<Record<string, string>> = {},
     ) {}
 
-    /** The answer's text; throws unless it has this state. */
+    /** Returns the response's text and origin; throws if it does not have the expected status. */
     async ask(path: string, form?: Record<string, string>, expected = 200) {
         const response = await fetch(`${this.url}${path}`, {
             redirect: "manual",
@@ -51,7 +51,7 @@ export class Client {
         return { text, origin: response.headers.get("x-page-from") ?? "" };
     }
 
-    /** Opens a form and sends it with these fields. */
+    /** Opens a form and submits it with these fields. */
     async send(path: string, fields: Readonly<Record<string, string>>): Promise<void> {
         const { text } = await this.ask(path);
         const csrf = { csrfmiddlewaretoken: field(text, "csrfmiddlewaretoken") };
@@ -59,7 +59,7 @@ export class Client {
         await this.ask(path, { seen: field(text, "seen"), ...csrf, ...inlines, ...fields }, 302);
     }
 
-    /** As the first admin. */
+    /** Signs in as the first admin. */
     async signIn(password: string): Promise<void> {
         await this.send("/admin/login/", { username: "admin", password, next: "/admin/" });
     }

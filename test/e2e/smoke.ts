@@ -1,12 +1,12 @@
-/** The last step of `make up`: V1, V2, V6 and V9 of the source on a stack, as `smoke.ts <stack>`. */
+/** The last step of `make up`: runs the source's checks V1, V2, V6 and V9 on a stack. Usage: `smoke.ts <stack>`. */
 import { mysqlReplicates, redisReplicates, siteAnswers } from "../support/checks";
 import { System } from "../support/system";
 
 const CHECKS: [string, (system: System) => Promise<void>][] = [
     ["every workload has its pods, all ready", (system) => system.ready()],
-    ["what is set on redis-master is read on every redis-slave", redisReplicates],
-    ["every mysql-slave replicates, without error and without transactions of its own", mysqlReplicates],
-    ["the site answers with the employees, or asks to sign in", siteAnswers],
+    ["every redis-slave returns what was set on redis-master", redisReplicates],
+    ["every mysql-slave replicates, without errors and without its own transactions", mysqlReplicates],
+    ["the site answers with the employees or with the sign-in page", siteAnswers],
 ];
 
 async function main(stack: string): Promise<void> {

@@ -1,15 +1,15 @@
-/** What the source's author checked by hand on one replica, once; here on every replica, in each situation. */
+/** What the source's author once checked by hand on one replica; here on every replica, in each situation. */
 import assert from "assert";
 
 import { mysqlReplicates, pageShowsSeedRows, redisReplicates } from "../support/checks";
 import { System } from "../support/system";
 import { TABLES } from "../support/tables";
 
-/** To be called where a stack is deployed. */
+/** Call this after a stack is deployed. */
 export function behavesAsTheSourceDid(system: System): void {
     it("V1: every workload has its pods, all ready", () => system.ready());
 
-    it("V2: what is set on redis-master is read on every redis-slave", () => redisReplicates(system));
+    it("V2: every redis-slave returns what was set on redis-master", () => redisReplicates(system));
 
     it("V4: the MySQL master writes a binary log", async () => {
         const rows = (await system.sql("mysql-master-0", "SHOW BINARY LOG STATUS")).split("\n");
@@ -24,7 +24,7 @@ export function behavesAsTheSourceDid(system: System): void {
         }
     });
 
-    it("V6: both replication threads run on every mysql-slave, GTID sets agree, nothing is errant", () =>
+    it("V6: both replication threads run on every mysql-slave, GTID sets match, no transaction is errant", () =>
         mysqlReplicates(system));
 
     it("V7: every mysql-slave has the database form", async () => {
@@ -34,7 +34,7 @@ export function behavesAsTheSourceDid(system: System): void {
         }
     });
 
-    it("V8: dabacluster is a NodePort Service, everything else is reached inside the cluster only", async () => {
+    it("V8: dabacluster is a NodePort Service, everything else is reachable only inside the cluster", async () => {
         const lines = await system.kubectl([
             "get",
             "services",
@@ -56,7 +56,7 @@ export function behavesAsTheSourceDid(system: System): void {
         }
     });
 
-    it("refuses writes on every mysql-slave, also to root", async () => {
+    it("refuses writes on every mysql-slave, even from root", async () => {
         for (const pod of system.pods("mysql-slave")) {
             const result = await system.trySql(pod, "CREATE DATABASE forbidden");
             assert.notStrictEqual(result.code, 0, pod);

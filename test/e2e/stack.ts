@@ -6,7 +6,7 @@ import { System } from "../support/system";
 
 const ROOT = path.resolve(__dirname, "../..");
 
-/** Longer than the longest wait of the program itself, so that its own message is the one that is seen. */
+/** Longer than the program's own longest timeout, so that its own error message appears. */
 const PULUMI_SECONDS = 25 * 60;
 
 async function script(name: string, stack: string): Promise<void> {
@@ -27,7 +27,7 @@ export function destroy(stack: string): Promise<void> {
     return script("down", stack);
 }
 
-/** Runs pulumi on a stack and returns its output; a failure throws with all of it. */
+/** Runs pulumi on a stack and returns its output; throws with the full output if it fails. */
 export async function pulumi(
     stack: string,
     args: readonly string[],
@@ -35,7 +35,7 @@ export async function pulumi(
     folder = ROOT,
 ): Promise<string> {
     const takesConfig = !["stack", "state"].includes(args[0] ?? "");
-    // `env` takes names to unset before names to set.
+    // `env` requires the names to unset before the names to set.
     const unset = Object.keys(env).filter((name) => env[name] === undefined);
     const set = Object.keys(env).filter((name) => env[name] !== undefined);
     const all = [
@@ -57,17 +57,17 @@ export async function pulumi(
     return stdout;
 }
 
-/** Changes settings of the deployed stack, as a user would in the stack file. */
+/** Changes settings of the deployed stack, as a user would do in the stack file. */
 export async function configure(stack: string, settings: Readonly<Record<string, string>>): Promise<void> {
     const given = Object.entries(settings).flatMap(([key, value]) => [
         "--plaintext",
         `dabaweb:${key}=${value}`,
     ]);
-    // set-all also because `set` takes a value such as -1 for an option.
+    // Not `set`, which would also parse a value such as -1 as an option.
     await pulumi(stack, ["config", "set-all", "--path", ...given]);
 }
 
-/** What a destroyed stack must not leave behind: its namespace, its volumes, its tags in the local registry. */
+/** Leftovers that a destroyed stack must not have: its namespace, its volumes, its tags in the local registry. */
 export async function remnants(system: System): Promise<string[]> {
     const { items } = JSON.parse(
         await system.kubectl(["get", "namespaces,persistentvolumes", "-o", "json"]),

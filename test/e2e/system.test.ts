@@ -24,7 +24,7 @@ const SLAVES = { redis: system.pods("redis-slave"), mysql: system.pods("mysql-sl
 describe("the whole system on a real cluster", function () {
     this.timeout(30 * 60_000);
 
-    /** What a preview with all its details said, when there was nothing to do. */
+    /** The output of a detailed preview when there was nothing to do. */
     let preview = "";
 
     before("deploy", () => deploy("e2e"));
@@ -46,11 +46,11 @@ describe("the whole system on a real cluster", function () {
         });
         behavesAsTheSourceDid(system);
 
-        it("a preview finds nothing to do", async () => {
+        it("has nothing to do in a preview", async () => {
             preview = await pulumi("e2e", ["preview", "--diff", "--expect-no-changes"]);
         });
 
-        it("`make preview` compares with the state, and says that the cluster answered", async () => {
+        it("lets `make preview` compare with the state, and says that the cluster answered", async () => {
             const folder = mkdtempSync(join(tmpdir(), "state-preview-"));
             try {
                 const file = join(folder, "outcome.json");
@@ -72,11 +72,11 @@ describe("the whole system on a real cluster", function () {
             }
         });
 
-        it("a preview tells what the API server would refuse, and changes nothing", async () => {
+        it("shows in a preview what the API server would refuse, and changes nothing", async () => {
             const folder = mkdtempSync(join(tmpdir(), "refused-"));
             try {
                 copyProgram(folder);
-                // The schema of the API allows such a name, the API server does not.
+                // The API's schema allows this name, the API server does not.
                 const file = join(folder, "components/dabaweb.ts");
                 const text = readFileSync(file, "utf8");
                 assert.ok(text.includes('name: "gunicorn", containerPort'));
@@ -95,12 +95,12 @@ describe("the whole system on a real cluster", function () {
             await pulumi("e2e", ["preview", "--expect-no-changes"]);
         });
 
-        it("another program gets the stack's addresses by a StackReference, as docs/outputs.md has it", async () => {
+        it("gives another program its addresses through a StackReference, as docs/outputs.md describes", async () => {
             const folder = mkdtempSync(join(tmpdir(), "consumer-"));
             const consumer = join(folder, "examples/consumer");
             const inConsumer = async (...args: string[]) => {
                 const all = [...args, "--stack", "e2e-consumer", "--non-interactive", "--cwd", consumer];
-                // It may name the stack file of whoever runs this.
+                // The variable may name a stack file of the user who runs this test.
                 const clean = ["--unset=PULUMI_OPTION_CONFIG_FILE", "pulumi", ...all];
                 const { code, stdout, stderr } = await command("env", clean, { timeoutSeconds: 300 });
                 assert.strictEqual(code, 0, `pulumi ${args.join(" ")}\n${stdout}\n${stderr}`);
@@ -136,20 +136,20 @@ describe("the whole system on a real cluster", function () {
         });
     });
 
-    describe("what somebody changed by hand", () => {
+    describe("drift, after changes by hand", () => {
         const drift = async () => {
             const args = ["-r", "ts-node/register/transpile-only", "local/stacks/drift.ts", "e2e"];
             const { code, stdout, stderr } = await command(process.execPath, args, { timeoutSeconds: 300 });
             return { code, text: stdout + stderr };
         };
 
-        it("is nothing after an up", async () => {
+        it("is empty after an up", async () => {
             const { code, text } = await drift();
             assert.strictEqual(code, 0, text);
             assert.match(text, /^no drift: /m);
         });
 
-        it("is named, and an up with a refresh puts it back", async () => {
+        it("is reported, and an up with a refresh repairs it", async () => {
             await system.kubectl(["scale", "deployment", "dabacluster", "--replicas=2"]);
             await system.kubectl(["delete", "poddisruptionbudget", "redis-slave"]);
             const found = await drift();
@@ -159,7 +159,7 @@ describe("the whole system on a real cluster", function () {
                 /^drift: Deployment dabacluster: spec\.replicas is 2, but was 3 after the last update$/m,
             );
             assert.match(found.text, /^drift: PodDisruptionBudget redis-slave is gone$/m);
-            // Without it the API server leaves kubectl the fields that it has set.
+            // Without it, kubectl stays the owner of the fields that it has set.
             const force = { PULUMI_K8S_ENABLE_PATCH_FORCE: "true" };
             await pulumi("e2e", ["up", "--refresh", "--yes", "--skip-preview"], force);
             await system.ready();
@@ -187,7 +187,7 @@ describe("the whole system on a real cluster", function () {
                 ...args,
             ]);
 
-        // It fails where redis-master gives no answer within half a second, and says: try again.
+        // It fails if redis-master does not answer within half a second, and tells the user to try again.
         const clearPageCache = () =>
             waitFor("the page's cache to be cleared", RECOVERY_SECONDS, async () => {
                 await manage("clear_page_cache");
@@ -196,7 +196,7 @@ describe("the whole system on a real cluster", function () {
 
         after(() => system.sql("mysql-master-0", `DELETE FROM form.form_user_data WHERE name LIKE 'row-%'`));
 
-        it("shows a row that SQL wrote on the master", async () => {
+        it("shows a row that was written with SQL on the master", async () => {
             await insert(name, money);
             await clearPageCache();
             await waitFor(`${name} on the page`, RECOVERY_SECONDS, async () =>
@@ -204,10 +204,10 @@ describe("the whole system on a real cluster", function () {
             );
         });
 
-        it("reads from the slaves, and from the master while they lack a row", async () => {
+        it("reads from the slaves, and from the master while a row is missing on them", async () => {
             const late = `row-${randomUUID().slice(0, 8)}`;
             const origin = async () => (await system.page("/User_data")).headers.get("x-page-from");
-            // Again and again, because a slave is a heartbeat behind for a moment in every second.
+            // Repeatedly, because a slave is one heartbeat behind for a moment in every second.
             await waitFor("the page from a slave", RECOVERY_SECONDS, async () => {
                 await clearPageCache();
                 return (await origin()) === "replica";
@@ -256,13 +256,13 @@ describe("the whole system on a real cluster", function () {
         });
 
         it("reads its cache from every redis-slave", async () => {
-            // A page asks for its rows by MGET, which nobody else does: probes hit keys as well.
+            // Only a page reads its rows with MGET; key hits would also count probes.
             const reads = async (pod: string) => {
                 const stats = await system.redis(pod, "INFO", "commandstats");
                 return Number(/^cmdstat_mget:calls=(\d+)/m.exec(stats)?.[1] ?? 0);
             };
             const before = await Promise.all(SLAVES.redis.map(reads));
-            // Many at once, each by a connection of its own: one worker keeps to one slave for half a minute.
+            // Many in parallel, each with its own connection: a worker stays with one slave for half a minute.
             const client = new Client(system.url, { Connection: "close" });
             await waitFor("pages read from every redis-slave", RECOVERY_SECONDS, async () => {
                 await Promise.all(Array.from({ length: 16 }, () => client.ask("/User_data")));
@@ -272,7 +272,7 @@ describe("the whole system on a real cluster", function () {
         });
     });
 
-    describe("again and again a write and then a read, while eight others read the same page", () => {
+    describe("repeated pairs of a write and a read, while eight others read the same page", () => {
         const noneIsStale = async () => {
             const pairs = () => writeAndRead(siteOf(system), times(60, 1000));
             const { staleForWriter, staleForOthers, origins, reads } = await spending("load", pairs);
@@ -281,12 +281,12 @@ describe("the whole system on a real cluster", function () {
             return origins;
         };
 
-        it("show the writer what he wrote, and the others within the bound", async () => {
+        it("show the write to the writer at once, and to the others within the bound", async () => {
             const origins = await noneIsStale();
             assert.ok((origins.replica ?? 0) > 0 && (origins.cache ?? 0) > 0, JSON.stringify(origins));
         });
 
-        it("do so while no slave applies anything", async () => {
+        it("do so even while no slave applies anything", async () => {
             const everySlave = (statement: string) =>
                 Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, statement)));
             await everySlave("STOP REPLICA SQL_THREAD");
@@ -319,7 +319,7 @@ describe("the whole system on a real cluster", function () {
                 /service\.nodePort is 80; allowed is a whole number from 30000 to 32767/,
             ],
             [
-                "a storage class that the cluster lacks",
+                "a storage class that does not exist in the cluster",
                 "storageClass",
                 "fast",
                 "standard",
@@ -334,8 +334,8 @@ describe("the whole system on a real cluster", function () {
             ],
         ];
         for (const [what, key, bad, good, message] of isLong ? refused : refused.slice(1)) {
-            it(`refuses ${what} in one sentence, before anything is changed`, async () => {
-                // Not all of the state: its secrets are encrypted anew whenever it is written.
+            it(`refuses ${what} in one sentence, before it changes anything`, async () => {
+                // Not the whole state: its secrets are encrypted again on every write.
                 const resources = async () => {
                     const { deployment } = JSON.parse(await pulumi("e2e", ["stack", "export"])) as {
                         deployment: { resources: { urn: string; id?: string; modified?: string }[] };

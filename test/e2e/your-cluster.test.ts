@@ -21,11 +21,11 @@ const LINES = parseRunbook(fs.readFileSync(path.resolve(__dirname, "../../README
     .filter(({ heading }) => heading === "Your cluster")
     .flatMap(({ commands }) => commands.map(({ line }) => line));
 
-/** As README.md calls it. */
+/** The name that README.md uses. */
 const NAMESPACE = "dabaweb-mine";
 const CONTEXT = "far-away/team";
 const NODE_PORT = 32003;
-/** Of the volumes that somebody made, and the mark of whatever this test makes outside the namespace. */
+/** The class of the pre-created volumes, and the mark of everything that this test creates outside the namespace. */
 const CLASS = "your-cluster-test";
 const DISKS = `/var/lib/${CLASS}`;
 const VOLUMES = ["one", "two", "three", "four"];
@@ -35,8 +35,8 @@ const SMALL = { requests: { cpu: "10m", memory: "384Mi" }, limits: { cpu: "1", m
 const WALK_SECONDS = 25 * 60;
 
 /**
- * A cluster and a registry as a team has them, walked with the lines of README.md from a clean clone: a registry with a
- * password, a namespace made beforehand, an account with rights in it alone, disks whose root is root's.
+ * Follows README.md line by line from a clean clone, with a cluster and a registry as a team has them: the registry has a
+ * password, the namespace already exists, the account has rights only in it, and root owns the root directory of each disk.
  */
 describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker', function () {
     this.timeout(30 * 60_000);
@@ -48,7 +48,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
     let node: string;
     let walked = false;
 
-    before("a cluster that somebody else administers", async () => {
+    before("prepare a cluster that someone else administers", async () => {
         folder = fs.mkdtempSync(path.join(os.tmpdir(), `${CLASS}-`));
         clone = path.join(folder, "clone");
         copyCheckout(clone);
@@ -60,7 +60,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         assert.strictEqual(
             found,
             "",
-            `namespace ${NAMESPACE} is somebody's; this test makes and removes one`,
+            `namespace ${NAMESPACE} belongs to someone else; this test creates and removes its own`,
         );
         const nodes = await clusterNodes();
         for (const { name } of nodes) {
@@ -70,8 +70,8 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         await makeDisks();
     });
 
-    after("remove all of it", async () => {
-        // Where the walk came to its end there is nothing to let go of any more.
+    after("remove everything", async () => {
+        // After a complete run there is nothing left to destroy.
         await deploying("pulumi state unprotect --all; pulumi destroy");
         await clear();
         for (const { name } of await clusterNodes()) {
@@ -86,7 +86,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         fs.rmSync(folder, { recursive: true, force: true });
     });
 
-    /** What this or a killed run made; it is known by the class, which nobody else has. */
+    /** Removes what this run or a killed one created, if the class exists: no one else has this class. */
     async function clear(): Promise<void> {
         if ((await kubectl(["get", "storageclass", CLASS, "--ignore-not-found", "-o", "name"])) === "") {
             return;
@@ -99,7 +99,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         await kubectl(["delete", "storageclass", CLASS]);
     }
 
-    /** Disks of a node, as mkfs and mount leave them. */
+    /** Creates disks on a node, in the state that mkfs and mount leave. */
     async function makeDisks(): Promise<void> {
         const metadata = { name: CLASS };
         const binding = {
@@ -128,7 +128,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         }
     }
 
-    /** A folder with the three programs, and of the system what a shell and `cp` need; and a Pulumi home without stacks. */
+    /** Creates a folder with only the three programs, a shell and `cp`, and a Pulumi home without stacks. */
     function makeTools(): void {
         fs.mkdirSync(path.join(folder, "bin"));
         for (const tool of ["node", "npm", "npx", "pulumi", "docker", "sh", "cp"]) {
@@ -141,7 +141,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         fs.symlinkSync(plugins, path.join(folder, "pulumi", "plugins"));
     }
 
-    /** Who deploys: an account with the rights of docs/deployer-role.yaml, behind a context of another name. */
+    /** Creates the deployer: an account with the rights of docs/deployer-role.yaml, behind a context with another name. */
     async function makeAccount(): Promise<void> {
         const inNamespace = ["--namespace", NAMESPACE];
         await kubectl([...inNamespace, "create", "serviceaccount", "deployer"]);
@@ -168,7 +168,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         fs.writeFileSync(path.join(folder, "kubeconfig"), JSON.stringify(kubeconfig), { mode: 0o600 });
     }
 
-    /** What README.md tells to edit. */
+    /** Edits a stack file as README.md says. */
     function edit(stack: string, changes: Readonly<Record<string, unknown>>): void {
         const file = path.join(clone, `Pulumi.${stack}.yaml`);
         const document = parseDocument(fs.readFileSync(file, "utf8"));
@@ -195,7 +195,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             "redis-slave": undefined,
             "mysql-master": { onNoReplica: "wait" },
             "mysql-slave": undefined,
-            // Others run beside it.
+            // Other workloads run on the same cluster.
             dabacluster: { replicas: 2, publicPages: true, resources: SMALL },
         });
     }
@@ -210,7 +210,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         const { username, password } = registry.login!;
         const said = result.stdout + result.stderr;
         for (const secret of [password, WRONG]) {
-            // As people write it, and as it goes over the network.
+            // In plain text, and as it is sent over the network.
             for (const form of [secret, Buffer.from(`${username}:${secret}`).toString("base64")]) {
                 assert.ok(!said.includes(form), `a password is in the output of ${line}`);
             }
@@ -218,7 +218,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         return result;
     }
 
-    /** As the one who deploys: with the tools of {@link makeTools}, and no question asked. */
+    /** Runs a line as the deployer: with the tools of {@link makeTools}, and without confirmation prompts. */
     function deploying(line: string, input?: string, more: Record<string, string> = {}): Promise<Result> {
         const env = {
             PATH: path.join(folder, "bin"),
@@ -228,7 +228,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             PULUMI_SKIP_CONFIRMATIONS: "true",
             KUBECONFIG: path.join(folder, "kubeconfig"),
             DOCKER_CONFIG: path.join(folder, "docker"),
-            // The page's own lines check the program's types, as they do for its reader; what comes then runs the same program.
+            // README.md's own lines check the program's types, as they do for its reader; later lines run the same program.
             ...(walked ? { PULUMI_NODEJS_TRANSPILE_ONLY: "true" } : {}),
             ...more,
         };
@@ -245,8 +245,8 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             assert.strictEqual(result.code, 0, `${line}\n${result.stdout}\n${result.stderr}`);
             return true;
         };
-        // A pod that an `up` has replaced may still be ending.
-        await (status ? waitFor("all to be well", RECOVERY_SECONDS, once) : once());
+        // A pod that an `up` replaced may still be terminating.
+        await (status ? waitFor("everything to be healthy", RECOVERY_SECONDS, once) : once());
     }
 
     async function pages(): Promise<void> {
@@ -258,7 +258,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         });
     }
 
-    /** Changes what one image is made of. */
+    /** Changes a source file of one image. */
     function touch(): void {
         fs.appendFileSync(
             path.join(clone, "images/redis-slave/ready"),
@@ -292,7 +292,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
     function describeMine(): void {
         it("shows the seed's rows", pages);
 
-        it("has its data beside lost+found, on disks that are root's", async () => {
+        it("has its data next to lost+found, on disks that root owns", async () => {
             for (const name of VOLUMES) {
                 const disk = `${DISKS}/${name}`;
                 const entries = (await docker(["exec", node, "ls", "-A", disk])).split("\n");
@@ -302,12 +302,12 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             }
         });
 
-        it("finds nothing to do when it is looked at again", async () => {
+        it("has nothing to do in a preview", async () => {
             const { code, stdout } = await deploying("pulumi preview --expect-no-changes");
             assert.strictEqual(code, 0, stdout);
         });
 
-        it("keeps another stack out of its namespace, by name", async () => {
+        it("keeps another stack out of its namespace, and names the owner", async () => {
             fs.copyFileSync(path.join(clone, "Pulumi.mine.yaml"), path.join(clone, "Pulumi.other.yaml"));
             edit("other", { "registry.username": undefined, "registry.password": undefined });
             const line = "pulumi stack init other --no-select && pulumi preview --stack other";
@@ -320,7 +320,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             fs.rmSync(path.join(clone, "Pulumi.other.yaml"));
         });
 
-        it("says nothing of a password that the registry refuses", async () => {
+        it("does not reveal a password that the registry refuses", async () => {
             touch();
             const set = await deploying("pulumi config set --secret --path registry.password", `${WRONG}\n`);
             assert.strictEqual(set.code, 0, set.stderr);
@@ -329,7 +329,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             assert.match(stdout + stderr, /unauthorized|authentication required|401/i);
         });
 
-        it("takes Docker's login, and a pull secret that the namespace has, in place of its own", async () => {
+        it("uses Docker's login and an existing pull secret of the namespace instead of its own", async () => {
             const { username, password } = registry.login!;
             edit("mine", { registry: { address: `${registry.host}/team`, pullSecret: "team-login" } });
             const early = await deploying("pulumi up");
@@ -360,7 +360,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
             await pages();
         });
 
-        it("is not destroyed while it is protected", async () => {
+        it("cannot be destroyed while it is protected", async () => {
             const { code, stdout, stderr } = await deploying("pulumi destroy");
             assert.notStrictEqual(code, 0);
             assert.match(stdout + stderr, /protected/);
@@ -372,7 +372,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
 /** A password that the registry does not know. */
 const WRONG = "wrong-password-of-nobody";
 
-/** As the administrator of the cluster. */
+/** Runs kubectl as the administrator of the cluster. */
 async function kubectl(args: readonly string[], input?: string): Promise<string> {
     const result = await command("kubectl", ["--context", names.context, ...args], {
         timeoutSeconds: 2 * RECOVERY_SECONDS,
@@ -386,7 +386,7 @@ async function apply(object: object): Promise<void> {
     await kubectl(["apply", "--filename", "-"], JSON.stringify(object));
 }
 
-/** Where a program is. */
+/** The path of a program on PATH. */
 function onPath(program: string): string {
     const found = (process.env.PATH ?? "")
         .split(path.delimiter)

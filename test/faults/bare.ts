@@ -1,5 +1,5 @@
 /**
- * The measure beside every row: how long the engine alone takes to come back on the same data after a crash, without
+ * The baseline for every row: how long the engine alone takes to come back on the same data after a crash, without
  * Kubernetes, start script and probes.
  */
 import * as path from "node:path";
@@ -9,7 +9,7 @@ import { System } from "../support/system";
 import { files, NAME, SHARED } from "./cluster";
 import { findPod, signal, volumeOf } from "./pods";
 
-/** The engine on a copy of the data, and a question that it answers. */
+/** How to start each engine on a copy of the data, and a query that it answers once it is up. */
 const ENGINES = {
     redis: {
         start: "redis-server --appendonly yes --save '' --dir /data/redis --port 0 --unixsocket /tmp/socket",
@@ -25,7 +25,7 @@ const ENGINES = {
 
 export type Engine = keyof typeof ENGINES;
 
-/** Runs, of which the median counts. */
+/** Number of runs; the median counts. */
 const RUNS = 3;
 
 /** Seconds from the engine's start to its first answer, on the master's data as a crash leaves it. */
@@ -62,7 +62,7 @@ export async function bareRestart(system: System, engine: Engine): Promise<numbe
         ];
         try {
             await docker(["run", "--detach", ...options, image, "600"]);
-            // While the engine stands still, so that the copy is of one moment.
+            // The engine is stopped meanwhile, so that the copy is consistent.
             await signal(pod, "STOP");
             try {
                 await docker(["exec", container, "cp", "--recursive", "/source/.", "/data"]);

@@ -1,23 +1,23 @@
-/** What has to hold after a fault: every acknowledged write on the master and on every slave, and all pods equal. */
+/** What must hold after a fault: every acknowledged write is on the master and on every slave, and all pods are equal. */
 import { mysqlReplicates } from "../support/checks";
 import { waitFor } from "../support/docker";
 import { System } from "../support/system";
 import { Tally } from "./ledger";
 import { LedgerName, LEDGERS, Load, redisKey, TABLE } from "./load";
 
-/** Seconds that slaves may take to have everything once the writes have stopped. */
+/** Seconds that slaves may take to catch up after the writes have stopped. */
 const CATCH_UP_SECONDS = 120;
 
-/** A tally on the master, with the losses of the slave that has lost most. */
+/** The tally of the master, with the losses of the slave that lost the most. */
 export interface Checked extends Tally {
-    /** Acknowledged, and missing on at least one slave at the end. */
+    /** Acknowledged writes that are missing at the end, on the slave that lost the most. */
     readonly lostOnSlaves: number;
 }
 
 const redisPods = (system: System): string[] => ["redis-master-0", ...system.pods("redis-slave")];
 const mysqlPods = (system: System): string[] => ["mysql-master-0", ...system.pods("mysql-slave")];
 
-/** Makes what the load writes into, and removes what earlier runs wrote. */
+/** Creates the table that the load writes to, and removes what earlier runs wrote. */
 export async function prepareLedgers(system: System): Promise<void> {
     const table = "run INT NOT NULL, number INT NOT NULL, PRIMARY KEY (run, number)";
     await system.sql("mysql-master-0", `CREATE TABLE IF NOT EXISTS form.${TABLE} (${table})`);
@@ -27,13 +27,13 @@ export async function prepareLedgers(system: System): Promise<void> {
     }
 }
 
-/** Removes what the load wrote into, so that a stack that goes on is as it was. */
+/** Removes everything that the load wrote, so that a stack that stays in use is as before. */
 export async function removeLedgers(system: System): Promise<void> {
     await prepareLedgers(system);
     await system.sql("mysql-master-0", `DROP TABLE form.${TABLE}`);
 }
 
-/** Compares the ledgers of a load that has stopped with every pod. */
+/** Compares the ledgers of a stopped load with every pod. */
 export async function checkLedgers(system: System, load: Load): Promise<Record<LedgerName, Checked>> {
     const checked = {} as Record<LedgerName, Checked>;
     for (const name of LEDGERS) {
@@ -44,11 +44,15 @@ export async function checkLedgers(system: System, load: Load): Promise<Record<L
         let lostOnSlaves = 0;
         for (const slave of slaves) {
             let lost: number | undefined;
-            // A slave that is behind is not one that has lost something.
-            const caughtUp = waitFor(`the writes of ${name} on ${slave}`, CATCH_UP_SECONDS, async () => {
-                lost = (await tally(slave)).lost;
-                return lost <= onMaster.lost;
-            });
+            // A slave that lags has not lost anything.
+            const caughtUp = waitFor(
+                `the writes of ${name} to be on ${slave}`,
+                CATCH_UP_SECONDS,
+                async () => {
+                    lost = (await tally(slave)).lost;
+                    return lost <= onMaster.lost;
+                },
+            );
             await caughtUp.catch((error: unknown) => {
                 if (lost === undefined) {
                     throw error;
@@ -69,7 +73,7 @@ async function numbers(system: System, pod: string, ledger: LedgerName, run: num
     return new Set(text.split(/\s+/).filter(Boolean).map(Number));
 }
 
-/** Why the pods of a system are not equal; undefined where they are. */
+/** Why the pods of a system are not equal; undefined if they are. */
 export async function difference(system: System): Promise<string | undefined> {
     try {
         await mysqlReplicates(system);
@@ -102,7 +106,7 @@ async function equal(
     });
 }
 
-/** The heartbeat differs from second to second. */
+/** Without the heartbeat, which changes every second. */
 const EVERY_TABLE =
     "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE table_type = 'BASE TABLE' " +
     "AND table_schema IN ('form', 'replication') AND table_name <> 'heartbeat' ORDER BY 1";
@@ -118,7 +122,7 @@ function redisScript(
     return system.redis(pod, "-n", String(database), command, script, "0", argument);
 }
 
-/** Every key that matches, as `found`. */
+/** Collects every matching key in `found`. */
 const SCAN =
     "local found, cursor = {}, '0' repeat local page = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000) " +
     "cursor = page[1] for _, key in ipairs(page[2]) do found[#found + 1] = key end until cursor == '0' ";
@@ -130,8 +134,8 @@ const VALUES =
     "return table.concat(values, ' ')";
 
 /**
- * One hash over all keys with their values, whatever the order and the encoding in memory; those of the heartbeat differ
- * from second to second.
+ * One hash over all keys and their values, independent of their order and their encoding in memory; without the
+ * heartbeat's keys, which change every second.
  */
 const DIGEST =
     `${SCAN} table.sort(found) local all = '' for _, key in ipairs(found) do if string.sub(key, 1, 9) ~= 'heartbeat' then ` +

@@ -1,6 +1,6 @@
 /**
- * A cluster for faults alone, beside the local one: three nodes, a registry, a Pulumi backend and a folder that every
- * node has, all of its own and all removed afterwards. The user's Docker daemon holds it, and is not touched.
+ * A separate cluster for faults, next to the local one: it has its own three nodes, registry, Pulumi backend and folder
+ * shared by all nodes, and all of it is removed afterwards. It runs on the user's Docker daemon, which no fault touches.
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -20,13 +20,13 @@ import { joinNetwork } from "../../local/registry/registry";
 import { Refusal } from "../../operations/refusal";
 
 /**
- * FAULTS_CLUSTER, 1 by default and at most 3: which of several, so that rows that take nodes can run beside others. Ports
- * and names follow from it.
+ * FAULTS_CLUSTER, 1 by default and at most 3: the number of the cluster, so that rows that take down nodes can run in
+ * parallel with others. Ports and names depend on it.
  */
 const which = Number(process.env.FAULTS_CLUSTER ?? "1");
 if (![1, 2, 3].includes(which)) {
     throw new Refusal(
-        `FAULTS_CLUSTER is "${process.env.FAULTS_CLUSTER}"; give a number from 1 to 3, or nothing.`,
+        `FAULTS_CLUSTER is "${process.env.FAULTS_CLUSTER}"; set it to a number from 1 to 3, or unset it.`,
     );
 }
 
@@ -39,11 +39,11 @@ const NETWORK = "kind";
 
 const REGISTRY_PORT = 5100 + which;
 const API_PORT = 26443 + which;
-/** So many stacks find room on the cluster. */
+/** The number of stacks that fit on the cluster. */
 export const LANES_AT_MOST = 4;
-/** What a stack takes of them: one for the page, the others are the doors of the load. */
+/** NodePorts per stack: one for the page, the others are the doors of the load. */
 export const PORTS_OF_A_LANE = 5;
-/** All on loopback. */
+/** All published on loopback. */
 export const NODE_PORTS = Array.from(
     { length: LANES_AT_MOST * PORTS_OF_A_LANE },
     (_, i) => 32100 + (which - 1) * LANES_AT_MOST * PORTS_OF_A_LANE + i,
@@ -52,7 +52,7 @@ export const NODE_PORTS = Array.from(
 const WATCHERS = 512;
 export const REGISTRY_ADDRESS = `localhost:${REGISTRY_PORT}`;
 
-/** Where everything of it lies. */
+/** Where all files of the cluster are. */
 const folder = path.join(places().state, NAME.replace("dabaweb-", ""));
 
 export const files = {
@@ -61,13 +61,13 @@ export const files = {
     backend: path.join(folder, "pulumi"),
     passphrase: path.join(folder, "passphrase"),
     ledgers: path.join(folder, "ledgers"),
-    /** Every node has it at {@link SHARED}. */
+    /** Mounted at {@link SHARED} on every node. */
     shared: path.join(folder, "volumes"),
 } as const;
 
 export const SHARED = "/shared";
 
-/** The variables that lead every tool to it; the user's own environment is not in any of them. */
+/** The variables that direct every tool to this cluster, and none to the user's own environment. */
 export function environment(): Record<string, string> {
     return {
         ...exported(dockerChoice()?.host),
@@ -77,16 +77,16 @@ export function environment(): Record<string, string> {
     };
 }
 
-/** Makes it; whatever an earlier run left is removed first. */
+/** Creates the cluster; first removes whatever an earlier run left. */
 export async function make(): Promise<void> {
-    await remove("left by an earlier run");
+    await remove("that an earlier run left");
     checkWatches();
     await checkPorts([API_PORT, REGISTRY_PORT, ...NODE_PORTS], "the cluster for faults");
     [files.backend, files.ledgers, files.shared].forEach((each) => fs.mkdirSync(each, { recursive: true }));
-    // The pods' user makes its folders in it.
+    // The pods' user creates its folders in it.
     fs.chmodSync(files.shared, 0o777);
     writeWhole(files.passphrase, randomBytes(32).toString("base64url"), 0o600);
-    say("cluster: three nodes");
+    say("cluster: creating three nodes");
     const shape = {
         name: NAME,
         apiPort: API_PORT,
@@ -112,28 +112,28 @@ export async function make(): Promise<void> {
 }
 
 /**
- * Every kubelet, kube-proxy and containerd watches files: Linux' default of 128 watchers is used up by the local cluster
- * and one of these (https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files).
+ * Every kubelet, kube-proxy and containerd watches files: the local cluster and one of these use up Linux's default of 128
+ * watchers (https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files).
  */
 function checkWatches(): void {
     const limit = Number(fs.readFileSync("/proc/sys/fs/inotify/max_user_instances", "utf8"));
     if (which > 1 && limit < WATCHERS) {
         throw new Refusal(
-            `fs.inotify.max_user_instances is ${limit}, too few for a further cluster; set ${WATCHERS} or more: ` +
+            `fs.inotify.max_user_instances is ${limit}, too few for another cluster; set it to ${WATCHERS} or more: ` +
                 `sysctl --write fs.inotify.max_user_instances=${WATCHERS}`,
         );
     }
 }
 
-/** Removes all of it, complete or not. */
+/** Removes the whole cluster, complete or not. */
 export async function remove(why: string): Promise<void> {
     const containers = (await clusterNodes(NAME)).map(({ name }) => name);
     if ((await attempt("docker", ["container", "inspect", REGISTRY])).code === 0) {
         containers.push(REGISTRY);
     }
     if (containers.length > 0) {
-        say(`cluster: removing the one ${why}`);
-        // What is paused cannot be removed on every version of Docker.
+        say(`cluster: removing the cluster ${why}`);
+        // Some versions of Docker cannot remove a paused container.
         await attempt("docker", ["unpause", ...containers]);
         await Promise.all(containers.map((each) => thaw(each).catch(() => undefined)));
         await run("docker", ["rm", "--force", "--volumes", ...containers]);
@@ -148,7 +148,7 @@ export async function remove(why: string): Promise<void> {
     await removeFolder();
 }
 
-/** The pods' files belong to their user: where this one may not remove them, a container does. */
+/** The pods' files belong to the pods' user: if the current user may not remove them, a container does. */
 async function removeFolder(): Promise<void> {
     try {
         fs.rmSync(folder, { recursive: true, force: true });
@@ -175,7 +175,7 @@ export async function untilNodesReady(count: number, seconds = 180): Promise<voi
     });
 }
 
-/** Stops nodes as a power cut does. */
+/** Stops nodes as a power cut would. */
 export async function cutPower(...names: string[]): Promise<void> {
     await attempt("docker", ["kill", ...names]);
     await until(`${names.join(", ")} to be off`, 60, async () => {
@@ -185,21 +185,21 @@ export async function cutPower(...names: string[]): Promise<void> {
     });
 }
 
-/** Starts nodes in their order: the control plane's address is asked for by the others. */
+/** Starts nodes in this order: the others look up the control plane's address. */
 export async function startNodes(...names: string[]): Promise<void> {
     for (const name of names) {
         await run("docker", ["start", name]);
     }
 }
 
-/** Ends the registry without warning; it is started again with all that it has. */
+/** Kills the registry without warning, or starts it again with all its content. */
 export async function switchRegistry(to: "off" | "on"): Promise<void> {
     await run("docker", [to === "off" ? "kill" : "start", REGISTRY]);
 }
 
 /**
- * The class `shared`, whose volumes every node reaches, beside kind's own `standard`. The provisioner moves to the
- * control plane, which no fault takes alone.
+ * Adds the class `shared`, whose volumes every node can reach, to kind's own `standard`. The provisioner moves to the
+ * control plane, which no fault takes down alone.
  */
 async function provideSharedVolumes(): Promise<void> {
     const inNamespace = ["--namespace", "local-path-storage"];

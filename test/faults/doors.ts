@@ -1,4 +1,7 @@
-/** How the load gets in: NodePort Services with the same pods behind them as the stack's own, made here, and gone with its namespace. */
+/**
+ * How the load gets in: NodePort Services for the same pods as the stack's own Services. They are created here and deleted
+ * with its namespace.
+ */
 import { System } from "../support/system";
 import { Doors } from "./load";
 
@@ -11,7 +14,7 @@ const SERVICES = {
 type Workload = keyof typeof SERVICES;
 const WORKLOADS = Object.keys(SERVICES) as Workload[];
 
-/** @param nodePorts four of them, which this machine can open */
+/** @param nodePorts four ports that this machine can reach */
 export async function openDoors(system: System, nodePorts: readonly number[]): Promise<Doors> {
     const ports = Object.fromEntries(WORKLOADS.map((workload, i) => [workload, nodePorts[i]!]));
     const items = WORKLOADS.map((workload) => ({

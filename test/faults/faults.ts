@@ -1,4 +1,4 @@
-/** One function per fault: each gives what is done, and none knows in which rows. */
+/** One function per fault: it returns what is done, and does not know which rows use it. */
 import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
@@ -21,14 +21,14 @@ import {
 import { READER_AGE_SECONDS } from "./load";
 import { Fault, programOf, Scene } from "./scene";
 
-/** Seconds for Kubernetes to notice and act. */
+/** Seconds for Kubernetes to notice and react. */
 const REACTION_SECONDS = 120;
-/** Seconds for a readiness probe to fail as often as it has to and for the Service to follow, on a busy machine. */
+/** Seconds for a readiness probe to reach its failure threshold and for the Service to follow, on a busy machine. */
 const PROBED_SECONDS = 60;
-/** Seconds in which a client that has asked has its answer, or gives up. */
+/** Seconds within which a client gets its answer or gives up. */
 const ANSWERED_SECONDS = 6;
 
-/** All processes of the pods, at once, past Kubernetes. */
+/** Kills all processes of the pods at once, bypassing Kubernetes. */
 export const kill9 = (...names: string[]): Fault => ({
     async strike(scene) {
         const pods = await Promise.all(names.map((name) => findPod(scene.system, name)));
@@ -40,12 +40,12 @@ export const kill9 = (...names: string[]): Fault => ({
                 const now = (await allPods(scene.system)).find(({ name }) => name === pod.name);
                 return now === undefined || now.uid !== pod.uid || restarts(now) > restarts(pod);
             };
-            await waitFor(`${pod.name} to be started again`, REACTION_SECONDS, again, { pauseMs: POLL_MS });
+            await waitFor(`${pod.name} to be restarted`, REACTION_SECONDS, again, { pauseMs: POLL_MS });
         }
     },
 });
 
-/** SIGSTOP to all processes of a pod, SIGCONT after so many seconds. */
+/** Sends SIGSTOP to all processes of a pod, and SIGCONT after this many seconds. */
 export const freeze = (name: string, seconds: number): Fault => ({
     async strike(scene) {
         const pod = await findPod(scene.system, name);
@@ -59,7 +59,7 @@ export const freeze = (name: string, seconds: number): Fault => ({
     },
 });
 
-/** What `kubectl delete pod` does. */
+/** Deletes a pod as `kubectl delete pod` does. */
 export const deletePod = (name: string): Fault => ({
     async strike(scene) {
         const pod = await findPod(scene.system, name);
@@ -69,7 +69,7 @@ export const deletePod = (name: string): Fault => ({
     },
 });
 
-/** The pod and its volume, gracefully: the server shuts down in order before its volume goes. */
+/** Deletes a pod and its volume gracefully: the server shuts down cleanly before its volume is deleted. */
 export const deletePodWithClaim = (name: string): Fault => ({
     async strike(scene) {
         const pod = await findPod(scene.system, name);
@@ -80,7 +80,7 @@ export const deletePodWithClaim = (name: string): Fault => ({
     },
 });
 
-/** A master's pod and its volume, gracefully, while those that have the same data die and start again. */
+/** Deletes a master's pod and its volume gracefully, while the slaves with the same data die and restart. */
 export const deleteMasterWhileSlavesRestart = (system: "mysql" | "redis"): Fault => ({
     async strike(scene) {
         const names = scene.system.pods(`${system}-slave`);
@@ -93,7 +93,7 @@ export const deleteMasterWhileSlavesRestart = (system: "mysql" | "redis"): Fault
     },
 });
 
-/** Every pod at once, as `kubectl delete pods --all` does, and with the masters their volumes. */
+/** Deletes every pod at once, as `kubectl delete pods --all` does, and the masters' volumes with them. */
 export const restartAllWithoutMastersClaims = (): Fault => ({
     async strike(scene) {
         const pods = (await allPods(scene.system)).filter(({ leaving, ended }) => !leaving && !ended);
@@ -106,7 +106,7 @@ export const restartAllWithoutMastersClaims = (): Fault => ({
     },
 });
 
-/** The pod's processes and its volume in one moment, as a disk that dies. */
+/** Kills the pod's processes and destroys its volume at the same moment, as a dying disk would. */
 export const destroyPodWithClaim = (name: string): Fault => ({
     strike: (scene) => destroy(scene, name),
 });
@@ -116,7 +116,7 @@ async function destroy(scene: Scene, name: string): Promise<void> {
     const volume = await volumeOf(scene.system, name);
     scene.hit(pod.name);
     await signal(pod, "KILL");
-    // The container comes back at once; what it finds is not what it left.
+    // The container restarts at once, and finds other data than it left.
     await onNode(pod.node!, `rm -rf "${volume}"/* "${volume}"/.[!.]* 2>/dev/null || true`);
     await deleteClaim(scene.system, name);
     await scene.system.kubectl(["delete", "pod", name, "--grace-period=0", "--force", "--wait=false"]);
@@ -127,7 +127,7 @@ function deleteClaim(system: System, pod: string): Promise<string> {
     return system.kubectl(["delete", "pvc", `data-${pod}`, "--wait=false"]);
 }
 
-/** The node of a pod, without warning; started again after so many seconds. */
+/** Stops the node of a pod without warning; starts it again after this many seconds. */
 export const stopNodeOf = (name: string, seconds: number): Fault => ({
     async strike(scene) {
         const node = await nodeOf(scene.system, name);
@@ -140,7 +140,7 @@ export const stopNodeOf = (name: string, seconds: number): Fault => ({
     },
 });
 
-/** All nodes, without warning, and started again. */
+/** Stops all nodes without warning, and starts them again. */
 export const stopAllNodes = (): Fault => ({
     async strike(scene) {
         const all = await nodes();
@@ -152,13 +152,13 @@ export const stopAllNodes = (): Fault => ({
     },
 });
 
-/** The node of a pod stands still and comes back as if nothing had been. */
+/** Pauses the node of a pod; it then continues as if nothing had happened. */
 export const pauseNodeOf = (name: string, seconds: number): Fault => ({
     async strike(scene) {
         const node = await nodeOf(scene.system, name);
         await scene.hitNodes(node);
-        // Processes that are just being made may get away ("unable to freeze", cgroup v1).
-        await waitFor(`${node} to stand still`, 30, async () => {
+        // Processes that are just being created may escape the pause ("unable to freeze", cgroup v1).
+        await waitFor(`${node} to be paused`, 30, async () => {
             await docker(["pause", node]);
             return true;
         });
@@ -173,8 +173,8 @@ export const pauseNodeOf = (name: string, seconds: number): Fault => ({
 });
 
 /**
- * The node of a pod is gone for good, and its operator says so: the node is removed from the cluster, and so are the
- * claims of volumes that only it had. It comes back, empty of pods, when everything was checked.
+ * Loses the node of a pod for good, and acts as its operator: removes the node from the cluster, and the claims of volumes
+ * that only this node had. The node comes back, without pods, after everything has been checked.
  */
 export const loseNodeOf = (name: string): Fault => {
     let lost: string | undefined;
@@ -202,7 +202,7 @@ export const loseNodeOf = (name: string): Fault => {
     };
 };
 
-/** Pods that neither reach anybody nor are reached, for so many seconds; their nodes still run them. */
+/** Cuts pods off the network in both directions for this many seconds; their nodes still run them. */
 export const partition = (names: readonly string[], seconds: number): Fault => ({
     async strike(scene) {
         await partitioned(scene, names, () => scene.last(seconds));
@@ -220,7 +220,7 @@ async function partitioned(scene: Scene, names: readonly string[], work: () => P
     }
 }
 
-/** Rules in the pod's own network namespace; the loopback device stays, which the pod needs for itself. */
+/** Adds or removes rules in the pod's own network namespace; the loopback device stays, because the pod itself needs it. */
 async function cutNetwork(pod: Pod, cut: boolean): Promise<void> {
     const [pid] = await processesOf(pod);
     const rules = ["INPUT ! --in-interface lo", "OUTPUT ! --out-interface lo"].map((rule) => {
@@ -231,9 +231,9 @@ async function cutNetwork(pod: Pod, cut: boolean): Promise<void> {
 }
 
 /**
- * The master's disk dies while no slave is reached: whatever was acknowledged in that time was on that disk alone.
+ * Destroys the master's disk while it reaches no slave: whatever was acknowledged in that time was only on that disk.
  *
- * @param unguarded what switches the guard off beforehand, for the control that the matrix can show a loss at all
+ * @param unguarded switches the guard off beforehand, as a control that the matrix can show a loss at all
  */
 export const destroyMasterWithoutSlaves = (
     system: "mysql" | "redis",
@@ -243,21 +243,21 @@ export const destroyMasterWithoutSlaves = (
         const master = `${system}-master-0`;
         await unguarded?.(scene.system);
         await partitioned(scene, scene.system.pods(`${system}-slave`), async () => {
-            // Longer than a link takes to be noticed as dead.
+            // Longer than it takes to notice a dead link.
             await scene.last(20);
             await destroy(scene, master);
         });
     },
 });
 
-/** Semi-synchronous commits off: the master acknowledges what it alone has. */
+/** Switches semi-synchronous commits off: the master acknowledges what only it has. */
 export async function withoutSemisync(system: System): Promise<void> {
     await system.sql("mysql-master-0", "SET GLOBAL rpl_semi_sync_source_enabled = OFF");
 }
 
 /**
- * The master is away for so many seconds. Its slaves serve on for the time that they may, then leave their read Service,
- * and stay away from it until the master is back.
+ * Takes the master away for this many seconds. Its slaves keep serving for the allowed time, then leave their read Service
+ * and stay out of it until the master is back.
  *
  * @param servedSeconds `maxMasterAwaySeconds` of the stack
  */
@@ -280,7 +280,7 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
                 async () => (await serving()).length === 0,
                 { pauseMs: POLL_MS },
             );
-            // Connections that were there before outlive the Service's change, until they are made anew.
+            // Existing connections survive the Service's change until the readers reconnect.
             const aged = Date.now() + (READER_AGE_SECONDS + ANSWERED_SECONDS) * 1000;
             const untilEnd = async (): Promise<string[] | undefined> => {
                 const back = await serving();
@@ -299,7 +299,7 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
     },
 });
 
-/** The disk of a pod is full for so many seconds. The volume is a file system of limited size for that time. */
+/** Fills the disk of a pod for this many seconds. For that time, the volume is a file system of limited size. */
 export const fillVolume = (name: string, seconds: number): Fault => {
     const workload = name.replace(/-\d+$/, "");
     const ordinal = Number(name.slice(workload.length + 1));
@@ -311,9 +311,9 @@ export const fillVolume = (name: string, seconds: number): Fault => {
             return pods.length === count && (count <= ordinal || pods.every((pod) => pod.ready));
         });
     };
-    /** With the pod away its folder is exchanged, and the pod comes back on the same node. */
+    /** Swaps the pod's folder while the pod is away; the pod comes back on the same node. */
     const exchange = async (system: System, script: string): Promise<void> => {
-        // A master's volume would let it go elsewhere; the control plane takes no pods anyway.
+        // A master's volume would let it start on another node; the control plane takes no pods anyway.
         const others = workload.endsWith("-master") ? (await nodes()).filter((each) => each !== node) : [];
         await scale(system, ordinal);
         await onNode(node, script, 120);
@@ -326,7 +326,7 @@ export const fillVolume = (name: string, seconds: number): Fault => {
     };
     return {
         async prepare({ system }) {
-            // Other stacks have their own on the same node.
+            // Other stacks have their own folder on the same node.
             limited = `/limited/${system.namespace}`;
             [node, volume] = [await nodeOf(system, name), await volumeOf(system, name)];
             await exchange(
@@ -355,7 +355,7 @@ export const fillVolume = (name: string, seconds: number): Fault => {
     };
 };
 
-/** A new slave's copy of the data is cut off in its middle. */
+/** Kills a new slave's clone half-way. */
 export const killClone = (name: string): Fault => ({
     async strike(scene) {
         const { system } = scene;
@@ -367,7 +367,7 @@ export const killClone = (name: string): Fault => ({
             }
             const volume = await volumeOf(system, name);
             const pids = (await processesOf(pod, "seed")).join(" ");
-            // In one script on the node: from here a copy of little data is over before it is noticed.
+            // One script on the node: from here, a copy of little data would finish before it is noticed.
             const script = `for i in {1..600}; do
                 if [ -d "${volume}/mysql.new" ]; then kill -KILL ${pids}; echo killed; exit; fi
                 sleep 0.02
@@ -377,7 +377,7 @@ export const killClone = (name: string): Fault => ({
     },
 });
 
-/** A later `up` whose images differ in a comment: every pod of these workloads is rolled. */
+/** Runs another `up` with images that differ in a comment: every pod of these workloads is rolled. */
 export const rollout = (workloads: readonly string[]): Fault => ({
     async strike(scene) {
         const program = programOf(scene);
@@ -388,14 +388,14 @@ export const rollout = (workloads: readonly string[]): Fault => ({
     undo: (stage) => programOf(stage).up(),
 });
 
-/** A file of each workload's image that takes a comment. */
+/** A file of each workload's image, with the line to append. */
 function touched(workloads: readonly string[], line = `# ${Date.now()}`): Record<string, string> {
     const file = (workload: string): string =>
         workload === "dabacluster" ? "images/dabaweb/app/gunicorn.conf.py" : `images/${workload}/start`;
     return Object.fromEntries(workloads.map((workload) => [file(workload), line]));
 }
 
-/** An image whose start fails gets out; the `up` fails, and the one before is brought back. */
+/** Rolls out an image whose start fails; the `up` fails, and the previous image is restored. */
 export const badImage = (workload: string): Fault => ({
     async strike(scene) {
         const program = programOf(scene);
@@ -408,7 +408,7 @@ export const badImage = (workload: string): Fault => ({
             "--plaintext",
             `dabaweb:${workload}.awaitMinutes=1`,
         ]);
-        // Appended lines would come after an exec.
+        // A start script ends with exec, so that an appended line would not run.
         const folder = program.touched(
             touched(workload === "dabacluster" ? [workload] : [], "raise SystemExit(1)"),
         );
@@ -419,11 +419,11 @@ export const badImage = (workload: string): Fault => ({
         }
         const code = await program.startUp(folder).ended(10 * 60);
         restore();
-        // Of a StatefulSet it may return before the rollout has begun, see System.ready.
+        // For a StatefulSet, it may return before the rollout has started, see System.ready.
         if (code === 0 && workload === "dabacluster") {
             throw new Error("`pulumi up` of a bad image succeeded");
         }
-        await waitFor(`a pod of ${workload} to fail at its start`, REACTION_SECONDS, async () =>
+        await waitFor(`a pod of ${workload} to fail to start`, REACTION_SECONDS, async () =>
             (await allPods(scene.system)).some(
                 (pod) =>
                     pod.workload === workload &&
@@ -437,7 +437,7 @@ export const badImage = (workload: string): Fault => ({
     },
 });
 
-/** `up` is killed with everything it started while it rolls the web tier; cancel, refresh and up heal it. */
+/** Kills `up` and everything it started while it rolls the web tier; cancel, refresh and up repair the stack. */
 export const killUp = (): Fault => ({
     async strike(scene) {
         const program = programOf(scene);
@@ -452,7 +452,7 @@ export const killUp = (): Fault => ({
     },
 });
 
-/** The registry dies in the middle of an `up` and comes back; a later one heals it. */
+/** Kills the registry in the middle of an `up` and starts it again; a later `up` repairs the stack. */
 export const cutRegistry = (): Fault => ({
     async strike(scene) {
         const program = programOf(scene);
@@ -471,7 +471,7 @@ export const cutRegistry = (): Fault => ({
     },
 });
 
-/** Docker dies in the middle of an `up`, for that `up` alone: what it speaks to is a proxy of the socket. */
+/** Cuts Docker off in the middle of an `up`, only for that `up`: it talks to a proxy of the socket. */
 export const cutDocker = (): Fault => ({
     async strike(scene) {
         const program = programOf(scene);
@@ -528,7 +528,7 @@ class SocketProxy {
     }
 }
 
-/** The Job that migrates the database is killed while it runs; `up` waits for its next attempt. */
+/** Kills the Job that migrates the database while it runs; `up` waits for its next attempt. */
 export const killMigration = (): Fault => ({
     async strike(scene) {
         const program = programOf(scene);
@@ -549,7 +549,7 @@ export const killMigration = (): Fault => ({
         });
         const code = await running.ended(15 * 60);
         if (code !== 0) {
-            throw new Error(`\`pulumi up\` ended with ${code}`);
+            throw new Error(`\`pulumi up\` ended with exit code ${code}`);
         }
     },
     undo: (stage) => programOf(stage).up(),

@@ -1,23 +1,23 @@
-/** What a writer was told, kept outside the cluster, and what the cluster has of it afterwards. */
+/** Which writes were acknowledged to the writer, recorded outside the cluster, and which of them the cluster has afterwards. */
 import { createWriteStream, WriteStream } from "node:fs";
 
 /** One write that was sent. Times in milliseconds of this machine's clock. */
 interface Write {
     readonly sent: number;
-    /** Unset: no answer, or an error. Such a write may be there or not. */
+    /** Unset: no answer, or an error. Such a write may exist or not. */
     acknowledged?: number;
 }
 
-/** What of a ledger is where it should be. */
+/** How the writes of a ledger compare with what a pod has. */
 export interface Tally {
     readonly acknowledged: number;
-    /** Acknowledged, and not there. */
+    /** Acknowledged, but missing. */
     readonly lost: number;
-    /** Without an answer, and there all the same. */
+    /** Without an answer, but present. */
     readonly arrived: number;
     /** Without an answer. */
     readonly inDoubt: number;
-    /** There, though never sent. */
+    /** Present, but never sent. */
     readonly foreign: number;
 }
 
@@ -26,12 +26,12 @@ export class Ledger {
     private readonly file: WriteStream | undefined;
     private next = 1;
 
-    /** @param file gets a line per event, for whoever looks for one write; none: kept in memory alone. */
+    /** @param file gets one line per event, so that you can look up a single write; if unset, events are kept only in memory */
     constructor(file?: string) {
         this.file = file === undefined ? undefined : createWriteStream(file);
     }
 
-    /** Notes that a write is about to be sent, and gives its number. */
+    /** Records that a write is about to be sent, and returns its number. */
     send(): number {
         const number = this.next++;
         this.writes.set(number, { sent: Date.now() });
@@ -48,19 +48,19 @@ export class Ledger {
         return [...this.writes].filter(([, write]) => write.acknowledged !== undefined).map(([n]) => n);
     }
 
-    /** When acknowledgements came. */
+    /** When acknowledgements arrived. */
     get times(): number[] {
         return [...this.writes.values()].flatMap(({ acknowledged }) => acknowledged ?? []);
     }
 
-    /** How many writes were sent before a moment and had no answer then. */
+    /** The number of writes that were sent before this moment and had no answer yet. */
     inFlight(at: number): number {
         return [...this.writes.values()].filter(
             ({ sent, acknowledged }) => sent <= at && (acknowledged === undefined || acknowledged > at),
         ).length;
     }
 
-    /** Compares with the numbers that a pod has. */
+    /** Compares the ledger with the numbers that a pod has. */
     tally(present: ReadonlySet<number>): Tally {
         const all = [...this.writes];
         const answered = all.filter(([, write]) => write.acknowledged !== undefined);
@@ -83,10 +83,10 @@ export class Ledger {
 const INTERRUPTION_MS = 1000;
 
 /**
- * Seconds from the last answer to the next one in the longest silence that a fault made. 0 where there was no silence of
- * a second or more; undefined where the answers never came back.
+ * Seconds from the last answer to the next one in the longest silence that a fault caused. 0 if there was no silence of a
+ * second or more; undefined if the answers never came back.
  *
- * @param times when answers came, in any order
+ * @param times when answers arrived, in any order
  * @param fault when the fault hit
  * @param end when the load was stopped
  */

@@ -1,6 +1,7 @@
 /**
- * Lends the three-node cluster of `make faults` to a command: `lend.ts COMMAND [ARGUMENT...]`. Makes it, runs the command
- * with its variables and those that test/e2e/side-by-side.test.ts reads, removes it; its exit code is the command's.
+ * Lends the three-node cluster of `make faults` to a command: `lend.ts COMMAND [ARGUMENT...]`. Creates the cluster, runs the
+ * command with its variables and those that test/e2e/side-by-side.test.ts reads, and removes the cluster. Exits with the
+ * command's exit code.
  */
 import { spawnSync } from "node:child_process";
 
@@ -14,7 +15,7 @@ import { environment, make, NAME, NODE_PORTS, REGISTRY_ADDRESS, remove } from ".
 async function main([file, ...args]: readonly string[]): Promise<void> {
     if (file === undefined) {
         throw new Refusal(
-            "No command is given; name one, for example `npx mocha --spec test/e2e/side-by-side.test.ts`.",
+            "No command is given; add one, for example `npx mocha --spec test/e2e/side-by-side.test.ts`.",
         );
     }
     Object.assign(process.env, exported(dockerChoice()?.host));
@@ -26,7 +27,7 @@ async function main([file, ...args]: readonly string[]): Promise<void> {
         const env = { ...process.env, TEST_REGISTRY: REGISTRY_ADDRESS, TEST_NODE_PORTS: NODE_PORTS.join() };
         const { status, error } = spawnSync(file, args, { stdio: "inherit", env });
         if (error !== undefined) {
-            throw new Refusal(`${file} cannot run: ${error.message}.`);
+            throw new Refusal(`Command ${file} cannot run: ${error.message}.`);
         }
         process.exitCode = status ?? 128;
     } finally {

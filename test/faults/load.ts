@@ -1,5 +1,5 @@
 /**
- * Steady writes and reads from outside the cluster, through NodePort Services that exist for this alone: three ledgers
+ * Steady writes and reads from outside the cluster, through NodePort Services that exist only for this: three ledgers
  * (Redis SET, Redis SET + WAIT 1, MySQL INSERT) and readers of both systems and of the page.
  */
 import * as path from "node:path";
@@ -15,7 +15,7 @@ export type LedgerName = (typeof LEDGERS)[number];
 const READERS = ["redis", "mysql", "page"] as const;
 export type ReaderName = (typeof READERS)[number];
 
-/** Where the load enters, and as whom. */
+/** Where the load enters, and with which credentials. */
 export interface Doors {
     readonly host: string;
     readonly ports: Readonly<Record<"redis-master" | "redis-slave" | "mysql-master" | "mysql-slave", number>>;
@@ -24,29 +24,29 @@ export interface Doors {
     readonly page: string;
 }
 
-/** Every run has rows and keys of its own. */
+/** Every run has its own rows and keys. */
 export const TABLE = "fault_ledger";
 export const redisKey = (ledger: LedgerName, run: number, number: number | string): string =>
     `${ledger}:${run}:${number}`;
 
-/** Clients of one ledger, each with a connection of its own. */
+/** Clients per ledger, each with its own connection. */
 const CLIENTS = 4;
 const WRITE_EVERY_MS = 100;
-/** The first of them hardly pauses, so that a fault meets writes in flight. */
+/** The first client barely pauses, so that a fault hits while writes are in flight. */
 const HASTE_MS = 20;
 const READ_EVERY_MS = 200;
-/** What a client waits for a connection and for an answer. A semi-synchronous commit may take its time. */
+/** How long a client waits for a connection and for an answer. A semi-synchronous commit may take a while. */
 const CONNECT_MS = 2000;
 const ANSWER_MS = 5000;
 const WAIT_MS = 3000;
-/** A reader's connection is made anew after this time, as dabaweb does it: a Service decides per connection who answers. */
+/** A reader reconnects after this time, as dabaweb does: a Service chooses the pod per connection. */
 export const READER_AGE_SECONDS = 30;
 
-/** One client's connection: made when it is needed, given up at the first error. */
+/** One client's connection: opened when it is needed, closed at the first error. */
 interface Client {
-    /** Connects if need be. */
+    /** Connects if necessary. */
     open(): Promise<void>;
-    /** Does its one thing; a failure or an answer that is no success throws. */
+    /** Performs its one action; throws if it fails or the answer is not a success. */
     act(number: number): Promise<void>;
     close(): void;
 }
@@ -79,7 +79,7 @@ function redisClient(
                 connectTimeout: CONNECT_MS,
                 commandTimeout: ANSWER_MS,
             });
-            // Every failure reaches whoever waits for an answer.
+            // Every failure already reaches the caller that waits for an answer.
             fresh.on("error", () => undefined);
             redis = fresh;
             await fresh.connect();
@@ -107,7 +107,7 @@ function mysqlClient(
                 password: doors.mysqlPassword,
                 database: "form",
                 connectTimeout: CONNECT_MS,
-                // The server makes its certificate itself.
+                // The server's certificate is self-signed.
                 ssl: { rejectUnauthorized: false },
             });
             connection.on("error", () => undefined);
@@ -129,8 +129,8 @@ export class Load {
     private end = 0;
 
     /**
-     * @param run number that no other run on this data has
-     * @param folder gets a file per ledger
+     * @param run unique number of the run on this data
+     * @param folder gets one file per ledger
      */
     constructor(
         private readonly doors: Doors,
@@ -162,19 +162,19 @@ export class Load {
     async stop(): Promise<void> {
         if (!this.stopped) {
             this.stopped = true;
-            // Not when the last client has given up waiting: the others have asked nothing since.
+            // Not the time when the last client stops waiting: by then, the others have sent nothing for a while.
             this.end = Date.now();
             await Promise.all(this.workers);
             Object.values(this.ledgers).forEach((ledger) => ledger.close());
         }
     }
 
-    /** Acknowledged writes of the ledger that has the fewest. */
+    /** The number of acknowledged writes in the ledger with the fewest. */
     get fewest(): number {
         return Math.min(...LEDGERS.map((name) => this.ledgers[name].times.length));
     }
 
-    /** Ledgers and readers that have had no answer since a moment. */
+    /** Ledgers and readers without an answer since this moment. */
     silentSince(moment: number): string[] {
         const answered = (times: readonly number[]): boolean => times.some((time) => time > moment);
         return [
@@ -244,7 +244,7 @@ export class Load {
         return redisClient(this.doors, "redis-master", async (redis, number) => {
             await redis.set(redisKey(ledger, this.run, number), number);
             if (ledger === "redisWait" && (await redis.wait(1, WAIT_MS)) < 1) {
-                throw new Error("no slave has confirmed the write");
+                throw new Error("no slave confirmed the write");
             }
         });
     }
@@ -284,14 +284,14 @@ export class Load {
     }
 }
 
-/** Rejects when the time is over, whatever the promise does. */
+/** Rejects when the time is up, whatever the promise does. */
 async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
     const expired = new AbortController();
     try {
         return await Promise.race([
             promise,
             pause(milliseconds, undefined, { signal: expired.signal }).then(() => {
-                throw new Error(`no answer in ${milliseconds} ms`);
+                throw new Error(`no answer within ${milliseconds} ms`);
             }),
         ]);
     } finally {

@@ -7,13 +7,13 @@ import { allPods, POLL_MS, restartsOfOthers, settle } from "./pods";
 import { Mode, Promised, promisedIn, Row } from "./rows";
 import { Fault, Scene, Stage } from "./scene";
 
-/** Acknowledged writes of every ledger before the fault, and at the end. */
+/** Minimum acknowledged writes per ledger before the fault, and at the end. */
 const BEFORE = 100;
 const ENOUGH = 500;
-/** Seconds that the whole system may take to be whole again once the fault is over. */
+/** Seconds that the system may take to recover fully after the fault is over. */
 const HEAL_SECONDS = 300;
 
-/** Seconds of the engines' bare restart on the same data. */
+/** Seconds that each engine's bare restart takes on the same data. */
 export type Bare = Readonly<Record<Engine, number>>;
 
 export interface Run {
@@ -21,26 +21,26 @@ export interface Run {
     readonly mode: Mode;
     readonly run: number;
     readonly ledgers?: Readonly<Record<LedgerName, Checked>>;
-    /** Writes that were sent and unanswered when the fault hit. */
+    /** Writes that were sent but unanswered when the fault hit. */
     readonly inFlight?: Readonly<Record<LedgerName, number>>;
-    /** Seconds to the first write and read after the longest silence; 0: none of a second. Null: they did not come back. */
+    /** Seconds to the first write and read after the longest silence; 0: no silence of a second. Null: they never came back. */
     readonly write?: Readonly<Record<LedgerName, number | null>>;
     readonly read?: Readonly<Record<ReaderName, number | null>>;
     /** Restarts of pods that were no targets. */
     readonly others?: readonly string[];
     /** Why the pods are not equal at the end. */
     readonly difference?: string;
-    /** Why the system has not healed by itself. */
+    /** Why the system did not heal by itself. */
     readonly failure?: string;
-    /** What of the promise is broken, one sentence each. */
+    /** Which promises are broken, one sentence each. */
     readonly broken: readonly string[];
-    /** Of the invocation that made the run; absent from runs older than this field. */
+    /** From the invocation that made the run; unset for runs that are older than this field. */
     readonly bare?: Bare;
 }
 
 let runs = 0;
 
-/** Runs a row once on a stack that is whole. */
+/** Runs a row once on a healthy stack. */
 export async function runRow(
     row: Row,
     mode: Mode,
@@ -62,7 +62,7 @@ export async function runRow(
     } catch (error) {
         result = {
             ...result,
-            failure: result.failure ?? `what the fault needed could not be undone: ${reason(error)}`,
+            failure: result.failure ?? `the fault's preparation could not be undone: ${reason(error)}`,
         };
     }
     return { ...result, broken: broken(result, promisedIn(row, mode)) };
@@ -112,19 +112,19 @@ async function heal({ system, load }: Scene, ended: number): Promise<void> {
     const whole = async (): Promise<true> => {
         const silent = load.silentSince(ended);
         if (silent.length > 0) {
-            throw new Error(`since the fault ended there are no ${silent.join(", ")}`);
+            throw new Error(`no ${silent.join(" and no ")} since the fault ended`);
         }
         const pods = (await allPods(system)).filter(({ leaving }) => !leaving);
         for (const [workload, count] of Object.entries(system.counts)) {
             const own = pods.filter((pod) => pod.workload === workload);
             const ready = own.filter((pod) => pod.ready).length;
             if (own.length !== count || ready !== count) {
-                throw new Error(`${workload} has ${ready} of ${count} ready pods`);
+                throw new Error(`${workload} has ${ready} of ${count} pods ready`);
             }
         }
         return true;
     };
-    await waitFor("every pod to be ready and every client to be answered again", HEAL_SECONDS, whole, {
+    await waitFor("every pod to be ready and every client to get answers again", HEAL_SECONDS, whole, {
         pauseMs: POLL_MS,
     });
     await waitFor(`${ENOUGH} acknowledged writes of every ledger`, 120, () =>
@@ -132,7 +132,7 @@ async function heal({ system, load }: Scene, ended: number): Promise<void> {
     );
 }
 
-/** What of a promise a run has broken. */
+/** Which promises a run has broken. */
 export function broken(run: Omit<Run, "broken">, promised: Readonly<Record<LedgerName, Promised>>): string[] {
     if (run.ledgers === undefined) {
         return [`it did not heal: ${run.failure ?? "the run broke off"}`];
@@ -165,7 +165,7 @@ function byLedger<T>(value: (name: LedgerName) => T): Record<LedgerName, T> {
     return Object.fromEntries(LEDGERS.map((name) => [name, value(name)])) as Record<LedgerName, T>;
 }
 
-/** JSON knows no undefined. */
+/** JSON has no undefined. */
 function nulls<K extends string>(values: Record<K, number | undefined>): Record<K, number | null> {
     return Object.fromEntries(
         Object.entries(values).map(([key, value]) => [key, (value as number | undefined) ?? null]),

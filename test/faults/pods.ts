@@ -1,20 +1,20 @@
-/** The stack's pods as Kubernetes and the nodes' container runtime know them. */
+/** The stack's pods as Kubernetes and the nodes' container runtime see them. */
 import { docker, waitFor } from "../support/docker";
 import { System } from "../support/system";
 
-/** Between two questions to the cluster: what heals needs the machine more than whoever looks on. */
+/** Pause between two queries to the cluster: the recovering pods need the machine more than the observer does. */
 export const POLL_MS = 1000;
 
 /** One container of a pod. */
 export interface Container {
     readonly name: string;
-    /** As containerd knows it; unset as long as there is none. */
+    /** containerd's id of the container; unset while it has none. */
     readonly id?: string;
     readonly running: boolean;
     readonly restarts: number;
 }
 
-/** One pod, on whatever node. */
+/** One pod, on any node. */
 export interface Pod {
     readonly name: string;
     readonly uid: string;
@@ -22,7 +22,7 @@ export interface Pod {
     readonly node?: string;
     readonly ready: boolean;
     readonly leaving: boolean;
-    /** A Job's, that has done its work or given up. */
+    /** Whether this is a pod of a Job that has succeeded or failed. */
     readonly ended: boolean;
     readonly containers: readonly Container[];
 }
@@ -70,9 +70,9 @@ export async function allPods(system: System): Promise<Pod[]> {
 }
 
 /**
- * Brings the stack to where every run begins, whatever the one before has left: no container that Kubernetes would let
- * wait before it starts again (a back-off is as long as its pod lives), and every slave receives from its master, which
- * readiness does not ask for while its data is young.
+ * Brings the stack into the state in which every run starts, whatever the previous run left: no container has a restart
+ * back-off (a back-off lasts as long as its pod lives), and every slave receives from its master, which readiness does not
+ * require while the slave's data is fresh.
  */
 export async function settle(system: System): Promise<void> {
     await system.ready();
@@ -98,7 +98,7 @@ function receives(pod: string, answer: () => Promise<boolean>): Promise<unknown>
     return waitFor(`${pod} to receive from its master`, 60, answer, { pauseMs: POLL_MS });
 }
 
-/** The pod of that name, or the first one of that workload. */
+/** The pod with this name, or the first pod of the workload with this name. */
 export async function findPod(system: System, name: string): Promise<Pod> {
     const pods = (await allPods(system)).filter((pod) => !pod.leaving);
     const pod = pods.find((each) => each.name === name) ?? pods.find((each) => each.workload === name);
@@ -112,7 +112,7 @@ export async function findPod(system: System, name: string): Promise<Pod> {
 export async function nodeOf(system: System, name: string): Promise<string> {
     const { node } = await findPod(system, name);
     if (node === undefined) {
-        throw new Error(`pod ${name} runs on no node`);
+        throw new Error(`pod ${name} is not scheduled on a node`);
     }
     return node;
 }
@@ -122,24 +122,24 @@ export function onNode(node: string, script: string, timeoutSeconds = 60): Promi
     return docker(["exec", node, "bash", "-euc", script], { timeoutSeconds });
 }
 
-/** Process ids, as its node numbers them, of everything in a container. */
+/** Ids, on the node, of all processes in a container. */
 export async function processesOf(pod: Pod, container?: string): Promise<number[]> {
     const found = pod.containers.find(({ name, running }) => running && (container ?? name) === name);
     if (found?.id === undefined || pod.node === undefined) {
-        throw new Error(`no container ${container ?? ""} of pod ${pod.name} runs`);
+        throw new Error(`pod ${pod.name} has no running container ${container ?? ""}`);
     }
-    // PID and INFO, below a head.
+    // PID and INFO, below a header line.
     const lines = (await onNode(pod.node, `ctr --namespace k8s.io tasks ps ${found.id}`))
         .split("\n")
         .slice(1);
     return lines.map((line) => Number(line.trim().split(/\s+/)[0])).filter((pid) => pid > 0);
 }
 
-/** Sends a signal to all processes of all containers of a pod, past Kubernetes. */
+/** Sends a signal to all processes of all containers of a pod, bypassing Kubernetes. */
 export async function signal(pod: Pod, name: "KILL" | "STOP" | "CONT"): Promise<void> {
     const running = pod.containers.filter((container) => container.running);
     const pids = (await Promise.all(running.map((each) => processesOf(pod, each.name)))).flat();
-    // One that has ended meanwhile is no failure.
+    // A process that has ended meanwhile is not a failure.
     await onNode(pod.node!, `kill -${name} ${pids.join(" ")} 2>/dev/null || true`);
 }
 
@@ -150,7 +150,7 @@ export async function volumeOf(system: System, pod: string): Promise<string> {
     return system.kubectl(["get", "pv", await system.kubectl(claim), "-o", path]);
 }
 
-/** Waits until a pod is another one than before, or is gone. */
+/** Waits until a pod is replaced or gone. */
 export async function untilReplaced(system: System, { name, uid }: Pod, seconds: number): Promise<void> {
     await waitFor(
         `pod ${name} to be replaced`,
@@ -160,7 +160,7 @@ export async function untilReplaced(system: System, { name, uid }: Pod, seconds:
     );
 }
 
-/** Restarts, by count or by another pod of the same name, of pods that were no targets. */
+/** Restarts of pods that were not targets: by restart count, or by a new pod with the same name. */
 export function restartsOfOthers(
     before: readonly Pod[],
     after: readonly Pod[],

@@ -1,4 +1,4 @@
-/** The stacks of the failure matrix: the program of this checkout, or a touched copy of it, brought up with Pulumi. */
+/** The stacks of the failure matrix: the program of this checkout, or a changed copy of it, deployed with Pulumi. */
 import { ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -17,10 +17,10 @@ import { System } from "../support/system";
 import { files, NAME, NODE_PORTS, PORTS_OF_A_LANE, REGISTRY_ADDRESS } from "./cluster";
 
 const ROOT = path.resolve(__dirname, "../..");
-/** Longer than what any component waits for. */
+/** Longer than any component's timeout. */
 const PULUMI_SECONDS = 25 * 60;
 
-/** What of the stack file differs from cluster to cluster and from lane to lane. */
+/** The settings of the stack file that differ per cluster and per lane. */
 interface Placed {
     config: {
         "dabaweb:kubeContext": string;
@@ -31,15 +31,15 @@ interface Placed {
     };
 }
 
-/** The stack of one lane: the first is `Pulumi.faults.yaml`, the others are the same in namespaces of their own. */
+/** The stack of one lane: the first is `Pulumi.faults.yaml`, the others are the same in their own namespaces. */
 export class Program {
     readonly stack: string;
     readonly system: System;
-    /** What only this lane uses. */
+    /** A folder for this lane only. */
     readonly folder: string;
-    /** Ports of this machine that are the doors of the load. */
+    /** Ports of this machine through which the load enters. */
     readonly doors: readonly number[];
-    /** Pulumi writes the salt of its secrets into this copy, and a fault its settings. */
+    /** A copy to which Pulumi writes the salt of its secrets, and a fault its settings. */
     private readonly stackFile: string;
     private readonly text: string;
 
@@ -61,7 +61,7 @@ export class Program {
         this.system = new System(this.stack, parseStackFile(this.stack, this.text));
     }
 
-    /** Makes the stack, where an earlier run has not left it; nothing is deployed by it. */
+    /** Creates the stack unless an earlier run left one; deploys nothing. */
     async initialise(): Promise<void> {
         if (fs.existsSync(this.stackFile)) {
             return;
@@ -73,7 +73,7 @@ export class Program {
         await run("pulumi", ["--cwd", this.folder, ...args]);
     }
 
-    /** Runs Pulumi on the stack; a failure throws with all that it said. */
+    /** Runs Pulumi on the stack; throws with its output if it fails. */
     async pulumi(args: readonly string[], folder = ROOT): Promise<string> {
         const options = { timeoutSeconds: PULUMI_SECONDS };
         const { code, stdout, stderr } = await command("pulumi", this.arguments(args, folder), options);
@@ -85,22 +85,22 @@ export class Program {
         return stdout;
     }
 
-    /** Deploys the program of a folder; by default that of this checkout. */
+    /** Deploys the program in a folder; by default, the one of this checkout. */
     async up(folder = ROOT): Promise<void> {
         await this.pulumi(["up", "--yes", "--skip-preview"], folder);
     }
 
-    /** Changes one setting, as a user would in the stack file; it counts from the next `up`. */
+    /** Changes one setting, as a user would do in the stack file; it takes effect with the next `up`. */
     async configure(key: string, value: string): Promise<void> {
         await this.pulumi(["config", "set-all", "--path", "--plaintext", `dabaweb:${key}=${value}`]);
     }
 
-    /** Begins an `up` that a fault comes between. */
+    /** Starts an `up` that a fault interrupts. */
     startUp(folder = ROOT, env: Record<string, string> = {}): RunningUp {
         return new RunningUp(this.arguments(["up", "--yes", "--skip-preview"], folder), env);
     }
 
-    /** A copy of the program whose named files end in a further line. */
+    /** Creates a copy of the program with a line appended to each of these files; returns its folder. */
     touched(lines: Readonly<Record<string, string>>): string {
         const folder = path.join(this.folder, "program");
         fs.rmSync(folder, { recursive: true, force: true });
@@ -109,13 +109,13 @@ export class Program {
         return folder;
     }
 
-    /** Takes what of the configuration matters for a result, as it is now, and gives what puts it back. */
+    /** Remembers the stack file as it is now; returns a function that restores it. */
     keepStackFile(): () => void {
         const text = fs.readFileSync(this.stackFile, "utf8");
         return () => writeWhole(this.stackFile, text, 0o600);
     }
 
-    /** A stack that a fault has broken for good is no ground for the next one: it is destroyed and made again. */
+    /** Destroys and recreates a stack that a fault has broken for good, so that the next fault starts from a healthy one. */
     async anew(): Promise<void> {
         await this.pulumi(["refresh", "--yes", "--skip-preview"]).catch(() => "");
         const { system } = this;
@@ -125,7 +125,7 @@ export class Program {
         await this.up();
     }
 
-    /** Destroys the stack's objects, where there is such a stack. */
+    /** Destroys the stack's objects, if the stack exists. */
     async down(): Promise<void> {
         if (!fs.existsSync(this.stackFile)) {
             return;
@@ -139,18 +139,18 @@ export class Program {
     }
 }
 
-/** A running `pulumi up` that a fault comes between. */
+/** A running `pulumi up` that a fault interrupts. */
 export class RunningUp {
     private readonly child: ChildProcess;
     private output = "";
     private code: number | undefined;
 
-    /** @param env variables besides this process's own */
+    /** @param env variables in addition to this process's own */
     constructor(args: readonly string[], env: Record<string, string>) {
         this.child = spawn("pulumi", args, {
             env: { ...process.env, ...env },
             stdio: ["ignore", "pipe", "pipe"],
-            // A group of its own, so that it can be killed with its language host and its plugins.
+            // Its own process group, so that it can be killed with its language host and plugins.
             detached: true,
         });
         const add = (text: Buffer): void => void (this.output += text.toString());
@@ -159,23 +159,23 @@ export class RunningUp {
         this.child.on("close", (code) => (this.code = code ?? 128));
     }
 
-    /** Waits until its output says something. */
+    /** Waits until its output matches a pattern. */
     async says(pattern: RegExp, seconds: number): Promise<void> {
-        await waitFor(`\`pulumi up\` to say ${pattern}`, seconds, () => {
+        await waitFor(`\`pulumi up\` to print ${pattern}`, seconds, () => {
             if (this.code !== undefined && !pattern.test(this.output)) {
-                throw new Error(`it ended before: ${this.output.slice(-1000)}`);
+                throw new Error(`it ended before that: ${this.output.slice(-1000)}`);
             }
             return Promise.resolve(pattern.test(this.output));
         });
     }
 
-    /** Its exit code. */
+    /** Waits until it ends, and returns its exit code. */
     async ended(seconds: number): Promise<number> {
         await waitFor("`pulumi up` to end", seconds, () => Promise.resolve(this.code !== undefined));
         return this.code!;
     }
 
-    /** Ends it as a power cut would. */
+    /** Kills it as a power cut would. */
     async kill(): Promise<void> {
         if (this.code === undefined) {
             process.kill(-this.child.pid!, "SIGKILL");

@@ -1,31 +1,31 @@
-/** The page docs/failure-matrix.md and the JSON beside it, from the runs; the JSON is what later tests compare with. */
+/** Writes the page docs/failure-matrix.md and its JSON file from the runs; later tests compare with the JSON file. */
 import { LEDGERS, LedgerName } from "./load";
 import type { Engine } from "./bare";
 import type { Bare, Run } from "./matrix";
 import type { Mode, Promised } from "./rows";
 
-/** What a row says on the page. */
+/** The result of a row on the page. */
 export interface RowResult {
     readonly row: string;
     readonly mode: Mode;
     readonly promised: Readonly<Record<LedgerName, Promised>>;
     readonly runs: readonly Run[];
     readonly of: Engine | "both";
-    /** What the runs were run with, the earliest first. */
+    /** The commits that the runs were made at, the earliest first. */
     readonly commits: readonly string[];
 }
 
 export interface Matrix {
     readonly versions: Readonly<Record<string, string>>;
-    /** Stands in for runs that have none of their own. Later invocations leave it: what they did not run keeps its figures. */
+    /** Used for runs without their own. Later invocations keep it, so that the rows that they do not run keep their figures. */
     readonly bare: Bare;
     readonly rows: readonly RowResult[];
 }
 
 /**
- * An earlier matrix with a later one's rows in their place, in the order of the table.
+ * Replaces rows of an earlier matrix with those of a later one, in the order of the table.
  *
- * @param order of rows and modes; what is not in it is dropped
+ * @param order rows and modes in order; others are dropped
  */
 export function merged(
     earlier: Matrix | undefined,
@@ -41,7 +41,7 @@ export function merged(
     };
 }
 
-/** The runs of an earlier result with those of a later one behind them. */
+/** The runs of an earlier result, followed by those of a later one. */
 export function joined(earlier: RowResult | undefined, later: RowResult): RowResult {
     return earlier === undefined
         ? later
@@ -52,10 +52,10 @@ export function joined(earlier: RowResult | undefined, later: RowResult): RowRes
           };
 }
 
-/** What a later run of a row must agree with. */
+/** What a later run of a row must match. */
 export interface Verdict {
     readonly survived: boolean;
-    /** Ledgers of which acknowledged writes were lost. */
+    /** Ledgers that lost acknowledged writes. */
     readonly lost: readonly LedgerName[];
 }
 
@@ -76,7 +76,7 @@ const range = (values: readonly number[]): string => {
     return values.length === 0 ? "" : low === high ? String(low) : `${low} to ${high}`;
 };
 
-/** The worst of all runs; `never` where one did not come back. */
+/** The worst of all runs; `never` if one did not come back. */
 function worst(values: readonly (number | null | undefined)[]): string {
     const known = values.filter((value): value is number => typeof value === "number");
     return values.some((value) => value === null)
@@ -86,7 +86,7 @@ function worst(values: readonly (number | null | undefined)[]): string {
           : Math.max(...known).toFixed(1);
 }
 
-/** The ledgers that an engine's first write is told by. */
+/** The ledgers that determine an engine's first write. */
 const WRITTEN = { redis: ["redisSet", "redisWait"], mysql: ["mysql"] } as const;
 const ENGINES = ["redis", "mysql"] as const;
 
@@ -135,7 +135,7 @@ function line(result: RowResult, bare: Bare): string {
     ].join(" | ")} |`;
 }
 
-/** What is inexact about the ratio of runs that were recorded without a bare restart of their own. */
+/** Says how the ratio is inexact for runs that were recorded without their own bare restart. */
 function borrowed(runs: readonly Run[], bare: Bare): string[] {
     const without = runs.filter((run) => run.bare === undefined).length;
     return without === 0

@@ -1,4 +1,4 @@
-/** The table of faults: what is done to what, in which modes, and what is promised. */
+/** The table of faults: what is done to which target, in which modes, and what is promised. */
 import {
     badImage,
     cutDocker,
@@ -31,7 +31,10 @@ import { Fault } from "./scene";
 export const MODES = ["wait", "degrade"] as const;
 export type Mode = (typeof MODES)[number];
 
-/** kept: an acknowledged write is there afterwards. measured: what is lost is stated. loss: it has to be lost, or the matrix is blind. */
+/**
+ * kept: every acknowledged write exists afterwards. measured: the losses are only reported. loss: writes must be lost, or
+ * the matrix is blind.
+ */
 export type Promised = "kept" | "measured" | "loss";
 
 export interface Row {
@@ -40,11 +43,11 @@ export interface Row {
     readonly promised: Readonly<Record<LedgerName, Promised>>;
     /** Part of `make test`, on the one-node cluster. */
     readonly quick?: boolean;
-    /** Takes nodes or the registry, which all stacks of the cluster share: no other row runs meanwhile. */
+    /** Takes down nodes or the registry, which all stacks of the cluster share: no other row runs at the same time. */
     readonly alone?: boolean;
-    /** A new one for every run: a fault remembers what it has to undo. */
+    /** Creates a new fault for every run: a fault remembers what it has to undo. */
     readonly fault: () => Fault;
-    /** The ledger that the interruption of the row is told by. */
+    /** The engine whose interruption the row reports. */
     readonly of: "redis" | "mysql" | "both";
 }
 
@@ -67,7 +70,7 @@ const DATA_PODS = [
 ] as const;
 const EVERY_POD = [...DATA_PODS, "dabacluster"] as const;
 const isMysql = (pod: string): boolean => pod.startsWith("mysql");
-/** A fault of MySQL in both of its modes, one of something else in one. */
+/** Faults of MySQL run in both of its modes, all others in one. */
 const modesOf = (pod: string): readonly Mode[] => (isMysql(pod) ? MODES : ["wait"]);
 
 export const ROWS: readonly Row[] = [
@@ -140,7 +143,7 @@ export const ROWS: readonly Row[] = [
         promised: { redisSet: "measured", redisWait: "kept" },
     }),
     ...["redis-master-0", "mysql-master-0", "redis-slave-1", "mysql-slave-1"].map((pod) =>
-        // A master's volume is on every node: it is held on one of them by closing the others.
+        // A master's volume is on every node: cordoning the other nodes keeps the pod on one of them.
         row(`${pod}: volume full for 60 s`, () => fillVolume(pod, 60), { alone: pod.includes("master") }),
     ),
     row("mysql-slave-1: clone killed half-way", () => killClone("mysql-slave-1")),
@@ -161,7 +164,7 @@ export const ROWS: readonly Row[] = [
     ),
 ];
 
-/** What a row promises in a mode: without a slave's word, what only the master's disk had goes with that disk. */
+/** What a row promises in a mode: if no slave has confirmed a write, the write is lost with the master's disk. */
 export function promisedIn({ name, promised }: Row, mode: Mode): Row["promised"] {
     const diskGoes = /master.*(PVC|destroyed)/.test(name);
     return mode === "degrade" && diskGoes && promised.mysql === "kept"

@@ -2,11 +2,12 @@
  * `make faults`: run.ts [--rows TEXT,...] [--modes MODE,...] [--runs 3] [--lanes 2] [--write] [--fill] [--keep] [--reuse]
  * [--list]
  *
- * Makes the cluster, brings the stack up, runs every row in every mode, writes the page, removes the cluster. Rows are
- * chosen by any part of their name; then the page is printed, or with --write those rows of it are replaced. --fill
- * keeps the runs that the page has, if none of the row failed, and runs what is missing up to --runs. So many --lanes,
- * each a stack of its own, run rows side by side; those that take what all share come last, on one stack alone. --keep
- * leaves the cluster, and --reuse takes a kept one. FAULTS_CLUSTER=2 in the environment makes a second one beside it.
+ * Creates the cluster, deploys the stack, runs every row in every mode, writes the page, removes the cluster. --rows
+ * selects rows by any part of their name; the page is then printed, or with --write, those rows of the page are replaced.
+ * --fill keeps the runs that the page has, unless one of the row failed, and adds the missing ones up to --runs. --lanes
+ * is the number of stacks that run rows in parallel; rows that affect what the stacks share run last, on one stack alone.
+ * --keep keeps the cluster, and --reuse uses a kept one. FAULTS_CLUSTER=2 in the environment creates a second cluster in
+ * parallel.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -53,7 +54,9 @@ function chosen(): readonly Row[] {
     const wanted = options.rows.split(",").filter(Boolean);
     const rows = ROWS.filter(({ name }) => wanted.length === 0 || wanted.some((each) => name.includes(each)));
     if (rows.length === 0) {
-        throw new Refusal(`--rows is "${options.rows}", and no row is called so; --list names them.`);
+        throw new Refusal(
+            `--rows is "${options.rows}", and no row has that in its name; --list prints all rows.`,
+        );
     }
     return rows;
 }
@@ -93,21 +96,21 @@ function tell({ row, mode, run, ledgers, inFlight, write, read, others, broken }
 
 type Facts = Pick<Matrix, "versions" | "bare">;
 
-/** One run that is to be made. */
+/** One run to make. */
 interface Task {
     readonly row: Row;
     readonly mode: Mode;
-    /** Runs of the row that come before it. */
+    /** The number of runs of the row before this one. */
     readonly before: number;
 }
 
-/** A stack that runs one row after the other. */
+/** A stack that runs one row after another. */
 class Lane {
     private mode: Mode | undefined;
 
     constructor(readonly program: Program) {}
 
-    /** Runs what is left of the tasks, as long as there are any, first those that need no other mode. */
+    /** Runs the remaining tasks until none are left; tasks that need no change of mode come first. */
     async work(tasks: Task[], done: (task: Task, run: Run) => void): Promise<void> {
         while (tasks.length > 0) {
             const fitting = tasks.findIndex(({ mode }) => mode === this.mode);
@@ -124,7 +127,7 @@ class Lane {
         const run = await runRow(row, mode, stage, doors, files.ledgers);
         tell(run);
         if (run.failure !== undefined) {
-            say(`${program.stack}: it did not heal, so the stack is destroyed and made again`);
+            say(`${program.stack}: the stack did not heal; destroying and recreating it`);
             await program.anew();
         }
         return run;
@@ -135,7 +138,7 @@ class Lane {
             return;
         }
         const { program } = this;
-        say(`${program.stack}: up with mysql-master.onNoReplica ${mode}`);
+        say(`${program.stack}: deploying with mysql-master.onNoReplica ${mode}`);
         await program.initialise();
         await program.configure("mysql-master.onNoReplica", mode);
         await program.up();
@@ -144,14 +147,14 @@ class Lane {
     }
 }
 
-/** @returns whether every row holds what it promises. */
+/** @returns whether every row keeps its promise */
 async function matrix(): Promise<boolean> {
     const rows = chosen();
     const modes = MODES.filter((mode) => options.modes.split(",").includes(mode));
     const complete = options.rows === "" && modes.length === MODES.length;
     const changes = git("status", "--porcelain", "--", ":/", ":!/docs/failure-matrix.*");
     const commit = `${git("rev-parse", "--short", "HEAD")}${changes === "" ? "" : " with changes"}`;
-    // A run of every row comes before the second run of any, for one that breaks off.
+    // Every row runs once before any row runs a second time, in case the whole run is interrupted.
     const tasks = modes
         .flatMap((mode) =>
             rows.filter((row) => row.modes.includes(mode)).flatMap((row) => missing(row, mode)),
@@ -173,18 +176,18 @@ async function matrix(): Promise<boolean> {
             promised: promisedIn(row, mode),
             of,
             commits: [commit],
-            // Not left to the page: its figure is another one as soon as `make faults` runs again.
+            // Stored with the run: the page's figure changes as soon as `make faults` runs again.
             runs: [{ ...run, bare: facts.bare }],
         };
         results.set(key, joined(results.get(key) ?? onPage(row, mode), result));
-        // After every run: a long one that breaks off has not been for nothing.
+        // After every run, so that an interrupted invocation keeps its results.
         if (complete || options.write || options.fill) {
             write({ ...facts, rows: [...results.values()] });
         }
     };
     const task = shared.shift() ?? alone.shift();
     if (task === undefined) {
-        say("the page has all runs that were asked for");
+        say("the page already has all requested runs");
         return true;
     }
     const run = await first!.run(task);
@@ -192,9 +195,9 @@ async function matrix(): Promise<boolean> {
     const note = (each: Task, made: Run): void => done(facts, each, made);
     note(task, run);
     const working = [first!, ...others].map((lane) => lane.work(shared, note));
-    // One that breaks down leaves its rows to the others.
+    // If a lane fails, the others run its rows.
     const ended = await Promise.allSettled(working);
-    ended.forEach((each) => each.status === "rejected" && say(`a lane broke down: ${String(each.reason)}`));
+    ended.forEach((each) => each.status === "rejected" && say(`a lane failed: ${String(each.reason)}`));
     if (alone.length > 0) {
         await Promise.all(others.map(({ program }) => program.down()));
     }
@@ -207,16 +210,16 @@ async function matrix(): Promise<boolean> {
     return !broken && ended.every(({ status }) => status === "fulfilled");
 }
 
-/** @throws Refusal where there is no room for so many. */
+/** @throws Refusal if the cluster has no room for this many lanes */
 function lanes(): number {
     const count = Number(options.lanes);
     if (!Number.isInteger(count) || count < 1 || count > LANES_AT_MOST) {
-        throw new Refusal(`--lanes is "${options.lanes}"; give a number from 1 to ${LANES_AT_MOST}.`);
+        throw new Refusal(`--lanes is "${options.lanes}"; set it to a number from 1 to ${LANES_AT_MOST}.`);
     }
     return count;
 }
 
-/** What the page has of a row, where it is to be kept. */
+/** The page's result of a row, if it is to be kept. */
 function onPage(row: Row, mode: Mode): RowResult | undefined {
     const found = readJson<Matrix>(JSON_FILE)?.rows.find(
         (each) => each.row === row.name && each.mode === mode,
@@ -224,7 +227,7 @@ function onPage(row: Row, mode: Mode): RowResult | undefined {
     return options.fill && found !== undefined && verdict(found).survived ? found : undefined;
 }
 
-/** The runs of a row that are to be made. */
+/** The runs of a row that are still to be made. */
 function missing(row: Row, mode: Mode): Task[] {
     const found = onPage(row, mode)?.runs.length ?? 0;
     const length = Math.max(0, Number(options.runs) - found);
@@ -232,7 +235,7 @@ function missing(row: Row, mode: Mode): Task[] {
 }
 
 async function factsOf(system: System): Promise<Facts> {
-    // What a fault took back at its end may still be rolling.
+    // What a fault undid at its end may still be rolling out.
     await system.ready();
     return { versions: await versions(system), bare: await bareRestarts(system) };
 }
@@ -243,7 +246,7 @@ async function bareRestarts(system: System): Promise<Bare> {
     return bare;
 }
 
-/** Rows that this run has not got to are kept from the one before. */
+/** Writes the page and the JSON file; rows that this run has not reached are kept from before. */
 function write(matrix: Matrix): void {
     const order = MODES.flatMap((mode) => ROWS.map(({ name }) => ({ row: name, mode })));
     const whole = merged(readJson<Matrix>(JSON_FILE), matrix, order);
@@ -269,7 +272,7 @@ async function main(): Promise<void> {
     };
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
         process.once(signal, () => {
-            say(`${signal}: clearing away`);
+            say(`${signal}: cleaning up`);
             void clear().finally(() => process.exit(130));
         });
     }

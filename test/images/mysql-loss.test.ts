@@ -20,12 +20,12 @@ describe("loss of a mysql master", function () {
     let slaves: Pod[] = [];
     let identity: string;
 
-    before("Docker answers; images and network are made", async function () {
+    before("check Docker; create images and network", async function () {
         this.timeout(600_000);
         await pods.setUp();
     });
 
-    afterEach("the pods of the test are removed", async function () {
+    afterEach("remove the pods of the test", async function () {
         if (this.currentTest?.state === "failed") {
             for (const pod of [master, ...slaves]) {
                 if (pod.container !== undefined) {
@@ -44,14 +44,14 @@ describe("loss of a mysql master", function () {
         slaves = [];
     });
 
-    after("everything is removed", async () => {
+    after("remove everything", async () => {
         await pods.tearDown();
     });
 
-    /** A stopped system with one table and no other use: a master, and slaves that replicate. */
+    /** A stopped system with one table and otherwise unused: a master, and slaves that replicate. */
     const fresh: Pod[] = [];
 
-    before("a system is made, of which every test gets a copy", async function () {
+    before("create a system that every test gets a copy of", async function () {
         this.timeout(600_000);
         master = await pods.newPod("mysql-master", "master");
         await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
@@ -126,7 +126,7 @@ describe("loss of a mysql master", function () {
         return pods.mysql(master, `INSERT INTO form.t VALUES (${n})`, timeoutSeconds);
     }
 
-    /** Writes rows, one by one, until it is told to stop or the master is gone. Returns the acknowledged ones. */
+    /** Writes rows, one by one, until it is told to stop or the master is gone. Returns the acknowledged rows. */
     function writing(from: number): () => Promise<number[]> {
         const acknowledged: number[] = [];
         let go = true;
@@ -241,8 +241,8 @@ describe("loss of a mysql master", function () {
         );
     }
 
-    describe("pod and volume are lost", () => {
-        it("under writes that a slave has only received: all acknowledged writes are back, and the slaves follow", async () => {
+    describe("a master that loses its pod and volume", () => {
+        it("gets back all acknowledged writes, even those that a slave has only received, and the slaves follow", async () => {
             await system(2);
             const [first, second] = slaves as [Pod, Pod];
             await insert(0);
@@ -272,7 +272,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("while the slaves also restart: it waits for them", async () => {
+        it("waits for its slaves if they restart at the same time", async () => {
             await system(2);
             const end = writing(0);
             await waitFor("twenty rows", 60, async () => (await rows(master)).length > 20);
@@ -286,7 +286,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("killed while it takes the data: the next start begins from scratch, and every slave gets its receiver back", async () => {
+        it("starts from scratch after a kill while it takes the data, and every slave gets its receiver back", async () => {
             await system(1);
             await insert(1);
             await everySlaveFollows();
@@ -309,7 +309,7 @@ describe("loss of a mysql master", function () {
             }
         });
 
-        it("fewer slaves than before: waits and names them, and a new word continues without the missing one", async () => {
+        it("waits if there are fewer slaves than before and names them, until a new word overrides the missing one", async () => {
             await system(1);
             await insert(1);
             await everySlaveFollows();
@@ -325,7 +325,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("no slave at all: waits, and a new word starts from scratch", async () => {
+        it("waits if there is no slave at all, until a new word lets it start from scratch", async () => {
             await system(0);
             await insert(1);
             await loseMaster();
@@ -338,8 +338,8 @@ describe("loss of a mysql master", function () {
         });
     });
 
-    describe("the volume holds something else", () => {
-        it("an older copy: it never opens and no slave takes anything from it; without the volume, it heals", async () => {
+    describe("a master whose volume holds something else", () => {
+        it("never opens with an older copy, from which no slave takes anything, and heals without the volume", async () => {
             await system(2);
             await bringOlderCopyBack();
             const held = await pods.sql(slaves[0] as Pod, "SELECT @@GLOBAL.gtid_executed");
@@ -366,7 +366,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("an older copy that the operator declares correct: it opens as a new history that no slave mixes with its own", async () => {
+        it("opens an older copy that the operator declares correct as a new history, which no slave mixes with its own", async () => {
             await system(1);
             await bringOlderCopyBack();
             await startMaster({ env: { BOOTSTRAP: "older", ON_NO_REPLICA: "degrade" } });
@@ -386,7 +386,7 @@ describe("loss of a mysql master", function () {
             assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), declared);
         });
 
-        it("a new system: the slaves refuse it and keep everything they have", async () => {
+        it("is refused by the slaves if it is a new system, and they keep everything they have", async () => {
             await system(2);
             await insert(1);
             await everySlaveFollows();
@@ -513,7 +513,7 @@ describe("loss of a mysql master", function () {
             assert.equal(code, 0);
         });
 
-        it("closed before it stops, it leaves every attached slave with the same transactions", async () => {
+        it("leaves every attached slave with the same transactions if it is closed before it stops", async () => {
             await system(2);
             const late = pods.running(slaves[1] as Pod);
             await pods.sql(master, "CREATE TABLE form.large (text LONGTEXT)");
@@ -534,14 +534,14 @@ describe("loss of a mysql master", function () {
             assert.equal(held[0], held[1]);
         });
 
-        it("a master without slaves writes no transactions of its own", async () => {
+        it("writes no transactions of its own while it has no slaves", async () => {
             await system(0);
             const before = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
             await pods.sql(master, "DO SLEEP(3)");
             assert.equal(await pods.sql(master, "SELECT @@GLOBAL.gtid_executed"), before);
         });
 
-        it("the death of the companion does not affect the server", async () => {
+        it("is not affected by the death of its companion", async () => {
             await system(1);
             await killCompanion();
             assert.equal((await insert(1)).code, 0);

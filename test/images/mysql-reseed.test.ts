@@ -14,7 +14,7 @@ describe("mysql slaves that diverge or fall behind", function () {
     let second: Pod;
     let rows = 0;
 
-    before("a master with two slaves runs", async function () {
+    before("start a master with two slaves", async function () {
         this.timeout(900_000);
         await pods.setUp();
         master = await pods.newPod("mysql-master-0", "master");
@@ -30,7 +30,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         }
     });
 
-    after("everything is removed", () => pods.tearDown());
+    after("remove everything", () => pods.tearDown());
 
     /** Writes a row on the master. */
     async function write(): Promise<void> {
@@ -92,20 +92,20 @@ describe("mysql slaves that diverge or fall behind", function () {
         await pods.start(pod, options);
     }
 
-    beforeEach("everyone has everything", async () => {
+    beforeEach("wait until every slave has everything", async () => {
         // A test may end when it has only just started.
         await pods.ready(master);
         await write();
         await haveAll(slave, second);
     });
 
-    it("acknowledges semi-synchronously from the first start of the receiver", async () => {
+    it("acknowledge semi-synchronously from the first start of the receiver", async () => {
         const status = "SHOW STATUS LIKE 'Rpl_semi_sync_replica_status'";
         assert.match(await pods.sql(slave, status), /ON$/);
         assert.match(await pods.sql(second, status), /ON$/);
     });
 
-    it("takes the password of seed from the mounted file, whatever the master sent", async () => {
+    it("take the password of seed from the mounted file, whatever the master sent", async () => {
         await byHand(
             slave,
             "SET sql_log_bin = 0; ALTER USER seed IDENTIFIED BY 'forgotten'; ALTER USER seed DISCARD OLD PASSWORD",
@@ -118,7 +118,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         assert.equal(await asSeed(), 0);
     });
 
-    it("serves while the master is away, becomes unready when its data is too old, and recovers by itself", async () => {
+    it("serve while the master is away, become unready when their data is too old, and recover by themselves", async () => {
         await restart(slave, { env: { MAX_MASTER_AWAY_SECONDS: "8" } });
         await pods.ready(slave);
         await pods.stop(master);
@@ -133,7 +133,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         await restart(slave);
     });
 
-    it("becomes unready when its data gets too old while the link is up, and recovers by itself", async () => {
+    it("become unready when their data gets too old while the link is up, and recover by themselves", async () => {
         const lock = "LOCK TABLES replication.heartbeat READ; SELECT SLEEP(600)";
         const locked = pods.mysql(slave, lock, 200);
         await pods.unready(slave, /s old and the link to the master is up: MAX_STALE_SECONDS allows 10;/);
@@ -144,7 +144,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         await pods.ready(slave);
     });
 
-    it("an applier that stops at an error is restarted; if that does not help, the data is replaced", async () => {
+    it("restart an applier that stops at an error; if that does not help, they replace the data", async () => {
         await byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
         await pods.sql(master, `DELETE FROM form.t WHERE n = ${rows}`);
         rows -= 1;
@@ -154,7 +154,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         await pods.sql(master, `INSERT INTO form.t VALUES (${rows})`);
     });
 
-    it("what it received but cannot apply is kept across starts, with and without the master", async () => {
+    it("keep across starts what they received but cannot apply, with and without the master", async () => {
         await restart(slave, { env: { AUTO_RESEED: "no" } });
         await pods.ready(slave);
         await byHand(slave, `SET sql_log_bin = 0; INSERT INTO form.t VALUES (${rows + 1})`);
@@ -271,22 +271,22 @@ describe("mysql slaves that diverge or fall behind", function () {
             return logs(pods.running(second));
         }
 
-        it("with a complete clone and the old data put aside, continues with the clone", async () => {
+        it("continues with a complete clone if the old data is put aside", async () => {
             await after("cp -a mysql mysql.new; mv mysql mysql.old; touch reseed mysql.old/old");
             assert.equal((await exec(pods.running(second), ["test", "-e", "/data/mysql/old"])).code, 1);
         });
 
-        it("with the old data not yet deleted, deletes it", async () => {
+        it("deletes the old data if it is not yet deleted", async () => {
             await after("cp -a mysql mysql.old; touch mysql.old/old");
             assert.equal((await exec(pods.running(second), ["test", "-e", "/data/mysql/old"])).code, 1);
         });
 
-        it("with the old data alone, continues with that", async () => {
+        it("continues with the old data if there is nothing else", async () => {
             await after("mv mysql mysql.old; touch mysql.old/old");
             assert.equal((await exec(pods.running(second), ["rm", "/data/mysql/old"])).code, 0);
         });
 
-        it("if no server has what this slave has, the old data stays in service after a few tries", async () => {
+        it("keeps the old data in service after a few tries if no server has what this slave has", async () => {
             const lost = "00000000-0000-4000-8000-000000000001:1";
             const log = await after(`${reason} "$(<identity)" ${lost} >reseed; touch mysql/old`);
             assert.match(log, new RegExp(`lacks ${lost}`));
@@ -295,7 +295,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         });
     });
 
-    it("an older copy of the master's volume drops nothing, and the correct one resumes replication", async () => {
+    it("drop nothing for an older copy of the master's volume, and resume replication with the correct one", async () => {
         await pods.stop(master);
         const older = await pods.copyOf(master, "mysql-master-1");
         await pods.start(master, used);
@@ -323,7 +323,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         await haveAll(slave, second);
     });
 
-    it("a new slave clones another while the master is away, even after a killed clone", async () => {
+    it("clone another slave while the master is away, even after a killed clone", async () => {
         const third = await pods.newPod("mysql-slave-2", "slave");
         await pods.stop(master);
         const container = await pods.start(third, { command: "seed" });
@@ -344,7 +344,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         await pods.stop(third);
     });
 
-    it("survives repeated kills of the master", async () => {
+    it("survive repeated kills of the master", async () => {
         const began = (): Promise<string[]> =>
             Promise.all(
                 [slave, second].map((pod) =>
@@ -362,7 +362,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         assert.deepEqual(await began(), before);
     });
 
-    it("no password is in any log, argument or environment", async () => {
+    it("show no password in any log, argument or environment", async () => {
         const texts = [...pods.everyLog];
         for (const pod of [master, slave, second]) {
             texts.push(await logs(pods.running(pod)), await docker(["inspect", pods.running(pod)]));

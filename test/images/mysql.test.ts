@@ -15,7 +15,7 @@ describe("mysql images", function () {
     let second: Pod;
     let identity: string;
 
-    before("Docker answers; images, network and volumes are made", async function () {
+    before("check Docker; create images, network and volumes", async function () {
         this.timeout(600_000);
         await pods.setUp();
         master = await pods.newPod("mysql-master-0", "master");
@@ -23,7 +23,7 @@ describe("mysql images", function () {
         second = await pods.newPod("mysql-slave-1", "slave");
     });
 
-    after("everything is removed", async () => {
+    after("remove everything", async () => {
         await pods.tearDown();
     });
 
@@ -59,7 +59,7 @@ describe("mysql images", function () {
     }
 
     describe("first start of a master", () => {
-        it("an empty volume is initialised, and the server becomes ready as process 1", async () => {
+        it("initialises an empty volume, and the server becomes ready as process 1", async () => {
             await pods.start(master);
             await pods.ready(master);
             assert.equal((await exec(pods.running(master), ["cat", "/proc/1/comm"])).stdout.trim(), "mysqld");
@@ -67,7 +67,7 @@ describe("mysql images", function () {
             assert.equal(await pods.sql(master, "SELECT @@server_id"), "100");
         });
 
-        it("the identity is in the data and in the file next to it", async () => {
+        it("stores the identity in the data and in the file next to it", async () => {
             identity = await pods.sql(master, "SELECT id FROM replication.identity");
             assert.match(identity, uuid);
             assert.equal(
@@ -76,7 +76,7 @@ describe("mysql images", function () {
             );
         });
 
-        it("the database exists, and nothing of the initialisation is in the binlog", async () => {
+        it("creates the database, and logs nothing of the initialisation in the binlog", async () => {
             const charset =
                 "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = 'form'";
             assert.equal(await pods.sql(master, charset), "utf8mb4");
@@ -85,7 +85,7 @@ describe("mysql images", function () {
             assert.doesNotMatch(events, /CREATE (DATABASE|TABLE)|INSERT|root/i);
         });
 
-        it("each account logs in with its password over TLS only, and may only do its own work", async () => {
+        it("lets each account log in with its password over TLS only, and do only its own work", async () => {
             const repl = `repl_${identity.slice(0, 8)}`;
             const accounts = [
                 [repl, pods.passwords.replication],
@@ -156,7 +156,7 @@ describe("mysql images", function () {
     });
 
     describe("later starts of a master", () => {
-        it("SIGTERM stops the server cleanly: exit code 0 within the grace period", async () => {
+        it("stop cleanly at SIGTERM: exit code 0 within the grace period", async () => {
             await pods.sql(master, "CREATE TABLE form.t (n INT PRIMARY KEY)");
             await pods.sql(master, "INSERT INTO form.t VALUES (0)");
             const { code, log } = await pods.stop(master);
@@ -164,7 +164,7 @@ describe("mysql images", function () {
             assert.match(log, /Shutdown complete/);
         });
 
-        it("data, transactions and identity stay", async () => {
+        it("keep data, transactions and identity", async () => {
             await pods.start(master, { initialised: true });
             await pods.ready(master);
             const before = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
@@ -175,7 +175,7 @@ describe("mysql images", function () {
             assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
         });
 
-        it("a lost /data/identity is rewritten from the table", async () => {
+        it("rewrite a lost /data/identity from the table", async () => {
             await pods.stop(master);
             await pods.scope.inVolume(master.volume, "rm identity");
             await pods.start(master, { initialised: true });
@@ -186,7 +186,7 @@ describe("mysql images", function () {
             );
         });
 
-        it("the server is asked if the table's file does not show its row", async () => {
+        it("query the server if the table's file does not show its row", async () => {
             await pods.sql(
                 master,
                 "SET sql_log_bin = 0; ALTER TABLE replication.identity ROW_FORMAT = COMPRESSED",
@@ -199,7 +199,7 @@ describe("mysql images", function () {
             );
         });
 
-        it("data with another identity is refused until it is corrected", async () => {
+        it("refuse data with another identity until it is corrected", async () => {
             await pods.stop(master);
             const other = "ffffffff-0000-4000-8000-000000000002";
             await pods.scope.inVolume(master.volume, `mv identity right; echo ${other} >identity`);
@@ -214,14 +214,14 @@ describe("mysql images", function () {
             await docker(["exec", pods.running(master), "rm", "-f", "/data/right"]);
         });
 
-        it("a row that changes under a running server makes it unready", async () => {
+        it("become unready when the identity row changes under a running server", async () => {
             await pods.sql(master, "SET sql_log_bin = 0; UPDATE replication.identity SET id = 'other'");
             await pods.unready(master, /replication.identity says "other", but \/data\/identity says/);
             await pods.sql(master, `SET sql_log_bin = 0; UPDATE replication.identity SET id = '${identity}'`);
             await pods.ready(master);
         });
 
-        it("after a kill, it recovers what was committed", async () => {
+        it("recover after a kill what was committed", async () => {
             await pods.sql(master, "INSERT INTO form.t VALUES (-1)");
             await docker(["kill", pods.running(master)]);
             await docker(["start", pods.running(master)]);
@@ -231,7 +231,7 @@ describe("mysql images", function () {
     });
 
     describe("a master that must not initialise", () => {
-        it("no data, but the system was in use: waits alive for slaves, says why, stops at SIGTERM", async () => {
+        it("waits alive for slaves if it has no data but the system was in use, says why, and stops at SIGTERM", async () => {
             const pod = await pods.newPod("mysql-master-8", "master");
             await pods.start(pod, { initialised: true, env: { POD_NAME: "mysql-master-0" } });
             await pods.unready(pod, /has no data, but this system was in use before/);
@@ -244,7 +244,7 @@ describe("mysql images", function () {
             assert.equal(code, 0);
         });
 
-        it("no data, but the volume had some: waits for slaves, and continues when /data/identity is deleted", async () => {
+        it("waits for slaves if the volume has lost its data, and continues when /data/identity is deleted", async () => {
             const pod = await pods.newPod("mysql-master-9", "master");
             await pods.scope.inVolume(
                 pod.volume,
@@ -261,7 +261,7 @@ describe("mysql images", function () {
             await pods.stop(pod);
         });
 
-        it("an incomplete data directory is removed and reported", async () => {
+        it("removes an incomplete data directory, and reports it", async () => {
             const pod = await pods.newPod("mysql-master-7", "master");
             await pods.start(pod);
             await pods.logged(pods.running(pod), /initialising/);
@@ -287,7 +287,7 @@ describe("mysql images", function () {
     });
 
     describe("slaves", () => {
-        before("a master with a table runs", async () => {
+        before("start a master with a table", async () => {
             if (master.container === undefined) {
                 await pods.start(master);
             }
@@ -296,7 +296,7 @@ describe("mysql images", function () {
             identity = await pods.sql(master, "SELECT id FROM replication.identity");
         });
 
-        it("seed waits for the master and says so; SIGTERM stops it", async () => {
+        it("wait for the master in seed and say so; SIGTERM stops seed", async () => {
             const container = await pods.start(slave, {
                 command: "seed",
                 env: { MASTER_HOST: "nobody.invalid" },
@@ -307,13 +307,13 @@ describe("mysql images", function () {
             await pods.remove(container);
         });
 
-        it("started without seed, a slave waits and says so", async () => {
+        it("wait if they are started without seed, and say so", async () => {
             await pods.start(slave);
             await pods.unready(slave, /a slave creates none: its init container seeds it/);
             await pods.stop(slave);
         });
 
-        it("a killed clone leaves nothing that looks like data, and the next one starts from scratch", async () => {
+        it("keep nothing that looks like data after a killed clone, and start the next clone from scratch", async () => {
             const container = await pods.start(slave, { command: "seed" });
             await pods.logged(container, /cloning mysql-master:3306, identity/);
             await docker(["kill", container]);
@@ -321,7 +321,7 @@ describe("mysql images", function () {
             assert.equal(await pods.scope.inVolume(slave.volume, "[[ -e mysql ]] || echo none"), "none");
         });
 
-        it("cloned after the master's binlogs were purged, both threads run and a new row arrives", async () => {
+        it("run both threads and receive a new row if they are cloned after the master's binlogs were purged", async () => {
             await pods.sql(master, "FLUSH BINARY LOGS");
             const last = (await pods.sql(master, "SHOW BINARY LOG STATUS")).split("\t")[0];
             await pods.sql(master, `PURGE BINARY LOGS TO '${last}'`);
@@ -358,7 +358,7 @@ describe("mysql images", function () {
             await replicates(slave);
         });
 
-        it("has the same identity, its own server id, and logs with fixed names", async () => {
+        it("have the same identity, their own server id, and logs with fixed names", async () => {
             assert.equal(await pods.sql(slave, "SELECT id FROM replication.identity"), identity);
             assert.equal(
                 (await exec(pods.running(slave), ["cat", "/data/identity"])).stdout,
@@ -376,7 +376,7 @@ describe("mysql images", function () {
             assert.match(files, /^binlog\.index$/m);
         });
 
-        it("replicates over TLS, by auto-position, as the account of this identity, and never gives up", async () => {
+        it("replicate over TLS, by auto-position, as the account of this identity, and never stop retrying", async () => {
             const query =
                 "SELECT user, ssl_allowed, auto_position, connection_retry_interval, connection_retry_count, heartbeat_interval " +
                 "FROM performance_schema.replication_connection_configuration";
@@ -387,14 +387,14 @@ describe("mysql images", function () {
             );
         });
 
-        it("readiness reports that the applier is not running", async () => {
+        it("report in the readiness probe that the applier is not running", async () => {
             await pods.sql(slave, "STOP REPLICA SQL_THREAD");
             await pods.unready(slave, /the replication applier is OFF/);
             await pods.sql(slave, "START REPLICA SQL_THREAD");
             await pods.ready(slave);
         });
 
-        it("a second slave is seeded and replicates; the first one is left alone", async () => {
+        it("seed a second slave, which replicates, and leave the first one alone", async () => {
             await pods.seed(second);
             await pods.start(second);
             await pods.ready(second);
@@ -402,7 +402,7 @@ describe("mysql images", function () {
             await replicates(slave, second);
         });
 
-        it("seed leaves data alone", async () => {
+        it("leave existing data alone in seed", async () => {
             await pods.stop(second);
             assert.match(await pods.seed(second), /has data: nothing to seed/);
             await pods.start(second);
@@ -410,14 +410,14 @@ describe("mysql images", function () {
             await replicates(second);
         });
 
-        it("after a restart of the master they resume by themselves", async () => {
+        it("resume by themselves after a restart of the master", async () => {
             await pods.restart(master, { initialised: true });
             await pods.ready(slave);
             await pods.ready(second);
             await replicates(slave, second);
         });
 
-        it("after a kill, a slave returns with all transactions", async () => {
+        it("return with all transactions after a kill", async () => {
             await docker(["kill", pods.running(slave)]);
             await pods.sql(
                 master,
@@ -428,7 +428,7 @@ describe("mysql images", function () {
             await replicates(slave);
         });
 
-        it("with data, a slave starts without the master: it is alive, unready once its data is too old, and resumes", async () => {
+        it("start with data but without the master: alive, unready once the data is too old, and resuming later", async () => {
             await pods.stop(master);
             await pods.stop(slave);
             await pods.start(slave, { env: { MAX_MASTER_AWAY_SECONDS: "1" } });
@@ -440,7 +440,7 @@ describe("mysql images", function () {
             await replicates(slave, second);
         });
 
-        it("a master with another history is refused", async () => {
+        it("refuse a master with another history", async () => {
             const pod = await pods.newPod("mysql-master-6", "master");
             await pods.start(pod);
             await pods.ready(pod);
@@ -504,7 +504,7 @@ describe("mysql images", function () {
             }
         });
 
-        it("the former ones expire at the master's next start", async () => {
+        it("let the former ones expire at the master's next start", async () => {
             await pods.restart(master, { initialised: true });
             await pods.ready(slave);
             await pods.ready(second);

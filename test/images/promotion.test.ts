@@ -31,7 +31,7 @@ async function copy(from: string, to: string, digest: string, as?: Login, known 
     const source = new Repository(from, undefined);
     const target = new Repository(to, as, "push", [from, to, ...known.values()]);
     const manifests = await manifestsOf(source, digest);
-    ok(manifests, `${from}@${digest} is not there`);
+    ok(manifests, `${from}@${digest} does not exist`);
     return copyImage(source, target, manifests, "promoted-test", known);
 }
 
@@ -45,7 +45,7 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
     return message;
 }
 
-describe("images on their way between real registries", function () {
+describe("images promoted between real registries", function () {
     this.timeout(120_000);
 
     let open: Registry;
@@ -62,7 +62,7 @@ describe("images on their way between real registries", function () {
     });
     after(() => registries.close());
 
-    it("keep their digest, and Docker pulls them by it with the target's login", async () => {
+    it("keep their digest, by which Docker can pull them with the target's login", async () => {
         const image = await pushImage(`${open.host}/pulled`);
         const target = `${locked.host}/team/pulled`;
         await copy(`${open.host}/pulled`, target, image.digest, login(locked));
@@ -90,7 +90,7 @@ describe("images on their way between real registries", function () {
         }
     });
 
-    it("stay within one registry without being sent", async () => {
+    it("are copied within one registry without being sent", async () => {
         const image = await pushImage(`${open.host}/near`);
         const { bytes, sent } = await copy(`${open.host}/near`, `${open.host}/near-copy`, image.digest);
         ok(bytes > 0);
@@ -98,7 +98,7 @@ describe("images on their way between real registries", function () {
         ok(await isPullable(new Repository(`${open.host}/near-copy`, undefined), image.digest));
     });
 
-    it("send a layer that two of them share once", async () => {
+    it("send a layer that two of them share only once", async () => {
         const shared = layer();
         const known = new Map<string, string>();
         const first = await pushImage(`${open.host}/first`, [shared, layer()]);
@@ -116,7 +116,7 @@ describe("images on their way between real registries", function () {
         ok(await isPullable(new Repository(`${other.host}/second`, undefined), second.digest));
     });
 
-    it("bring all platforms of an index, and what lies beside them", async () => {
+    it("include all platforms of an index, and its attestations", async () => {
         const repository = `${open.host}/index`;
         const amd64 = await pushImage(repository, [layer()], "amd64");
         const arm64 = await pushImage(repository, [layer()], "arm64");
@@ -133,7 +133,7 @@ describe("images on their way between real registries", function () {
         ok(await isPullable(target, index.digest));
     });
 
-    it("count as pullable only when whole", async () => {
+    it("count as pullable only when they are complete", async () => {
         const repository = `${open.host}/parts`;
         const content = layer();
         const whole = await pushImage(repository, [content]);
@@ -148,7 +148,7 @@ describe("images on their way between real registries", function () {
         strictEqual(await manifestsOf(client, index.digest), undefined);
     });
 
-    it("get into a registry that asks a token server, with a password or an identity token", async () => {
+    it("can be pushed to a registry with a token server, with a password or an identity token", async () => {
         const shared = layer();
         const image = await pushImage(`${open.host}/token`, [shared]);
         const { username, password } = tokens.login!;
@@ -157,13 +157,13 @@ describe("images on their way between real registries", function () {
             const target = `${tokens.host}/team/${as === username ? "password" : "identity"}`;
             const robot = { username: as, password, origin: "of this test" };
             const { sent } = await copy(`${open.host}/token`, target, image.digest, robot, known);
-            // The second one is taken from the first, for which the token has to be good, too.
+            // The second copy is mounted from the first repository: the token must be valid for that one, too.
             strictEqual(sent > 0, as === username);
             ok(await isPullable(new Repository(target, robot), image.digest));
         }
     });
 
-    it("do not get in with a wrong login, which is named, and its password is not", async () => {
+    it("are refused with a wrong login; the message names the user but not the password", async () => {
         const image = await pushImage(`${open.host}/refused`);
         const wrong = { username: "mallory", password: "hush-hush", origin: "of this test" };
         const encoded = Buffer.from("mallory:hush-hush").toString("base64");
@@ -182,7 +182,7 @@ describe("images on their way between real registries", function () {
         doesNotMatch(message, /hush-hush/);
     });
 
-    it("do not get in without a login, and how to get one is said", async () => {
+    it("are refused without a login; the message says how to set one", async () => {
         const image = await pushImage(`${open.host}/nobody`);
         for (const { host } of [locked, tokens]) {
             const message = await messageOf(copy(`${open.host}/nobody`, `${host}/nobody`, image.digest));
@@ -194,7 +194,7 @@ describe("images on their way between real registries", function () {
         }
     });
 
-    it("are not taken from a registry that gives other content than their digest says", async () => {
+    it("are refused from a registry whose content does not match the digest", async () => {
         const content = Buffer.from("the right content");
         const config = Buffer.from("{}");
         const part = (bytes: Buffer) => ({ mediaType: "x/y", digest: digestOf(bytes), size: bytes.length });
@@ -202,7 +202,7 @@ describe("images on their way between real registries", function () {
         const answers: Record<string, Buffer> = {
             [digestOf(manifest)]: manifest,
             [digestOf(config)]: config,
-            // As long as the right one.
+            // Same length as the right content.
             [digestOf(content)]: Buffer.from("the wrong content"),
             [digestOf(Buffer.from("promised"))]: Buffer.from("{}"),
         };

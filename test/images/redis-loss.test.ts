@@ -550,7 +550,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
         it("becomes unready when its data gets old although the link is up", async () => {
             await system.up(1, { MAX_STALE_SECONDS: "3" });
             const slave = system.slaves[0] as string;
-            // Without heartbeats, the data counts as older and older, whatever else is written.
+            // Without heartbeats, the data's age grows, whatever else is written.
             await redis(system.master, "-n", "15", "SET", "heartbeat", String(Date.now() - 60_000));
             await exec(system.master, ["bash", "-c", stopCompanion]);
             await untilUnready(slave, /^its data is [0-9.]+ s old although the link .* allows 3 s/);
@@ -615,7 +615,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             match(await redis(system.master, "SET", "k", "v"), /^OOM/);
             const full = await heartbeat(system.master);
             await waitFor(
-                "the time goes on",
+                "the time to advance",
                 20,
                 async () => (await heartbeat(system.slaves[0] as string)) > full + 2000,
             );
@@ -638,12 +638,12 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             for (let round = 0; round < 5; round++) {
                 const before = await heartbeat(system.master);
                 await redis(system.master, "CLIENT", "KILL", "TYPE", "normal");
-                await waitFor("the time goes on", 20, async () => (await heartbeat(slave)) > before);
+                await waitFor("the time to advance", 20, async () => (await heartbeat(slave)) > before);
             }
             const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
             // Those of redis-server itself are reaped after a moment.
             await waitFor(
-                "there are none",
+                "no zombie processes to be left",
                 20,
                 async () => (await exec(system.master, ["bash", "-c", dead])).stdout === "",
             );
@@ -654,7 +654,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             const before = await heartbeat(system.master);
             await exec(system.master, ["bash", "-c", `kill -9 $(${companion})`]);
             await waitFor(
-                "the time goes on",
+                "the time to advance",
                 20,
                 async () => (await heartbeat(system.slaves[0] as string)) > before + 2000,
             );

@@ -63,7 +63,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
         });
 
-        beforeEach("everyone is there", async () => {
+        beforeEach("wait until all pods are ready", async () => {
             await untilReady(master, ...slaves);
             await untilLinked(...slaves);
         });
@@ -74,7 +74,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             match(born, uuid);
             for (const pod of [master, ...slaves]) {
                 strictEqual(await identity(pod), born, `identity in the data of ${pod}`);
-                strictEqual(await identityFile(pod), born, `identity beside the data of ${pod}`);
+                strictEqual(await identityFile(pod), born, `identity next to the data of ${pod}`);
                 match((await exec(pod, ["cat", "/proc/1/comm"])).stdout, /^redis-server/);
                 strictEqual((await live(pod)).code, 0);
             }
@@ -319,7 +319,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 // `docker top` does not list zombies.
                 const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
                 // A child of the companion is a zombie for a moment until it is reaped; one that no process reaps stays.
-                await waitFor("there are none", 20, async () => {
+                await waitFor("no zombie processes to be left", 20, async () => {
                     const { code, stdout } = await exec(pod, ["bash", "-c", dead]);
                     return code === 0 && stdout === "";
                 });

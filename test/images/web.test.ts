@@ -32,7 +32,7 @@ describe("dabaweb and nginx images", function () {
     let nginx = "";
     let port = 0;
 
-    before("Docker answers, images are built, the first start is under way", async function () {
+    before("check Docker, build images, begin the first start", async function () {
         this.timeout(900_000);
         await docker(["version"]);
         const mirror = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"].flatMap((key) => {
@@ -92,7 +92,7 @@ describe("dabaweb and nginx images", function () {
         });
     });
 
-    after("everything is removed", async () => {
+    after("remove everything", async () => {
         await scope.close();
         for (const name of names) {
             await tryDocker(["image", "rm", "--no-prune", image(name)]);

@@ -15,18 +15,18 @@ import { Internet } from "./internet";
 import { Machine } from "./machine";
 import { publishFiles, publishImages, rebuild } from "./published";
 
-/** A first `make up` on a machine that does much else. */
+/** Timeout of a first `make up` on a busy machine. */
 const UP_SECONDS = 25 * 60;
 const MINUTES = 60_000;
 
-/** Where a user has what a stand-in of Debian is made from. */
+/** Possible base images of the machine: the stand-in for Debian, or the official image. */
 const DEBIAN = ["dabaweb/debian:trixie", "debian:trixie-slim"];
 
 /**
- * What nearly everybody meets who clones this: servers that give what is pinned, and Docker Hub. Here they are played by what
- * the local environment is made of, under their own names; the machine has make, curl and Docker, and its user is not root.
+ * What almost every new user finds: servers with the pinned releases, and Docker Hub. Here, simulated servers with the same
+ * names serve the files of the local environment. The machine has make, curl and Docker, and its user is not root.
  */
-describe("a first `make up` where releases can be reached", function () {
+describe("a first `make up` with access to the releases", function () {
     this.timeout(30 * MINUTES);
 
     const scope = new Scope("release");
@@ -37,7 +37,7 @@ describe("a first `make up` where releases can be reached", function () {
     const opened: Internet[] = [];
     const machines: Machine[] = [];
 
-    before("what the internet has", async function () {
+    before("publish files and images", async function () {
         if (!isLong) {
             console.log("      skipped: `make test-long` runs it, see docs/tests.md");
             this.skip();
@@ -63,7 +63,7 @@ describe("a first `make up` where releases can be reached", function () {
         fs.rmSync(files, { recursive: true });
     });
 
-    /** The internet as a network of this engine sees it. */
+    /** Opens the simulated internet for a network of this Docker Engine. */
     async function connect(network: string): Promise<Internet> {
         const any = scope.named(`in-${network}`);
         await docker([
@@ -94,7 +94,7 @@ describe("a first `make up` where releases can be reached", function () {
     ): Promise<Machine> {
         const made = await Machine.start(scope.named(name), internet, more);
         machines.push(made);
-        // Content of one digest there is once: what plays Docker Hub has other digests, which are pinned as a user would.
+        // The simulated Docker Hub cannot have the same digests: its own digests are pinned, as a user would pin them.
         await made.clone(async (folder) => {
             const digest = (image: string): Promise<string> => digestNow(image, { DABAWEB_IMAGES: hub.host });
             await movePins(moves(pinnedImages.map(tagged)), digest, pinFiles(folder));
@@ -102,10 +102,10 @@ describe("a first `make up` where releases can be reached", function () {
         return made;
     }
 
-    it("downloads all of it, serves, finds it again, and gives everything back", async () => {
+    it("downloads everything, serves, reuses everything, and removes everything at the end", async () => {
         const internet = await connect("bridge");
         const laptop = await machine("laptop", internet);
-        // As official images are, when what they stand on got a fix: what is pinned stays, by its digest.
+        // Official images are rebuilt when their own base gets a fix; the pinned image stays available by its digest.
         await rebuild("redis", hub.host);
         const untouched = await leftOn(laptop);
 
@@ -173,7 +173,7 @@ describe("a first `make up` where releases can be reached", function () {
         }
     });
 
-    it("says what is wrong with the internet, leaves nothing half, and goes on when it is mended", async () => {
+    it("says what is wrong with the internet, leaves nothing incomplete, and continues when it is repaired", async () => {
         const internet = await connect("bridge");
         const unlucky = await machine("unlucky", internet);
         const refused = async (
@@ -243,7 +243,7 @@ describe("a first `make up` where releases can be reached", function () {
     });
 });
 
-/** A table of a command's output, by its first column's name, to its first line that is none of it. */
+/** The lines of a table in a command's output, from its header, found by the first column's name, to its last row. */
 function section(text: string, head: string): string[] {
     const lines = text.split("\n");
     const from = lines.findIndex((line) => line.startsWith(`${head} `));
@@ -251,7 +251,7 @@ function section(text: string, head: string): string[] {
     return lines.slice(from, to);
 }
 
-/** What somebody finds on his machine that was not there before, beside what npm, Docker's client and the clone keep for themselves. */
+/** Containers, images, volumes, networks and files on the machine, except the files of npm, Docker's client and the clone. */
 async function leftOn(laptop: Machine): Promise<readonly string[]> {
     const questions = [
         "docker ps --all --quiet",

@@ -7,7 +7,7 @@ import * as net from "net";
 import * as path from "path";
 import { pipeline } from "stream/promises";
 
-/** The servers that a first `make up` downloads from. Two of them send on to others, as the real ones do. */
+/** Servers that redirect to other servers, as the real ones do. */
 export const SENT_ON: Readonly<Record<string, string>> = {
     "github.com": "release-assets.githubusercontent.com",
     "dl.k8s.io": "cdn.dl.k8s.io",
@@ -20,33 +20,33 @@ export const HOSTS: readonly string[] = [
     ...[HUB, HUB_LOGIN],
 ];
 
-/** What an anonymous user of Docker Hub carries. */
+/** The token of an anonymous user of Docker Hub. */
 const TOKEN = "anonymous";
 
-/** What is wrong with the internet for a while. */
+/** What is temporarily wrong with the internet. */
 export interface Trouble {
-    /** Servers that end each connection without an answer. */
+    /** Servers that close each connection without an answer. */
     readonly away?: readonly string[];
-    /** Ends of the names of files that come with one byte changed. */
+    /** Suffixes of the names of files that are served with one byte changed. */
     readonly spoiled?: readonly string[];
-    /** Ends of the names of files whose first download breaks in the middle. */
+    /** Suffixes of the names of files whose first download breaks off half-way. */
     readonly broken?: readonly string[];
-    /** What Docker Hub answers instead of a manifest. */
+    /** Docker Hub's answer instead of a manifest. */
     readonly hub?: "too many requests" | "login wanted";
 }
 
-/** One question that a server was asked. */
+/** One request that a server received. */
 export interface Asked {
     readonly host: string;
     readonly path: string;
     readonly status: number;
-    /** Where the answer began, for one that was taken up again. */
+    /** The offset at which the answer began; greater than 0 for a resumed download. */
     readonly from: number;
 }
 
 /**
- * Release servers and Docker Hub on one address of this machine, under their own names and with a certificate of their own:
- * whoever resolves the names to it and trusts that meets nothing else than on the internet.
+ * Release servers and Docker Hub on one address of this machine, under their real names and with their own certificate: a
+ * client that resolves the names to this address and trusts the certificate sees no difference from the internet.
  */
 export class Internet {
     readonly asked: Asked[] = [];
@@ -56,8 +56,8 @@ export class Internet {
     private readonly brokenOnce = new Set<string>();
 
     /**
-     * @param address where it listens, port 443
-     * @param files folder with a folder per server, as that one lays its files out
+     * @param address address to listen on, port 443
+     * @param files folder with one folder per server, with the same layout as on that server
      * @param hub host:port of a registry that has Docker Hub's images
      */
     constructor(
@@ -66,7 +66,7 @@ export class Internet {
         private readonly hub: string,
     ) {}
 
-    /** The certificate, which signs itself. */
+    /** The self-signed certificate. */
     get certificate(): string {
         return path.join(this.files, "internet.crt");
     }
@@ -86,7 +86,7 @@ export class Internet {
     }
 
     /**
-     * Opens an HTTP proxy on the same address, which leads to these servers and, by their own addresses, to all others.
+     * Opens an HTTP proxy on the same address that connects to these servers and, at their own addresses, to all others.
      *
      * @returns its URL
      */
@@ -188,7 +188,7 @@ export class Internet {
         }
     }
 
-    /** Docker Hub lets nobody in without a token, which it gives to everybody. */
+    /** Docker Hub requires a token for every request, and gives one to every client. */
     private async answerAsHub(
         url: URL,
         request: http.IncomingMessage,

@@ -13,7 +13,7 @@ const USER = "dev";
 const HOME = `/home/${USER}`;
 const NARROW = "runc-without-sys-resource";
 
-/** What somebody has who clones this: make, curl, Docker. No Node, no Go, and none of the tools. */
+/** What a new user's machine has: make, curl, Docker. No Node, no Go, and none of the tools. */
 const DOCKERFILE = `
 ARG BASE
 FROM \${BASE}
@@ -23,7 +23,7 @@ RUN apt-get update \\
     && useradd --create-home --groups docker ${USER}
 `;
 
-/** A machine with a clone on it: a container with an engine of its own, where the internet is the one that is given. */
+/** A machine with a clone on it: a container with its own Docker Engine and a simulated internet. */
 export class Machine {
     private constructor(
         readonly name: string,
@@ -31,8 +31,8 @@ export class Machine {
     ) {}
 
     /**
-     * @param network the network that it is in
-     * @param proxy where that is the only way out of it
+     * @param network the network that the machine is in
+     * @param proxy URL of the proxy, if it is the only way out of the network
      */
     static async start(
         name: string,
@@ -45,7 +45,7 @@ export class Machine {
         const hosts = proxy === undefined ? HOSTS : [];
         await docker([
             ...["run", "--detach", "--init", "--privileged", "--name", name, "--hostname", name],
-            // Groups inside groups are another matter; here its containers' lie beside its own.
+            // Without nested cgroups: the cgroups of its containers are next to its own.
             ...["--cgroupns", "host", "--network", network],
             ...["--volume", "/var/lib/docker", "--tmpfs", "/run:exec"],
             ...hosts.flatMap((host) => ["--add-host", `${host}:${internet.address}`]),
@@ -63,7 +63,7 @@ export class Machine {
         return machine;
     }
 
-    /** Makes what machines are made from. */
+    /** Builds the image of the machines. */
     static async build(base: string): Promise<void> {
         await docker(["build", "--tag", IMAGE, "--build-arg", `BASE=${base}`, "-"], {
             input: DOCKERFILE,
@@ -71,12 +71,12 @@ export class Machine {
         });
     }
 
-    /** Removes what machines are made from, where there is one. */
+    /** Removes the image of the machines, if it exists. */
     static async forget(): Promise<void> {
         await tryDocker(["rmi", IMAGE]);
     }
 
-    /** Puts a checkout where somebody would clone it. */
+    /** Copies a checkout to the place where a user would clone it. */
     async clone(change: (folder: string) => Promise<void>): Promise<void> {
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "clone-"));
         try {
@@ -96,7 +96,7 @@ export class Machine {
         return this.exec(USER, `cd ${HOME}/dabaweb-pulumi && ${line}`, timeoutSeconds);
     }
 
-    /** Runs a line as root; a failure throws. */
+    /** Runs a line as root; throws if it fails. */
     async asRoot(line: string): Promise<string> {
         const { code, stdout, stderr } = await this.exec("root", line, 120);
         if (code !== 0) {
@@ -131,7 +131,7 @@ export class Machine {
     }
 }
 
-/** What a machine behind a proxy has in its environment; who forgets that it is no way to the machine itself is not alone. */
+/** The environment variables of a machine behind a proxy. NO_PROXY is missing on purpose: many users forget to set it. */
 function variables(proxy: string): Record<string, string> {
     const names = ["http_proxy", "https_proxy"].flatMap((name) => [name, name.toUpperCase()]);
     return Object.fromEntries(names.map((name) => [name, proxy]));

@@ -13,18 +13,18 @@ import { command } from "../support/command";
 import { docker } from "../support/docker";
 import { SENT_ON } from "./internet";
 
-/** A file as its project publishes it: under which address, and with which list of checksums. */
+/** A file as its project publishes it: its URL, and the URL of its list of checksums. */
 interface Release {
     readonly file: string;
     readonly checksums: string;
-    /** Whether the list names its files. */
+    /** Whether the list contains file names. */
     readonly named: boolean;
 }
 
 /**
- * Lays out the programs of the local environment as their projects publish them, in a folder with a folder per server.
+ * Publishes the programs of the local environment as their projects do, in a folder with one folder per server.
  *
- * @returns bytes of each file
+ * @returns the size of each file in bytes
  */
 export async function publishFiles(folder: string): Promise<ReadonlyMap<string, number>> {
     const platform = thisPlatform()!;
@@ -40,7 +40,7 @@ export async function publishFiles(folder: string): Promise<ReadonlyMap<string, 
             { file: `${node}/${nodeName}.tar.gz`, checksums: `${node}/SHASUMS256.txt`, named: true },
             () => {
                 const target = path.join(work, nodeName);
-                // The folder that Node lies in, with its npm.
+                // Node's folder, with its npm.
                 const source = path.dirname(path.dirname(process.execPath));
                 for (const each of ["bin/node", "bin/npm", "bin/npx", "lib/node_modules/npm"]) {
                     fs.cpSync(path.join(source, each), path.join(target, each), {
@@ -74,7 +74,7 @@ export async function publishFiles(folder: string): Promise<ReadonlyMap<string, 
     }
     return sizes;
 
-    /** @param content a file, or a folder and what of it an archive takes. */
+    /** @param content a file, or a folder and the entry in it to archive */
     async function publish(release: Release, content: () => string | [string, string]): Promise<void> {
         const target = inFolder(release.file);
         fs.mkdirSync(path.dirname(target), { recursive: true });
@@ -93,7 +93,7 @@ export async function publishFiles(folder: string): Promise<ReadonlyMap<string, 
 
     function inFolder(url: string): string {
         const { host, pathname } = new URL(url);
-        // Where a server sends on, the file lies with the other one.
+        // If a server redirects, the file is in the folder of the target server.
         return path.join(folder, SENT_ON[host] ?? host, pathname);
     }
 }
@@ -106,8 +106,8 @@ async function sure(file: string, args: readonly string[]): Promise<void> {
 }
 
 /**
- * Pushes the images that users pull into a registry, under the names that they have on Docker Hub. They are like pulled ones:
- * nothing says that they were built here.
+ * Pushes the images that users pull to a registry, under their names on Docker Hub. They look like pulled images: nothing
+ * shows that they were built here.
  *
  * @param hub host:port
  */

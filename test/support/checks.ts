@@ -4,10 +4,10 @@ import { randomUUID } from "crypto";
 import { waitFor } from "./docker";
 import { RECOVERY_SECONDS, System } from "./system";
 
-/** Seconds within which a write on a master is to be seen on its slaves; both are asynchronous. */
+/** Seconds within which a master's write must be visible on its slaves; both replications are asynchronous. */
 const REPLICATION_SECONDS = 30;
 
-/** V2: what is SET on redis-master is read on every redis-slave. */
+/** V2: every redis-slave returns what was SET on redis-master. */
 export async function redisReplicates(system: System): Promise<void> {
     const key = `test-${randomUUID()}`;
     assert.strictEqual(await system.redis("redis-master-0", "SET", key, "1"), "OK");
@@ -24,10 +24,10 @@ export async function redisReplicates(system: System): Promise<void> {
     }
 }
 
-/** V6: both threads of every mysql-slave run, without error, and all of the master's transactions arrive. */
+/** V6: both threads of every mysql-slave run without errors, and all of the master's transactions arrive. */
 export async function mysqlReplicates(system: System): Promise<void> {
     for (const pod of system.pods("mysql-slave")) {
-        // A slave is ready for a while without its master, and tries it anew every other second.
+        // A slave stays ready for a while without its master, and reconnects every other second.
         const status = await waitFor(`replication of ${pod}`, REPLICATION_SECONDS, async () => {
             const now = await replicaStatus(system, pod);
             assert.strictEqual(now.Replica_IO_Running, "Yes", now.Last_IO_Error);
@@ -69,7 +69,7 @@ export async function pageShowsSeedRows(system: System): Promise<void> {
     assert.ok(hasRow(rows, "james", "20000"), JSON.stringify(rows));
 }
 
-/** The site answers: with the employees, or by asking to sign in where they are not public. */
+/** The site answers: with the employees, or with the sign-in page if they are not public. */
 export async function siteAnswers(system: System): Promise<void> {
     await waitFor(`${system.url}/User_data`, RECOVERY_SECONDS, async () => {
         const { status, body } = await system.page("/User_data");
