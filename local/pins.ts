@@ -4,12 +4,12 @@ import * as path from "node:path";
 import { type BaseName, BASES, officialBases } from "../components/bases";
 import { dependencies } from "../package.json";
 
-/** A tool that comes as one file or archive with a published checksum. */
+/** A tool that is released as one file or archive with a published checksum. */
 export interface ReleasedTool {
     readonly version: string;
-    /** The oldest that is taken from PATH. */
+    /** The oldest version that is accepted from PATH. */
     readonly atLeast: string;
-    /** The variable that replaces `base`, for a mirror. */
+    /** The environment variable that replaces `base` with a mirror. */
     readonly mirror: string;
     readonly base: string;
     /** Path of the file below the base. */
@@ -19,7 +19,7 @@ export interface ReleasedTool {
     readonly gigabytes: number;
 }
 
-/** Names of this machine, as the Go world gives them. */
+/** A machine's platform, in Go's names. */
 export interface Platform {
     readonly os: "linux" | "darwin";
     readonly arch: "amd64" | "arm64";
@@ -46,7 +46,7 @@ export const tools = {
     },
     kubectl: {
         version: "1.34.2",
-        // One minor version older than the cluster is what Kubernetes allows.
+        // Kubernetes allows a client one minor version older than the cluster.
         atLeast: "1.33.0",
         mirror: "DABAWEB_KUBECTL_RELEASES",
         base: "https://dl.k8s.io/release",
@@ -56,21 +56,21 @@ export const tools = {
     },
 } as const satisfies Record<string, ReleasedTool>;
 
-/** Pulumi's providers, in the version of their SDKs in package.json. */
+/** Pulumi's providers, in the versions of their SDKs in package.json. */
 export const plugins = {
     kubernetes: provider("kubernetes"),
     random: provider("random"),
     docker: provider("docker"),
 } as const;
 
-/** The oldest Docker Engine that all of this was tried with. */
+/** The oldest Docker Engine that all of this was tested with. */
 export const dockerAtLeast = "20.10.0";
 
-/** Kubernetes of the node image that is built; the released one has the same minor version. */
+/** The Kubernetes version of the node image that is built here; the released image has the same minor version. */
 export const kubernetes = { built: "1.34.2" } as const;
 
 export const images = {
-    /** As kind 0.30 names its default: the digest is what its release notes publish. */
+    /** The default of kind 0.30, with the digest from its release notes. */
     node: "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a",
     builtNode: "dabaweb/node:v1.34.2",
     registry: "registry:3.1.2@sha256:ddf754342cfc8acc51a56d5d0ab6af06826461864460636d8bd5c546dab2a7b8",
@@ -88,10 +88,10 @@ function pinnedBase(image: string, name: BaseName): string {
     return officialBases(path.join(__dirname, "..", "images", image, "Dockerfile")).get(BASES[name])!;
 }
 
-/** An image's name and tag, without the digest that it may be pinned by. */
+/** An image's name and tag, without a digest. */
 export const tagged = (image: string): string => image.split("@")[0]!;
 
-/** Compares versions by their numbers; what follows a plus sign does not count. */
+/** Compares versions by their numbers; anything after a plus sign is ignored. */
 export function isAtLeast(version: string, wanted: string): boolean {
     const numbers = (text: string): number[] => text.split("+")[0]!.split(/[.-]/).slice(0, 3).map(Number);
     const [have, want] = [numbers(version), numbers(wanted)];
@@ -104,7 +104,7 @@ export function isAtLeast(version: string, wanted: string): boolean {
     return true;
 }
 
-/** The machine that this runs on; others are refused by name. */
+/** This machine's platform; undefined if it is not supported. */
 export function thisPlatform(
     os: string = process.platform,
     arch: string = process.arch,
@@ -120,7 +120,7 @@ function provider(name: "kubernetes" | "random" | "docker"): ReleasedTool {
     const release = `pulumi-${name}/releases/download/v${version}`;
     return {
         version,
-        // What is tested is what users get: no other version will do.
+        // Users get exactly the version that is tested.
         atLeast: version,
         mirror: "DABAWEB_PLUGIN_RELEASES",
         base: "https://github.com/pulumi",

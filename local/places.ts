@@ -1,6 +1,7 @@
 /**
- * The one place that knows where the local environment lies, which names and ports it takes, and which variables lead the
- * plain tools to it. One per user and machine, shared by all checkouts, apart from the user's own configuration.
+ * The only place that defines where the local environment is stored, which names and ports it uses, and which variables
+ * point the plain tools to it. There is one environment per user and machine. All checkouts share it, and it is separate from
+ * the user's own configuration.
  */
 import * as os from "node:os";
 import * as path from "node:path";
@@ -12,7 +13,7 @@ export const CHECKOUT = path.dirname(__dirname);
 
 const project = "dabaweb-pulumi";
 
-/** Directories: what can be made again lies in the cache, what cannot in the state. */
+/** The cache holds what can be made again, the state what cannot. */
 export interface Directories {
     readonly cache: string;
     readonly state: string;
@@ -35,7 +36,7 @@ export function places({ cache, state }: Directories = directories()) {
     return {
         cache,
         state,
-        /** Tools for PATH. Plugins lie elsewhere: those on PATH shadow the installed ones, and Pulumi warns. */
+        /** Tools for PATH. Plugins are elsewhere: those on PATH shadow the installed ones, and Pulumi warns. */
         bin: path.join(cache, "bin"),
         downloads: path.join(cache, "downloads"),
         buildCaches: path.join(cache, "build"),
@@ -45,16 +46,16 @@ export function places({ cache, state }: Directories = directories()) {
         dockerPid: path.join(state, "docker.pid"),
         dockerLog: path.join(state, "dockerd.log"),
         dockerConfig: path.join(state, "daemon.json"),
-        /** Which daemon holds the environment. */
+        /** Which Docker daemon the environment runs in. */
         dockerChoice: path.join(state, "docker.json"),
         kubeconfig: path.join(state, "kubeconfig"),
         backend: path.join(state, "pulumi"),
         passphrase: path.join(state, "passphrase"),
         registryData: path.join(state, "registry"),
-        /** Stands as long as this state belongs to the cluster that runs. */
+        /** Exists while this state belongs to the running cluster. */
         cluster: path.join(state, "cluster.json"),
         origins: path.join(state, "origins.json"),
-        /** What images are built on where that is not Docker Hub's. */
+        /** The base images in use that are not Docker Hub's. */
         bases: path.join(state, "bases.json"),
         steps: path.join(state, "steps.json"),
         testTimes: path.join(state, "test-times.json"),
@@ -76,14 +77,14 @@ export const ports = {
     /** macOS occupies 5000. */
     registry: 5001,
     api: 26443,
-    /** nodePorts that this machine can open, and those alone. */
+    /** The only nodePorts that can be opened from this machine. */
     node: [32000, 32001, 32002, 32003, 32004, 32005, 32006, 32007, 32008, 32009],
 } as const;
 
 /**
  * The variables that make plain `pulumi`, `kubectl` and `docker` use the local environment.
  *
- * @param dockerHost - set where Docker's default socket is not the one in use
+ * @param dockerHost - set if Docker's default socket is not the one in use
  */
 export function exported(
     dockerHost: string | undefined,
@@ -101,39 +102,39 @@ export function exported(
         // The types are checked by `npm test`; checking them in every run costs seconds.
         PULUMI_NODEJS_TRANSPILE_ONLY: "true",
         KUBECONFIG: place.kubeconfig,
-        // What kubectl remembers of a cluster goes into ~/.kube otherwise.
+        // Otherwise kubectl caches what it knows about a cluster in ~/.kube.
         KUBECACHEDIR: path.join(place.cache, "kubectl"),
         ...(dockerHost === undefined ? {} : { DOCKER_HOST: dockerHost }),
     };
 }
 
 /**
- * The URL of a Pulumi backend in a folder. Every state would have a file of attributes beside it, which is not written
- * in one piece: an `up` that was killed in that moment leaves an empty one, and nothing reads the state any more
+ * The URL of a Pulumi backend in a folder. Without metadata=skip, every state has a file of attributes next to it, which is
+ * not written atomically: an `up` that is killed at that moment leaves an empty file, and the state can no longer be read
  * ("failed to load checkpoint: EOF"). https://pkg.go.dev/gocloud.dev/blob/fileblob#MetadataOption
  */
 export const fileBackend = (folder: string): string => `file://${folder}?metadata=skip`;
 
 /**
- * The copy of a stack file that everything local works with: Pulumi writes a stack's encryption salt into its stack
- * file, and the committed one is to stay as it is.
+ * The copy of a stack file that everything local uses: Pulumi writes a stack's encryption salt into its stack file, and
+ * the committed file must stay as it is.
  */
 export function copiedStackFile(project: string, stack: string, place = places()): string {
     return path.join(place.stacks, project, `Pulumi.${stack}.yaml`);
 }
 
-/** What `eval` in a POSIX shell turns into these variables, whatever characters they hold. */
+/** The lines that set these variables with `eval` in a POSIX shell, whatever characters they contain. */
 export function exportLines(variables: Record<string, string>): string {
     return Object.entries(variables)
         .map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`)
         .join("");
 }
 
-/** Which daemon holds the environment, as the step that found or started it wrote down. */
+/** Which Docker daemon the environment runs in, as recorded by the step that found or started it. */
 export interface DockerChoice {
-    /** What DOCKER_HOST has to be; none for Docker's default socket. */
+    /** The value of DOCKER_HOST; undefined for Docker's default socket. */
     readonly host?: string;
-    /** Who stops it: nobody where it is the user's own. */
+    /** What stops it; undefined for the user's own daemon, which is never stopped. */
     readonly startedBy?: "hand" | "systemd";
 }
 
@@ -141,10 +142,10 @@ export function dockerChoice(place = places()): DockerChoice | undefined {
     return readJson<DockerChoice>(place.dockerChoice);
 }
 
-/** The XDG rules tell to ignore relative paths. */
+/** The XDG rules say that relative paths are ignored. */
 function absolute(directory: string | undefined): string | undefined {
     return directory !== undefined && path.isAbsolute(directory) ? directory : undefined;
 }
-/** Where it is reached from this machine and, by the nodes' configuration, from the cluster. */
 
+/** The registry's address on this machine and, through the nodes' configuration, in the cluster. */
 export const registryAddress = `localhost:${ports.registry}`;

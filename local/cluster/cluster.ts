@@ -1,4 +1,4 @@
-/** The kind cluster: made once, started again when it was stopped, recognised when its state or itself was lost. */
+/** The kind cluster: created once, started again after a stop, and recognised if the cluster or its state was lost. */
 import * as fs from "node:fs";
 
 import { nodeImage } from "../images/images";
@@ -16,7 +16,7 @@ import { kindConfig } from "./kind-config";
 import { useRegistry } from "./node-registry";
 import { clusterNodes, isReady, startNodes, stopCluster } from "./nodes";
 
-/** What the control plane's container takes of this machine. */
+/** The ports of this machine that the control plane's container uses. */
 const allPorts = [ports.api, ...ports.node];
 
 export class ClusterStep implements Step {
@@ -28,7 +28,7 @@ export class ClusterStep implements Step {
         const nodes = await clusterNodes().catch(() => undefined);
         if (nodes === undefined) {
             await checkPorts(allPorts, "the cluster");
-            return { way: "start", detail: "seen when the engine runs", minutes: 1, gigabytes: 1 };
+            return { way: "start", detail: "known once the engine runs", minutes: 1, gigabytes: 1 };
         }
         const { action, why } = this.decide(nodes);
         if (action === "nothing" && (await isReady()) && (await hasClasses("standard", "retained"))) {
@@ -47,14 +47,14 @@ export class ClusterStep implements Step {
         const { action, why } = this.decide(await clusterNodes());
         const made = madeNetwork() || !(await networkExists());
         if (action === "replace") {
-            say(`cluster: ${why}; it is removed and made again`);
+            say(`cluster: ${why}; it is removed and created again`);
             await removeCluster();
         }
         if (action === "create" || action === "replace") {
             await setStacksAside(why);
             await create(wantedNodes() ?? 1);
         } else {
-            say(`cluster: ${why || "it is not ready"}; bringing it back`);
+            say(`cluster: ${why || "it is not ready"}; bringing it back up`);
             await restart();
         }
         await joinNetwork(names.network);
@@ -72,7 +72,7 @@ export class ClusterStep implements Step {
     }
 }
 
-/** Whether kind's network came with the cluster. */
+/** Whether kind's network was created with the cluster. */
 export const madeNetwork = (): boolean => readJson<ClusterState>(places().cluster)?.madeNetwork ?? false;
 
 async function networkExists(): Promise<boolean> {
@@ -89,7 +89,7 @@ export async function removeCluster(): Promise<void> {
 }
 
 async function create(nodes: number): Promise<void> {
-    // As long as the new one is unfinished there is no cluster that this state belongs to.
+    // Until the new cluster is finished, there is no cluster that this state belongs to.
     fs.rmSync(places().cluster, { force: true });
     const image = await nodeImage();
     const args = [
@@ -110,7 +110,7 @@ async function create(nodes: number): Promise<void> {
     });
 }
 
-/** kind gives the proxy's variables to its nodes; they reach what is on their own network without it. */
+/** kind passes the proxy's variables to its nodes; they need no proxy for hosts on their own network. */
 export function besideProxy(host: string, env: NodeJS.ProcessEnv = process.env): Record<string, string> {
     const direct = [env.NO_PROXY || env.no_proxy, host].filter(Boolean).join(",");
     return { NO_PROXY: direct, no_proxy: direct };
@@ -118,14 +118,14 @@ export function besideProxy(host: string, env: NodeJS.ProcessEnv = process.env):
 
 async function restart(): Promise<void> {
     await startNodes();
-    const remedy = "`make local-purge` and `make up` begin anew.";
+    const remedy = "To start from scratch: `make local-purge`, then `make up`.";
     try {
-        await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
+        await until("the control plane to provide its kubeconfig", 60, exportKubeconfig, remedy);
     } catch {
-        say("cluster: its nodes run but do not answer; they are stopped and started");
+        say("cluster: its nodes are running but do not answer; restarting them");
         await stopCluster();
         await startNodes();
-        await until("the control plane to give its kubeconfig", 60, exportKubeconfig, remedy);
+        await until("the control plane to provide its kubeconfig", 60, exportKubeconfig, remedy);
     }
 }
 
@@ -135,21 +135,21 @@ async function exportKubeconfig(): Promise<boolean> {
 }
 
 /**
- * Where processors are short, a container counts 1024 by default, and so would a node with all its pods and the API server:
- * beside a few busy containers that one would answer too late, and be restarted for it.
+ * If processors are short, a container has 1024 shares by default, and so would a node with all its pods and the API server.
+ * Next to a few busy containers, the API server would answer too late and be restarted for that.
  */
 const NODE_SHARES = 16 * 1024;
 
-/** What makes kind's cluster ours; every part can be done again. The file of the state comes last. */
+/** Turns kind's cluster into ours. Every part can be repeated; the state file is written last. */
 async function configure(made: boolean): Promise<void> {
     const nodes = await clusterNodes();
-    const remedy = "`kubectl describe nodes` tells more; `make local-purge` and `make up` begin anew.";
+    const remedy = "See `kubectl describe nodes`. To start from scratch: `make local-purge`, then `make up`.";
     await until("the cluster's nodes to be ready", 180, isReady, remedy);
     for (const { name } of nodes) {
         await run("docker", ["update", "--cpu-shares", String(NODE_SHARES), name]);
         await useRegistry(name);
     }
-    // kubectl cannot be told to wait for an object that is not there yet.
+    // kubectl cannot wait for an object that does not exist yet.
     await until("the storage class `standard`", 60, () => hasClasses("standard"));
     await kubectl(["apply", "--filename", "-"], await retainedClass());
     const id = await kubectl(["get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}"]);
@@ -157,7 +157,7 @@ async function configure(made: boolean): Promise<void> {
     writeWhole(places().cluster, `${JSON.stringify(state)}\n`);
 }
 
-/** Beside kind's own `standard`, which gives volumes back with their claims, the same with volumes that stay. */
+/** The same as kind's `standard`, which deletes volumes with their claims, but with volumes that stay. */
 async function retainedClass(): Promise<string> {
     const standard = JSON.parse(
         await kubectl(["get", "storageclass", "standard", "--output", "json"]),
@@ -183,7 +183,10 @@ async function kubectl(args: readonly string[], input?: string): Promise<string>
     return run("kubectl", args, { env: exported(undefined), input });
 }
 
-/** Stacks of a cluster that is gone are kept, but out of the way; a new one of the same name would not know their images. */
+/**
+ * Stacks of a cluster that is gone are kept, but out of the way. Their images are removed, since a new stack of the same name
+ * would not know them.
+ */
 async function setStacksAside(why: string): Promise<void> {
     const { backend } = places();
     const aside = `${backend}.lost-${new Date().toISOString().replace(/[:.]/g, "-")}`;
@@ -195,7 +198,7 @@ async function setStacksAside(why: string): Promise<void> {
     try {
         await removeImages(images);
     } catch (error) {
-        // They take room; a cluster can be made all the same.
+        // They use disk space, but a cluster can be created without removing them.
         say(`cluster: some of their images stay: ${(error as Error).message}`);
     }
 }

@@ -1,12 +1,12 @@
 /** Decides what to do with the cluster that exists, or does not. */
 import { Refusal } from "../../operations/refusal";
 
-/** What the state remembers of its cluster. */
+/** What the state records about its cluster. */
 export interface ClusterState {
-    /** UID of kube-system: another cluster has another one. */
+    /** UID of the namespace kube-system: it is different in another cluster. */
     readonly id: string;
     readonly nodes: number;
-    /** Whether kind's network came with it; one that was there before is somebody else's. */
+    /** Whether kind's network was created with it; an existing network belongs to someone else. */
     readonly madeNetwork?: boolean;
 }
 
@@ -19,28 +19,28 @@ export interface Facts {
     readonly nodes: readonly Node[];
     readonly state?: ClusterState;
     readonly kubeconfig: boolean;
-    /** The number of nodes that the user asks for, if he does. */
+    /** The number of nodes that the user asks for, if any. */
     readonly wanted?: number;
 }
 
 export type Action = "nothing" | "create" | "start" | "export" | "replace";
-/** What to do with what is there. `start` and `export` look after everything that is less than a new cluster. */
+/** What to do with what exists. `start` and `export` cover everything short of a new cluster. */
 export function decide({ nodes, state, kubeconfig, wanted }: Facts): {
     readonly action: Action;
     readonly why: string;
 } {
     if (nodes.length === 0) {
-        const why = state === undefined ? "there is none" : "the one that this state belongs to is gone";
+        const why = state === undefined ? "there is none" : "the cluster of this state is gone";
         return { action: "create", why };
     }
     if (state === undefined) {
-        // Whatever runs in it, no stack of this environment can say so any more: nothing could update or remove it.
-        return { action: "replace", why: "it was left without its state, or unfinished" };
+        // No stack of this environment knows what runs in it any more, so nothing could update or remove that.
+        return { action: "replace", why: "it has lost its state, or was never finished" };
     }
     if (wanted !== undefined && wanted !== nodes.length) {
         throw new Refusal(
-            `NODES=${wanted}, but the local cluster has ${nodes.length} and its data with them; go on without NODES, or ` +
-                `take \`make local-purge\` first.`,
+            `NODES=${wanted}, but the local cluster has ${nodes.length} with its data; continue without NODES, or ` +
+                `run \`make local-purge\` first.`,
         );
     }
     if (!kubeconfig) {

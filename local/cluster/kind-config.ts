@@ -1,15 +1,15 @@
 /** kind's configuration of a cluster on this machine. */
 import { names, ports } from "../places";
 
-/** What tells one cluster on this machine from another. */
+/** What distinguishes one cluster on this machine from another. */
 export interface ClusterShape {
     readonly name: string;
     readonly apiPort: number;
-    /** nodePorts that this machine can open, and those alone. */
+    /** The only nodePorts that can be opened from this machine. */
     readonly nodePorts: readonly number[];
-    /** Whether the control plane takes pods beside workers; where it is the only node it always does. */
+    /** Whether the control plane takes pods next to workers; as the only node, it always does. */
     readonly podsOnControlPlane: boolean;
-    /** Folders of this machine that every node has: host path to path in the node. */
+    /** Folders of this machine that are mounted in every node: host path to path in the node. */
     readonly mounts?: Readonly<Record<string, string>>;
 }
 
@@ -19,7 +19,7 @@ const ownShape: ClusterShape = {
     nodePorts: ports.node,
     podsOnControlPlane: true,
 };
-/** kind's configuration; the nodePorts are opened on this machine's loopback alone. */
+/** kind's configuration; the nodePorts are opened on this machine's loopback only. */
 export function kindConfig(nodes: number, shape = ownShape): string {
     const mapping = (port: number): object => ({
         containerPort: port,
@@ -44,7 +44,7 @@ export function kindConfig(nodes: number, shape = ownShape): string {
                 {
                     role: "control-plane",
                     extraPortMappings: shape.nodePorts.map(mapping),
-                    // kind does so itself where it is the only node, and fails if it has been done.
+                    // kind does this itself for an only node, and fails if it has already been done.
                     ...(nodes > 1 && shape.podsOnControlPlane ? { kubeadmConfigPatches: [schedulable] } : {}),
                     ...common,
                 },

@@ -23,16 +23,16 @@ export async function registryDirectory(node: string): Promise<string> {
     );
     if (directory === undefined) {
         throw new Refusal(
-            `containerd on ${node} has no config_path, so it cannot be told where a registry is; pin a node image of kind ` +
-                `${tools.kind.atLeast} or newer with \`make pins-move\`, then \`make local-purge\` and \`make up\`.`,
+            `containerd on ${node} has no config_path, so no registry can be configured; pin a node image of kind ` +
+                `${tools.kind.atLeast} or newer with \`make pins-move\`, then run \`make local-purge\` and \`make up\`.`,
         );
     }
     return directory;
 }
 
 /**
- * @param dump containerd's configuration as it tells it; 1.x and 2.x quote differently and name other plugins
- * @returns the first folder that it names; none where it names none
+ * @param dump containerd's configuration as it prints it; 1.x and 2.x differ in quotes and plugin names
+ * @returns the first folder that it names; undefined if it names none
  */
 export function registryDirectoryOf(dump: string): string | undefined {
     const found = /^\s*config_path\s*=\s*["']([^"':]+)/m.exec(dump);

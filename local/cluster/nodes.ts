@@ -5,7 +5,7 @@ import { attempt, run, STUCK_MS, until } from "../machine/shell";
 import { exported, names } from "../places";
 import { Node } from "./decide";
 
-/** The containers that are the cluster's nodes, the control plane first: its address is asked for by the others. */
+/** The containers that are the cluster's nodes. The control plane is first, since the others need its address. */
 export async function clusterNodes(cluster: string = names.cluster): Promise<Node[]> {
     const filter = `label=io.x-k8s.kind.cluster=${cluster}`;
     const output = await run("docker", [
@@ -24,13 +24,13 @@ export async function clusterNodes(cluster: string = names.cluster): Promise<Nod
         .sort((a, b) => a.name.localeCompare(b.name));
 }
 
-/** Stops the nodes, in such a way that they come back with their data. */
+/** Stops the nodes so that they start again with their data. */
 export async function stopCluster(): Promise<void> {
     const running = await runningNodes();
     if (running.length === 0) {
         return;
     }
-    // Those whose pods take longer are killed then; `--time` and `--timeout` are the old and the new name of -t.
+    // Nodes whose pods take longer are then killed; `--time` and `--timeout` are the old and the new name of -t.
     if ((await attempt("docker", ["stop", "-t", "30", ...running])).code !== 0) {
         await Promise.all(running.map(thaw));
     }
@@ -42,8 +42,8 @@ async function runningNodes(): Promise<string[]> {
 }
 
 /**
- * On cgroup v1, runc freezes a container for a moment while it starts it. A node that is stopped in that moment keeps a
- * frozen process which nothing can kill, and never ends.
+ * On cgroup v1, runc freezes a container for a moment while it starts it. A node that is stopped at that moment keeps a
+ * frozen process that nothing can kill, and never stops.
  */
 export async function thaw(node: string): Promise<void> {
     const id = await run("docker", ["inspect", "--format", "{{.Id}}", node]);
@@ -65,8 +65,8 @@ export async function startNodes(): Promise<void> {
 }
 
 /**
- * Whether every node's kubelet says that the node is ready, and said so since the node was started: until then the API tells
- * what was before.
+ * Whether every node's kubelet says that the node is ready, and has said so since the node was started: before that, the API
+ * returns the status from before the start.
  */
 export async function isReady(): Promise<boolean> {
     const ready = '.status.conditions[?(@.type=="Ready")]';

@@ -1,4 +1,4 @@
-/** Which Docker Engine holds the environment: the one it was made in, else the user's active one, else one of our own. */
+/** Which Docker Engine the environment uses: the one it was created in, else the user's active one, else our own. */
 import { Refusal } from "../../operations/refusal";
 import { attempt, STUCK_MS } from "../machine/shell";
 import { dockerAtLeast, isAtLeast } from "../pins";
@@ -9,7 +9,7 @@ export interface Engine {
     readonly version: string;
 }
 
-/** Asks an engine for its version; none for one that does not answer. */
+/** Asks an engine for its version; undefined if it does not answer. */
 export async function ask(host: string | undefined): Promise<Engine | undefined> {
     const answer = await attempt("docker", ["version", "--format", "{{.Server.Version}}"], {
         env: host === undefined ? {} : { DOCKER_HOST: host, DOCKER_CONTEXT: undefined },
@@ -19,7 +19,7 @@ export async function ask(host: string | undefined): Promise<Engine | undefined>
     return answer.code === 0 && version !== "" ? { host, version } : undefined;
 }
 
-/** What DOCKER_HOST must be for the engine that plain `docker` talks to now; none where that is the default socket. */
+/** The value of DOCKER_HOST for the engine that plain `docker` uses now; undefined for the default socket. */
 async function activeHost(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
     if (env.DOCKER_HOST) {
         return env.DOCKER_HOST;
@@ -35,10 +35,10 @@ async function activeHost(env: NodeJS.ProcessEnv = process.env): Promise<string 
 }
 
 export interface Facts {
-    /** The engine that the environment was made in. */
+    /** The engine that the environment was created in. */
     readonly chosen?: DockerChoice;
     readonly chosenAnswers?: Engine;
-    /** The engine that plain `docker` talks to, where one answers. */
+    /** The engine that plain `docker` uses, if one answers. */
     readonly active?: Engine;
     readonly ownSocket: string;
 }
@@ -47,18 +47,18 @@ export type Decision =
     | { readonly way: "use"; readonly engine: Engine; readonly startedBy?: DockerChoice["startedBy"] }
     | { readonly way: "start"; readonly why: string };
 
-/** Takes the decision from facts alone. */
+/** Decides from facts alone. */
 export function decide({ chosen, chosenAnswers, active, ownSocket }: Facts): Decision {
     if (chosen !== undefined) {
         if (chosenAnswers !== undefined) {
             return { way: "use", engine: chosenAnswers, startedBy: chosen.startedBy };
         }
         if (chosen.startedBy !== undefined) {
-            return { way: "start", why: "the engine that holds the environment does not run" };
+            return { way: "start", why: "the environment's engine is not running" };
         }
         throw new Refusal(
-            `The Docker Engine at ${chosen.host ?? "Docker's default socket"} holds the local environment and does not ` +
-                `answer; start it. (\`make local-purge\` forgets that environment.)`,
+            `The Docker Engine at ${chosen.host ?? "Docker's default socket"} holds the local environment but does not ` +
+                `answer; start it. (To discard that environment instead: \`make local-purge\`.)`,
         );
     }
     if (active === undefined) {
@@ -66,10 +66,10 @@ export function decide({ chosen, chosenAnswers, active, ownSocket }: Facts): Dec
     }
     if (!isAtLeast(active.version, dockerAtLeast)) {
         throw new Refusal(
-            `The Docker Engine that answers is ${active.version}; ${dockerAtLeast} or newer is needed. Update it.`,
+            `The Docker Engine that answers has version ${active.version}, but ${dockerAtLeast} or newer is required; update it.`,
         );
     }
-    // With the exports of `make env`, or after a lost state: plain `docker` already talks to our own.
+    // With the variables of `make env`, or after the state was lost, plain `docker` already uses our own engine.
     return { way: "use", engine: active, startedBy: active.host === ownSocket ? "hand" : undefined };
 }
 

@@ -1,4 +1,4 @@
-/** Starting and stopping a Docker Engine of our own, with systemd where that runs the machine, by hand where not. */
+/** Starts and stops our own Docker Engine: with systemd if the machine runs it, otherwise by hand. */
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -17,19 +17,19 @@ const narrowRuntime = path.join(__dirname, "runc-without-sys-resource");
 
 export const systemdRuns = (): boolean => fs.existsSync("/run/systemd/system");
 
-/** Installs the engine where it is absent, starts it, and says how it is reached. */
+/** Installs the engine if it is missing, starts it, and returns how to reach it. */
 export async function startEngine(): Promise<DockerChoice> {
     const absent = (await attempt("dockerd", ["--version"])).code !== 0;
     if (!isRoot() || (absent && noDebianRoot() !== undefined)) {
         throw new Refusal(
             "No Docker Engine answers, and only root can install or start one; start Docker (or Docker Desktop) and " +
-                "see that `docker info` works as this user, then run this again.",
+                "make sure that `docker info` works as your user, then run this again.",
         );
     }
     if (absent) {
         await install(["docker.io", ...(await clientPackage())]);
     }
-    // Its own package brings the firewall program; one that somebody unpacked may not.
+    // Docker's own package installs the firewall program; an engine that was unpacked by hand may lack it.
     await install(["iptables"]);
     if (systemdRuns()) {
         await run("systemctl", ["start", "docker"]);
@@ -55,7 +55,7 @@ async function startByHand(): Promise<DockerChoice> {
     const place = places();
     const host = `unix://${place.dockerSocket}`;
     if (fs.existsSync(place.dockerPid) && livingDaemon() === undefined) {
-        say("docker: an earlier daemon died and left its pid file, which is removed");
+        say("docker: an earlier daemon died and left its pid file; removing it");
         fs.rmSync(place.dockerPid);
         if (!someDaemonLives()) {
             silenceContainers();
@@ -69,20 +69,20 @@ async function startByHand(): Promise<DockerChoice> {
             if (!alive()) {
                 const said = fs.readFileSync(place.dockerLog, "utf8").trimEnd().split("\n").at(-1);
                 throw new Refusal(
-                    `dockerd ended at its start, saying: ${said} (All of it stands in ${place.dockerLog}.)`,
+                    `dockerd exited at startup: ${said} (The full log is in ${place.dockerLog}.)`,
                 );
             }
             return (await ask(host)) !== undefined;
         },
-        `What it said stands in ${place.dockerLog}.`,
+        `Its log is in ${place.dockerLog}.`,
     );
     return { host, startedBy: "hand" };
 }
 
 /**
- * Takes the containers of a daemon that died off their bridges. The kernel removes a dead container's network when it comes to
- * it, which takes minutes on a busy machine: until then it answers at the address that the started container has again, and
- * now and then refuses a connection to that one.
+ * Takes the containers of a daemon that died off their bridges. The kernel removes a dead container's network only after a
+ * while, which is minutes on a busy machine. Until it does, the dead network answers at the same address as the restarted
+ * container, and sometimes refuses a connection to it.
  *
  * @param net where Linux lists its network devices
  */
@@ -98,7 +98,7 @@ export function silenceContainers(net = "/sys/class/net"): void {
             const flags = Number(fs.readFileSync(file, "utf8"));
             fs.writeFileSync(file, `0x${(flags & ~up).toString(16)}`);
         } catch (error) {
-            // The kernel came to it meanwhile.
+            // The kernel has removed it in the meantime.
             if (!["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) {
                 throw error;
             }
@@ -106,7 +106,7 @@ export function silenceContainers(net = "/sys/class/net"): void {
     }
 }
 
-/** Whether any Docker daemon runs: its containers' network is not ours to touch. */
+/** Whether any Docker daemon runs; we must not touch its containers' network. */
 function someDaemonLives(): boolean {
     return fs
         .readdirSync("/proc")
@@ -114,7 +114,7 @@ function someDaemonLives(): boolean {
         .some((pid) => pid > 0 && isDaemon(pid));
 }
 
-/** Starts the daemon in a session of its own, so that it outlives this run; gives what tells whether it still lives. */
+/** Starts the daemon in its own session, so that it outlives this run; returns a function that says whether it is alive. */
 function launch(): () => boolean {
     const place = places();
     writeWhole(place.dockerConfig, `${JSON.stringify(configuration(), undefined, 4)}\n`);
@@ -145,7 +145,7 @@ function configuration(): Record<string, unknown> {
     };
 }
 
-/** The runtime is copied: a checkout may go away, the daemon stays. */
+/** The runtime is copied, since the daemon may outlive the checkout. */
 function narrowed(): Record<string, unknown> {
     say("docker: this machine lacks CAP_SYS_RESOURCE, so containers are started without it");
     const file = path.join(places().bin, path.basename(narrowRuntime));
@@ -153,14 +153,14 @@ function narrowed(): Record<string, unknown> {
     return { "default-runtime": "narrowed", runtimes: { narrowed: { path: file } } };
 }
 
-/** Whether privileged containers can have all capabilities: without this one, runc refuses them. */
+/** Whether privileged containers can have all capabilities; without this one, runc refuses them. */
 export function hasSysResource(status = fs.readFileSync("/proc/self/status", "utf8")): boolean {
     const set = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1];
     const bit = 24n;
     return set === undefined || ((BigInt(`0x${set}`) >> bit) & 1n) === 1n;
 }
 
-/** Containers must not send larger packets than the machine can pass on. */
+/** Containers must not send larger packets than the machine can forward. */
 function mtuOfDefaultRoute(): number | undefined {
     try {
         const routes = fs.readFileSync("/proc/net/route", "utf8").split("\n");
@@ -173,7 +173,7 @@ function mtuOfDefaultRoute(): number | undefined {
     }
 }
 
-/** The process that our pid file names, if it is a dockerd: pids come again. */
+/** The process that our pid file names, if it is a dockerd: pids are reused. */
 function livingDaemon(): number | undefined {
     try {
         const pid = Number(fs.readFileSync(places().dockerPid, "utf8"));
@@ -183,7 +183,7 @@ function livingDaemon(): number | undefined {
     }
 }
 
-/** Whether a process lives and is a dockerd. */
+/** Whether a process is alive and is a dockerd. */
 function isDaemon(pid: number): boolean {
     try {
         return fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd";
@@ -192,7 +192,7 @@ function isDaemon(pid: number): boolean {
     }
 }
 
-/** Debian 13 has the command in a package of its own. */
+/** Debian 13 has the client in a separate package. */
 async function clientPackage(): Promise<string[]> {
     const known = await attempt("apt-cache", ["show", "docker-cli"]);
     return known.code === 0 && known.output !== "" ? ["docker-cli"] : [];

@@ -8,7 +8,7 @@ import { ENGINE_STEP, type Plan, type Step } from "../steps/step";
 import { ask, findEngine } from "./find";
 import { startEngine, systemdRuns } from "./start";
 
-/** Everything after this step talks to the engine that it chose. */
+/** Everything after this step uses the engine that it chose. */
 export class DockerStep implements Step {
     readonly name = ENGINE_STEP;
 
@@ -42,14 +42,14 @@ export class DockerStep implements Step {
             decision.way === "use"
                 ? { host: decision.engine.host, startedBy: decision.startedBy }
                 : await startEngine();
-        // Written down before anything is made in it, so that nothing is ever looked for in another engine.
+        // Recorded before anything is created in it, so that nothing is ever looked for in another engine.
         writeWhole(places().dockerChoice, `${JSON.stringify(choice)}\n`);
         talkTo(choice.host);
         remember(this.name, (await ask(choice.host))?.version ?? "unknown", "found");
     }
 }
 
-/** For everything that this process starts from now on. */
+/** Applies to everything that this process starts from now on. */
 function talkTo(host: string | undefined): void {
     delete process.env.DOCKER_CONTEXT;
     if (host !== undefined) {

@@ -1,4 +1,4 @@
-/** The files that Pulumi needs before its first run: a backend of the environment's own, and a passphrase. */
+/** The files that Pulumi needs before its first run: the environment's own backend, and a passphrase. */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 

@@ -1,4 +1,4 @@
-/** The ways back: stop everything and keep its data, or give everything back. */
+/** The ways back: stop everything and keep its data, or remove everything. */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 
@@ -12,7 +12,7 @@ import { dockerChoice, names, places, registryAddress } from "../places";
 import { containerState } from "../registry/registry";
 import { type Part, readOrigins } from "../state/origins";
 
-/** Stops what `local up` started; everything is kept, and the next `up` takes seconds. */
+/** Stops what `local up` started. Everything is kept, and the next `up` takes seconds. */
 export async function down(): Promise<void> {
     const choice = dockerChoice();
     if (choice === undefined) {
@@ -20,7 +20,7 @@ export async function down(): Promise<void> {
         return;
     }
     if ((await ask(choice.host)) === undefined) {
-        say("the Docker Engine does not run, so nothing of the environment does");
+        say("the Docker Engine is not running, and so neither is the environment");
     } else {
         await stopCluster();
         say("cluster: stopped");
@@ -49,7 +49,7 @@ export async function purge(): Promise<void> {
         await attempt("docker", ["rm", "--force", "--volumes", names.registry]);
         say("registry: removed");
         if (made) {
-            // That of another cluster is in use, and stays.
+            // If another cluster uses the network, it stays.
             await attempt("docker", ["network", "rm", names.network]);
         }
         if (choice.startedBy !== "hand") {
@@ -61,23 +61,23 @@ export async function purge(): Promise<void> {
     }
     for (const directory of [cache, state]) {
         if (fs.existsSync(directory)) {
-            // Go's module cache is read-only, directories too.
+            // Go's module cache is read-only, including its directories.
             spawnSync("chmod", ["-R", "u+w", directory]);
             fs.rmSync(directory, { recursive: true });
         }
     }
-    console.log(`${before.toFixed(1)} GB given back: ${cache} and ${state} are gone.`);
+    console.log(`${before.toFixed(1)} GB freed: ${cache} and ${state} were removed.`);
 }
 
-/** In an engine that is not our own, what came with the environment, and nothing that was there before. */
+/** Removes from an engine that is not our own what came with the environment, and nothing that was there before. */
 async function removeImages(): Promise<void> {
     const { output } = await attempt("docker", ["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-    // One that has no such name any more, or a container of somebody else, is no failure.
+    // It is no failure if an image has lost this name, or if a container of someone else uses it.
     for (const name of broughtImages(output.split("\n"), readOrigins())) {
         await attempt("docker", ["rmi", name]);
     }
     say(
-        "images: removed where nothing else uses them; Docker's build cache is yours: `docker builder prune`",
+        "images: removed if nothing else uses them; Docker's build cache is left to you: `docker builder prune`",
     );
 }
 
@@ -93,7 +93,7 @@ export function broughtImages(there: readonly string[], parts: readonly Part[]):
         .filter(({ origin }) => origin !== "found")
         .flatMap(
             ({ part, images }) =>
-                // Before names were remembered, a part was called as its image.
+                // Before names were recorded, a part had the name of its image.
                 images ?? (part.includes(":") ? [part] : []),
         );
     return [...new Set([...made, ...brought])];

@@ -1,6 +1,6 @@
 /**
  * The local environment's commands: up, tools, down, purge, env, plan, status; and for other scripts `with COMMAND...` and
- * `with-docker COMMAND...`, which bring what is missing and run the command in the environment.
+ * `with-docker COMMAND...`, which set up whatever is missing and run the command in the environment.
  */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -24,7 +24,7 @@ const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
     purge: locked("make local-purge", purge),
     env: async ([stack = "dev"]) => {
         const variables = exported(dockerChoice()?.host);
-        // Plain `pulumi` takes it as --config-file.
+        // Plain `pulumi` uses it as --config-file.
         const file = { PULUMI_OPTION_CONFIG_FILE: copiedStackFile("dabaweb", stack) };
         process.stdout.write(exportLines({ ...variables, ...file }));
     },
@@ -38,7 +38,7 @@ const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
 
 async function inside(bring: () => Promise<void>, [command, ...args]: readonly string[]): Promise<void> {
     if (command === undefined) {
-        throw new Refusal("There is no command to run in the local environment; name one.");
+        throw new Refusal("No command to run in the local environment is given; name one.");
     }
     await bring();
     const env = { ...process.env, ...exported(dockerChoice()?.host) };
@@ -49,7 +49,7 @@ async function inside(bring: () => Promise<void>, [command, ...args]: readonly s
     process.exitCode = status ?? 1;
 }
 
-/** Takes the ground from under every stack, so no run on a stack may be at work either. */
+/** Every stack runs on what this stops or removes, so no command on a stack may be running either. */
 function locked(what: string, work: () => Promise<void>): () => Promise<void> {
     return async () => {
         const { locks } = places();
@@ -73,7 +73,7 @@ async function status(): Promise<void> {
     const engine = choice && (await ask(choice.host));
     const nodes = engine ? await clusterNodes() : [];
     const rows = [
-        ["Docker Engine", engine ? engine.version : "does not run"],
+        ["Docker Engine", engine ? engine.version : "not running"],
         ["registry", (engine && (await containerState(names.registry))) ?? "absent"],
         ["cluster", nodes.length === 0 ? "absent" : (await isReady()) ? "ready" : "not ready"],
         ...nodes.map((node) => [node.name, node.running ? "running" : "stopped"]),
@@ -84,14 +84,16 @@ async function status(): Promise<void> {
 async function main(name = "", ...args: string[]): Promise<void> {
     const command = commands[name];
     if (command === undefined) {
-        throw new Refusal(`"${name}" is no command; there are ${Object.keys(commands).join(", ")}.`);
+        throw new Refusal(
+            `"${name}" is not a command; the commands are ${Object.keys(commands).join(", ")}.`,
+        );
     }
-    // Everything talks to the engine of the environment and to its own tools, whatever the caller's shell has set.
+    // Every command uses the environment's engine and tools, whatever the caller's shell has set.
     Object.assign(process.env, exported(dockerChoice()?.host));
     await command(args);
 }
 
-/** The sentence is what a user needs; a stack trace only where the fault is ours. */
+/** The user needs only the sentence; a stack trace is for faults of our own. */
 main(...process.argv.slice(2)).catch((error: unknown) => {
     console.error(error instanceof Refusal ? error.message : error);
     process.exitCode = 1;

@@ -1,4 +1,4 @@
-/** `local up`: says what it will do, checks that it can, does what is missing, and tells what took how long. */
+/** `local up`: announces what it will do, checks that it can, does what is missing, and reports how long each step took. */
 import { table } from "../../operations/table";
 import { ClusterStep } from "../cluster/cluster";
 import { DockerStep } from "../engine/step";
@@ -23,8 +23,8 @@ import { BackendStep } from "./backend";
 export type Seconds = Readonly<Record<string, number>>;
 
 /**
- * The engine first, since the others ask it; then what a cluster is made of, so that it starts while the rest is compiled.
- * Every step comes after those that it needs.
+ * The engine is first, since the others query it. The parts of a cluster follow, so that the cluster starts while the rest is
+ * compiled. Every step is after those that it needs.
  */
 export const allSteps = (): Step[] => [
     new DockerStep(),
@@ -39,35 +39,35 @@ export const allSteps = (): Step[] => [
     new ClusterStep(),
 ];
 
-/** Brings the whole environment up. */
+/** Sets up the whole environment. */
 export async function up(): Promise<void> {
     await bring(allSteps());
     console.log(`Local environment: cluster ${names.context}, registry ${registryAddress}.`);
 }
 
-/** Brings what images are built and run with: an engine and the base images. */
+/** Sets up what images are built and run with: an engine and the base images. */
 export async function dockerUp(): Promise<void> {
     await bring([new DockerStep(), ...baseImageSteps()]);
 }
 
-/** Brings everything that another cluster than the local one is made of. */
+/** Sets up the parts of a cluster other than the local one. */
 export async function partsUp(): Promise<void> {
     await bring([new DockerStep(), ...toolSteps(), programsStep(), ...pluginSteps(), ...imageSteps()]);
 }
 
-/** Brings only what runs on this machine without a cluster: enough to preview a stack. */
+/** Sets up only what runs on this machine without a cluster, which is enough to preview a stack. */
 export async function toolsUp(): Promise<void> {
     await bring([...toolSteps(), ...pluginSteps(), new BackendStep()]);
 }
 
-/** Brings Pulumi and some of its plugins. */
+/** Installs Pulumi and some of its plugins. */
 export async function pulumiUp(plugins: readonly PluginName[]): Promise<void> {
     await bring([...toolSteps(["pulumi"]), ...pluginSteps(plugins)]);
 }
 
 async function bring(steps: Step[]): Promise<void> {
     const planned = await planAll(steps);
-    // Where everything stands nothing is locked, so that runs on several stacks go side by side.
+    // If everything is up to date, nothing is locked, so that several stacks can be worked on in parallel.
     if (planned.every(({ plan }) => plan.way === "stands")) {
         return;
     }
@@ -80,7 +80,7 @@ async function bring(steps: Step[]): Promise<void> {
 }
 
 async function bringLocked(steps: Step[]): Promise<void> {
-    // Anew: whoever had the lock may have brought it all.
+    // Planned again: the previous holder of the lock may have done all of it.
     const planned = await planAll(steps);
     const open = planned.filter(({ plan }) => plan.way !== "stands");
     const ways = open.map(({ plan }) => plan.way);
@@ -95,7 +95,7 @@ async function bringLocked(steps: Step[]): Promise<void> {
     const started = { milliseconds: Date.now(), processors: processorSeconds().busy };
     const modules = modulesStep(open);
     const took = await runAll(modules === undefined ? open : [modules, ...open]);
-    // Whoever works on from-source/ keeps them.
+    // Developers of from-source/ keep them.
     const built = hasBuildCaches(places().cache);
     if (built && !process.env.DABAWEB_KEEP_BUILD_CACHES) {
         const since = Date.now();
@@ -105,12 +105,12 @@ async function bringLocked(steps: Step[]): Promise<void> {
     if (took.length > 0) {
         const whole = secondsSince(started.milliseconds);
         const busy = processorSeconds().busy - started.processors;
-        console.log(table(["step", "seconds"], [...took, ["all, some beside others", whole]]));
+        console.log(table(["step", "seconds"], [...took, ["total, some in parallel", whole]]));
         if (busy > 0) {
             console.log(`This machine's processors were busy for ${(busy / 60).toFixed(1)} minutes.`);
         }
         const { steps: file } = places();
-        // The whole is of interest where something was made, not where a stopped cluster was started.
+        // The total is of interest if something was built, not if a stopped cluster was started.
         const all = built ? { [wholeName]: whole, [busyName]: Math.round(busy) } : {};
         const seconds = { ...readJson<Seconds>(file), ...Object.fromEntries(took), ...all };
         writeWhole(file, `${JSON.stringify(seconds)}\n`);
@@ -120,7 +120,7 @@ async function bringLocked(steps: Step[]): Promise<void> {
 const wholeName = "all of the last run that built, some beside others";
 const busyName = "the processors' seconds in that";
 
-/** Fetches what will be compiled, from the first moment on; nothing waits for it, since a build fetches what it misses. */
+/** Fetches what will be compiled, from the start of the run. Nothing waits for it: a build fetches whatever is missing. */
 function modulesStep(open: readonly Planned[]): Planned | undefined {
     const builds = new Set(open.flatMap(({ plan }) => plan.builds ?? []));
     const names = goTools.map(({ name }) => name).filter((name) => builds.has(name));
@@ -130,7 +130,7 @@ function modulesStep(open: readonly Planned[]): Planned | undefined {
     return {
         step: {
             name: "Go modules",
-            plan: () => Promise.reject(new Error("is made when the others are planned")),
+            plan: () => Promise.reject(new Error("is planned after the others")),
             run: () => fetchModules(names, { cacheDir: places().cache, onProgress: say }),
         },
         plan: { way: "download", detail: names.join(", "), minutes: 0, gigabytes: 0 },

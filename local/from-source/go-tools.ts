@@ -1,6 +1,6 @@
 /**
- * How every Go tool is built where no release can be downloaded: from modules alone, checked against the go.sum files that
- * lie here. The one place that knows it; who needs it and why is told in README.md.
+ * How every Go tool is built if no release can be downloaded: from modules alone, checked against the go.sum files in this
+ * folder. Only this file knows how; README.md says who needs it and why.
  *
  * From a shell: node -r ts-node/register/transpile-only local/from-source/go-tools.ts [name...]
  */
@@ -12,23 +12,23 @@ import * as path from "node:path";
 
 /** One build: a folder with a go.mod, and what comes out of it. */
 export interface GoTool {
-    /** Name of the build, and of its folder here (pause lies in that of kubernetes). */
+    /** Name of the build, and of its folder here (pause is in the folder of kubernetes). */
     readonly name: string;
     /** The version that the binaries report. */
     readonly version: string;
-    /** The files that stand in the result's folder. */
+    /** The files in the result's folder. */
     readonly binaries: readonly string[];
     /** Minutes with empty caches on two cores, downloads included. */
     readonly minutes: number;
-    /** Room that it takes in the Go caches, which are removed afterwards. */
+    /** Disk space that it needs in the Go caches, which are removed afterwards. */
     readonly gigabytes: number;
     /** Where the binaries run: on the machine of the user, or in the images of the cluster. */
     readonly usedBy: "host" | "node";
 }
 
-/** Where a build keeps its files and whom it tells about its progress. */
+/** Where a build keeps its files and how it reports its progress. */
 export interface BuildOptions {
-    /** Directory that takes results (`go/`) and caches (`build/`). */
+    /** Directory for results (`go/`) and caches (`build/`). */
     readonly cacheDir: string;
     readonly onProgress: (line: string) => void;
 }
@@ -38,7 +38,7 @@ interface Recipe extends GoTool {
     readonly variables?: (version: string) => Readonly<Record<string, string>>;
     /** Puts the files that the package embeds into the copy of its folder. */
     readonly prepare?: (build: Build) => Promise<void>;
-    /** Folder with the go.mod, where it is another build's. */
+    /** Folder with the go.mod, if it belongs to another build. */
     readonly folder?: string;
     /** What is done instead of `go build`. */
     readonly compile?: (build: Build, recipe: Recipe) => Promise<void>;
@@ -58,7 +58,7 @@ const recipes: readonly Recipe[] = [
     {
         name: "kubernetes",
         version: "1.34.2",
-        // One program that looks at the name that it is called by.
+        // One program that acts on the name by which it is called.
         binaries: ["kubernetes"],
         minutes: 5,
         gigabytes: 4,
@@ -149,18 +149,18 @@ const recipes: readonly Recipe[] = [
     },
 ];
 
-/** Every tool, in the order in which `make up` builds them: first what a cluster is made of, since that takes time of its own. */
+/** Every tool, in the order in which `make up` builds them: the parts of a cluster first, since its start takes time too. */
 export const goTools: readonly GoTool[] = recipes;
 
 /**
- * Names the result of a build by everything that goes into it: equal keys mean equal binaries, so a result is used again
- * by every checkout with the same inputs, and never after one of them changed.
+ * Names the result of a build by everything that goes into it. Equal keys mean equal binaries, so every checkout with the same
+ * inputs reuses a result, and none does after an input has changed.
  */
 export function cacheKey(tool: GoTool): string {
     const recipe = recipeOf(tool.name);
     const hash = createHash("sha256");
     hash.update(JSON.stringify([goPlatform, recipe.version, recipe.binaries, buildArguments(recipe)]));
-    // The go line of go.mod is the Go version that counts: any newer compiler gives a binary that behaves the same.
+    // The go line of go.mod is the Go version that counts: any newer compiler makes a binary that behaves the same.
     const folder = folderOf(recipe);
     for (const file of fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).sort()) {
         if (fs.statSync(path.join(folder, file)).isFile()) {
@@ -171,7 +171,7 @@ export function cacheKey(tool: GoTool): string {
 }
 
 /**
- * Builds a tool unless its result stands. A result appears complete or not at all: an interrupted build leaves files only
+ * Builds a tool unless its result exists. A result appears complete or not at all: an interrupted build leaves files only
  * among the caches.
  *
  * @returns the path of each binary by its name
@@ -183,7 +183,7 @@ export async function buildGoTool(name: string, options: BuildOptions): Promise<
         const go = await ensureGo({ ...options, atLeast: goVersionNeeded(tool) });
         options.onProgress(
             `${name} ${tool.version}: building from source, about ${tool.minutes} min on two cores, ` +
-                `${tool.gigabytes} GB for the time of the build`,
+                `${tool.gigabytes} GB during the build`,
         );
         const started = Date.now();
         const seconds = (): number => Math.round((Date.now() - started) / 1000);
@@ -199,13 +199,13 @@ export async function buildGoTool(name: string, options: BuildOptions): Promise<
 }
 
 /**
- * Finds a Go that is new enough: the one on PATH, else a newer one as a module, fetched with whatever Go there is, for
- * which Debian's is installed where there is none.
+ * Finds a Go that is new enough: the one on PATH, else a newer one as a module, fetched with whatever Go there is. If there
+ * is none, Debian's is installed for that.
  *
  * @returns the path of the go command
  */
 export function ensureGo(options: BuildOptions & { readonly atLeast?: string }): Promise<string> {
-    // One at a time: two would install and unpack the same.
+    // One at a time: two calls would install and unpack the same.
     const found = lookingForGo.then(() => findGo(options));
     lookingForGo = found.catch(() => undefined);
     return found;
@@ -213,7 +213,7 @@ export function ensureGo(options: BuildOptions & { readonly atLeast?: string }):
 
 let lookingForGo: Promise<unknown> = Promise.resolve();
 
-/** Whether there is any Go, which fetches a newer one where it has to. */
+/** Whether there is any Go, which can fetch a newer one if needed. */
 export const hasGo = (): boolean => goVersion("go") !== undefined;
 
 async function findGo(options: BuildOptions & { readonly atLeast?: string }): Promise<string> {
@@ -235,7 +235,7 @@ async function findGo(options: BuildOptions & { readonly atLeast?: string }): Pr
     const module = `golang.org/toolchain@v0.0.1-go${fetchedGo}.${goPlatform}`;
     const answer = await run("go", ["mod", "download", "-json", module], os.tmpdir(), goEnvironment(options));
     const directory = (JSON.parse(answer) as { Dir: string }).Dir;
-    // Modules carry no file modes: what a toolchain runs has to be made executable.
+    // Modules carry no file modes, so the toolchain's programs must be made executable.
     for (const programs of ["bin", path.join("pkg", "tool", goPlatform.replace("-", "_"))]) {
         for (const program of fs.readdirSync(path.join(directory, programs))) {
             fs.chmodSync(path.join(directory, programs, program), 0o755);
@@ -249,42 +249,42 @@ async function findGo(options: BuildOptions & { readonly atLeast?: string }): Pr
 }
 
 /**
- * Fetches the modules that builds take, one build after the other, so that the compiler finds them there: the network and
- * the unpacking are slow enough to be done beside it. What cannot be fetched the build reports.
+ * Fetches the modules that builds need, one build after the other, before the compiler needs them: network and unpacking are
+ * slow enough to run in parallel with it. If a module cannot be fetched, the build reports it.
  */
 export async function fetchModules(names: readonly string[], options: BuildOptions): Promise<void> {
     const wanted = names.map(recipeOf).filter((tool) => !fs.existsSync(resultOf(tool, options)));
     for (const tool of wanted) {
         const go = await ensureGo({ ...options, atLeast: goVersionNeeded(tool) });
-        // Names every package of the program, and with that unpacks their modules and no others. -e: some embed files that
-        // only the build makes.
+        // Lists every package of the program, which unpacks their modules and no others. -e: some embed files that only the
+        // build creates.
         const list = ["list", "-e", "-deps", packagesOf(folderOf(tool))];
         await run(go, list, folderOf(tool), goEnvironment(options)).catch(() => undefined);
     }
 }
 
-/** Whether something was built since they were removed. */
+/** Whether something was built since the caches were removed. */
 export const hasBuildCaches = (cacheDir: string): boolean => fs.existsSync(path.join(cacheDir, "build"));
 
-/** Removes sources, compiler caches and a fetched Go (up to 22 GB): nothing reads them once all binaries stand. */
+/** Removes sources, compiler caches and a fetched Go (up to 22 GB): nothing reads them once all binaries exist. */
 export async function removeBuildCaches(cacheDir: string): Promise<void> {
     const caches = path.join(cacheDir, "build");
     const parts = hasBuildCaches(cacheDir) ? fs.readdirSync(caches) : [];
-    // A great many small files: a walk that every processor helps with, and no other one to make them writable.
+    // There are a great many small files: every processor helps to remove them, and no extra pass makes them writable first.
     await Promise.all(
         parts.map((part) => run("rm", ["-rf", path.join(caches, part)], os.tmpdir(), process.env)),
     );
     fs.rmSync(caches, { recursive: true, force: true });
 }
 
-/** Where the source of a module lies that a tool is built with: fetched and checked like for the build itself. */
+/** The source folder of a module that a tool is built with, fetched and checked as for the build itself. */
 export async function moduleOf(name: string, module: string, options: BuildOptions): Promise<string> {
     const folder = folderOf(recipeOf(name));
     const inTool = (file: string, args: readonly string[]) => run(file, args, folder, goEnvironment(options));
     return moduleDirectory(await ensureGo(options), inTool, module);
 }
 
-/** What is fetched where the Go at hand is too old for a tool; the go lines of the go.mod files say what is too old. */
+/** The Go that is fetched if the available one is too old for a tool, as the go lines of the go.mod files say. */
 const fetchedGo = "1.26.8";
 const goPlatform = `${process.platform}-${process.arch === "x64" ? "amd64" : process.arch}`;
 
@@ -292,7 +292,7 @@ function recipeOf(name: string): Recipe {
     const recipe = recipes.find((candidate) => candidate.name === name);
     if (recipe === undefined) {
         throw new Error(
-            `No Go tool is called "${name}"; there are ${recipes.map((each) => each.name).join(", ")}.`,
+            `No Go tool is called "${name}"; the tools are ${recipes.map((each) => each.name).join(", ")}.`,
         );
     }
     return recipe;
@@ -316,7 +316,7 @@ function buildArguments(recipe: Recipe): string[] {
     );
     return [
         ...["-trimpath", "-buildvcs=false"],
-        // -w leaves out of the binary what a debugger wants to know; this way it is not even compiled.
+        // -w leaves debug information out of the binary; with this flag, it is not even compiled.
         "-gcflags=all=-dwarf=false",
         ...["-ldflags", ["-s", "-w", ...variables].join(" ")],
     ];
@@ -326,7 +326,7 @@ async function buildInto(result: string, recipe: Recipe, go: string, options: Bu
     const environment = goEnvironment(options);
     fs.mkdirSync(path.join(options.cacheDir, "build"), { recursive: true });
     fs.mkdirSync(path.dirname(result), { recursive: true });
-    // Beside the caches, so that what an interrupted build leaves is removed with them; renamed when it is complete.
+    // Next to the caches, so that what an interrupted build leaves is removed with them; renamed once it is complete.
     const work = fs.mkdtempSync(path.join(options.cacheDir, "build", `${recipe.name}-`));
     const folder = path.join(work, "source");
     const output = path.join(work, "result");
@@ -346,7 +346,7 @@ async function buildInto(result: string, recipe: Recipe, go: string, options: Bu
     try {
         fs.renameSync(output, result);
     } catch (error) {
-        // Another run was faster: its result is as good.
+        // Another run was faster; its result is just as good.
         if (!fs.existsSync(result)) {
             throw error;
         }
@@ -370,7 +370,7 @@ async function embedKubernetesSchema({ folder, go, run }: Build): Promise<void> 
     write("terraform-mapping-embed.json", read("terraform-mapping.json"));
 }
 
-/** The sandbox container's only program is C, and lies in the module of Kubernetes. */
+/** The sandbox container's only program is written in C, and is in the module of Kubernetes. */
 async function compilePause({ output, go, run }: Build, { version }: Recipe): Promise<void> {
     if (spawnSync("cc", ["--version"]).error !== undefined) {
         throw new Error("pause is written in C and no cc is on PATH; install gcc and libc6-dev.");
@@ -399,7 +399,7 @@ function kubernetesVariables(version: string): Record<string, string> {
         gitCommit: "unknown",
         buildDate: "1970-01-01T00:00:00Z",
     };
-    // The binaries' own version, and the one that their clients give as user agent.
+    // The binaries' own version, and the one that their clients send as user agent.
     const packages = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
     return Object.fromEntries(
         packages.flatMap((each) => Object.entries(values).map(([name, value]) => [`${each}.${name}`, value])),
@@ -410,14 +410,14 @@ async function moduleDirectory(go: string, run: Build["run"], module: string): P
     return (JSON.parse(await run(go, ["mod", "download", "-json", module])) as { Dir: string }).Dir;
 }
 
-/** Caches of the toolchain's own, and nothing of the user's Go settings except how he reaches the module proxy. */
+/** The toolchain's own caches, and none of the user's Go settings except how to reach the module proxy. */
 function goEnvironment({ cacheDir }: BuildOptions): NodeJS.ProcessEnv {
     return {
         ...process.env,
         CGO_ENABLED: "0",
         GOCACHE: path.join(cacheDir, "build", "go-build"),
         GOMODCACHE: path.join(cacheDir, "build", "go-mod"),
-        // Go's default is a module cache that nobody but root can remove.
+        // By default, Go makes a module cache that only root can remove.
         GOFLAGS: "-mod=readonly -modcacherw",
         GOTOOLCHAIN: "local",
         GOWORK: "off",
@@ -426,8 +426,8 @@ function goEnvironment({ cacheDir }: BuildOptions): NodeJS.ProcessEnv {
 }
 
 /**
- * Compilers live for a second or two: where there is room, the time in which they would collect garbage is saved. `go build`
- * runs one per processor; together they get half of what is free, and collect as usual where that is little.
+ * Compilers live for a second or two: if there is enough memory, they save the time for collecting garbage. `go build` runs
+ * one per processor; together they get half of the free memory, and collect as usual if that is little.
  */
 export function compilerMemory(
     free = process.availableMemory(),
@@ -458,7 +458,7 @@ function compareVersions(left: string, right: string): number {
 async function installDebianGo(atLeast: string, options: BuildOptions): Promise<void> {
     if (process.getuid?.() !== 0 || spawnSync("apt-get", ["--version"]).error !== undefined) {
         throw new Error(
-            `Go ${atLeast} or newer is needed on PATH, and none is there; install any Go from 1.19 on.`,
+            `Go ${atLeast} or newer is needed, but there is no Go on PATH; install any Go from 1.19 on.`,
         );
     }
     options.onProgress("Go: installing Debian's golang-go");
@@ -476,8 +476,8 @@ async function installDebianGo(atLeast: string, options: BuildOptions): Promise<
 }
 
 /**
- * Runs a command to its end and gives its standard output; the end of what it complained about goes into the error. It gives
- * way to everything else: compilers keep all processors busy for minutes, and a cluster may start beside them.
+ * Runs a command to its end and returns its standard output; an error contains the end of its output. It runs at a lower
+ * priority: compilers keep all processors busy for minutes, and a cluster may start at the same time.
  */
 function run(command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
     return new Promise((resolve, reject) => {

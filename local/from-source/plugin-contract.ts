@@ -1,8 +1,8 @@
 /**
- * What the built random and docker plugins take and give, in names and types: recorded in built-plugins.json, held against
- * the npm SDKs by test/unit/built-plugins.test.ts, and against the installed plugins wherever those run.
+ * The inputs and outputs of the built random and docker plugins, in names and types: recorded in built-plugins.json, checked
+ * against the npm SDKs by test/unit/built-plugins.test.ts, and against the installed plugins wherever those run.
  *
- * How it is recorded anew stands in README.md.
+ * README.md says how to record it again.
  */
 import { execFileSync } from "node:child_process";
 

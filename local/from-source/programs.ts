@@ -8,7 +8,7 @@ import { places } from "../places";
 import type { Plan } from "../steps/step";
 import { buildGoTool, cacheKey, goTools, hasGo } from "./go-tools";
 
-/** The version that a build reports; a plugin's carries `+built`. It is pinned here, not derived from package.json. */
+/** The version that a build reports; a plugin's has `+built`. It is pinned here, not derived from package.json. */
 export function builtVersion(build: string): string {
     return goTools.find((tool) => tool.name === build)!.version;
 }
@@ -27,7 +27,7 @@ function stands(build: string): boolean {
     return tool.binaries.every((program) => fs.existsSync(builtProgram(build, program)));
 }
 
-/** Time and room that builds from source take. */
+/** Time and disk space that builds from source take. */
 export function costOf(builds: readonly string[]): Pick<Plan, "minutes" | "gigabytes" | "builds"> {
     const wanted = goTools.filter((tool) => builds.includes(tool.name) && !stands(tool.name));
     const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
@@ -38,7 +38,7 @@ export function costOf(builds: readonly string[]): Pick<Plan, "minutes" | "gigab
     };
 }
 
-/** Builds Go tools and gives the paths of all their programs. */
+/** Builds Go tools and returns the paths of all their programs. */
 export async function build(names: readonly string[]): Promise<Record<string, string>> {
     const programs: Record<string, string> = {};
     for (const name of names) {
@@ -53,14 +53,14 @@ export function isBuilt(build: string, program: string): boolean {
     return fs.existsSync(link) && fs.existsSync(built) && sameFile(link, built);
 }
 
-/** Why no Go tool can be built on this machine, where it cannot. */
+/** Why no Go tool can be built on this machine; undefined if it can. */
 export function cannotBuildGo(
     facts = { os: process.platform as string, go: hasGo(), debianRoot: noDebianRoot() === undefined },
 ): string | undefined {
     if (facts.os !== "linux") {
-        return `from-source/ is tried on Linux only, and this is ${facts.os}`;
+        return `from-source/ is tested on Linux only, and this is ${facts.os}`;
     }
     return facts.go || facts.debianRoot
         ? undefined
-        : "there is no Go on PATH, and only root on Debian can have it installed";
+        : "there is no Go on PATH, and it can only be installed as root on Debian";
 }

@@ -6,14 +6,15 @@ import { registryAddress } from "../places";
 import { isPushed } from "../registry/images";
 import type { Plan, Step } from "../steps/step";
 
-/** The bases of what is pushed; with the other one Python's packages are compiled. */
+/** The bases of the images that are pushed; the remaining base only compiles Python's packages. */
 const pushedBases = images.bases
     .filter(({ name }) => name !== "python-build")
     .map(({ image }) => tagged(image));
+
 /**
- * Pushes the bases that were built here into the local registry. The engine compresses every layer that a registry has not
- * got from it, for each image anew; one that it has pushed into any repository there is mounted in no time. Done beside the
- * compiler, that takes most of the time off the first push of the product's images.
+ * Pushes the bases that were built here to the local registry. The engine compresses every layer that it has not pushed to a
+ * registry yet, again for each image; a layer that it has pushed to any repository there is mounted at once. Done in parallel
+ * with the compiler, this saves most of the time of the first push of the product's images.
  */
 export class PushedBasesStep implements Step {
     readonly name = "bases in the registry";
@@ -23,7 +24,7 @@ export class PushedBasesStep implements Step {
 
     async plan(): Promise<Plan> {
         const missing = await this.missing();
-        // A base that is absent may be about to be built.
+        // A missing base may still be built in this run.
         const absent = await Promise.all(
             pushedBases.map(async (image) => (await inspect(image)) === undefined),
         );
@@ -43,7 +44,7 @@ export class PushedBasesStep implements Step {
         }
     }
 
-    /** Those that are built, under the names that they have in the registry; a base that was pulled has no hash. */
+    /** The bases built here that the registry lacks, with their names there; a base that was pulled has no hash. */
     private async missing(): Promise<[string, string][]> {
         const all = await Promise.all(
             pushedBases.map(async (image): Promise<[string, string][]> => {

@@ -1,4 +1,4 @@
-/** Images that come from a public registry where that answers, and are built from Debian's packages where not. */
+/** Images that are pulled from a public registry if it answers, and built from Debian's packages otherwise. */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -15,20 +15,20 @@ import { readOrigins, remember } from "../state/origins";
 import { choose, type Plan, type Step } from "../steps/step";
 import { answers, pull } from "./registry-answers";
 
-/** What the product's images are built on. */
+/** The images that the product's images are built on. */
 export const baseImageSteps = (): Step[] => images.bases.map((base) => new ImageStep(baseRecipe(base)));
 
-/** The bases, the registry, and the node of the cluster, which waits longest for its programs. */
+/** The bases, the registry, and the cluster's node image, which waits longest for its programs. */
 export const imageSteps = (): Step[] => [
     ...baseImageSteps(),
     new ImageStep(registryRecipe()),
     new ImageStep(nodeRecipe()),
 ];
 
-/** What is compiled for the images of the registry and of the node, apart from them: other images are made meanwhile. */
+/** Compiles the programs of the registry and node images in a separate step: other images are built in the meantime. */
 export const programsStep = (): Step => new ProgramsStep([registryRecipe(), nodeRecipe()]);
 
-/** The node image that is here, if one is: built or pulled. */
+/** The node image that the engine has, built or pulled; undefined if it has none. */
 export async function nodeImage(): Promise<string | undefined> {
     return (await inspect(images.builtNode)) === undefined ? nameHere(images.node) : images.builtNode;
 }
@@ -47,10 +47,10 @@ class ProgramsStep implements Step {
             .flatMap(({ tools }) => tools);
         const cost = costOf(builds);
         if (builds.length === 0 && plans.some(({ way }) => way === "start")) {
-            return { way: "start", detail: "seen when the engine runs", minutes: 0, gigabytes: 0 };
+            return { way: "start", detail: "known once the engine runs", minutes: 0, gigabytes: 0 };
         }
         return cost.minutes === 0
-            ? { way: "stands", detail: "no image needs any", minutes: 0, gigabytes: 0 }
+            ? { way: "stands", detail: "no image needs a program", minutes: 0, gigabytes: 0 }
             : {
                   way: "build",
                   detail: builds.join(", "),
@@ -66,7 +66,7 @@ class ProgramsStep implements Step {
     }
 }
 
-/** pause is written in it. */
+/** pause is written in C. */
 const compilerOfC = ["gcc", "libc6-dev"];
 
 class ImageStep implements Step {
@@ -89,7 +89,7 @@ class ImageStep implements Step {
             return { way: known ? "stands" : "found", detail: this.recipe.origin, minutes: 0, gigabytes: 0 };
         }
         if (mine === undefined && remembered && !(await engineAnswers())) {
-            return { way: "start", detail: "seen when the engine runs", minutes: 0, gigabytes: 0 };
+            return { way: "start", detail: "known once the engine runs", minutes: 0, gigabytes: 0 };
         }
         const pulled = await this.pulled();
         if (pulled !== undefined) {
@@ -102,7 +102,7 @@ class ImageStep implements Step {
                 atLeast: version,
                 release: () => answers(image),
                 cannotBuild: noDebianRoot() ?? this.recipe.cannotBuild,
-                remedy: "Let Docker reach its registry (or name a mirror in DABAWEB_IMAGES), or run this as root on Debian.",
+                remedy: "Let Docker reach its registry, name a mirror in DABAWEB_IMAGES, or run this as root on Debian.",
             },
             () => false,
         );
@@ -123,7 +123,7 @@ class ImageStep implements Step {
         const known = readOrigins().find(({ part }) => part === this.name);
         if (way === "found" && detail !== origin) {
             await this.use(detail);
-            // What was pulled before is no less ours because it is used under another name.
+            // An image that we pulled before is still ours when it is used under another name.
             return known?.origin === "release" ? undefined : remember(this.name, version, "found");
         }
         if (way === "download") {
@@ -132,7 +132,7 @@ class ImageStep implements Step {
             const names = await this.use(detail);
             return remember(this.name, version, "release", names);
         }
-        // What an earlier run built is no less built because the state of that run is lost.
+        // An image from an earlier run still counts as built, even if the state of that run is lost.
         if (way === "build") {
             await install(packages);
             await make(`${RECIPE_LABEL}=${this.hash()}`);
@@ -141,25 +141,26 @@ class ImageStep implements Step {
         return remember(this.name, version, origin, [built]);
     }
 
-    /** The name under which the pinned image is here, if it was pulled. */
+    /** The name under which the engine has the pinned image, if it was pulled. */
     private pulled(): Promise<string | undefined> {
         const { image, base } = this.recipe;
         return nameHere(image, base && ownBases()[base]);
     }
 
-    /** Under this name a stand-in never becomes another one. */
+    /** A name that always refers to the same stand-in. */
     private standIn(): string {
         return `dabaweb/base-${this.recipe.base}:${this.hash()}`;
     }
 
-    /** Whether the product's images are built on this one, where they are built on any. */
+    /** Whether the product's images are built on this image; true if it is not a base. */
     private isUsed(image: string): boolean {
         const { base } = this.recipe;
         return base === undefined || (ownBases()[base] ?? this.recipe.image) === image;
     }
 
     /**
-     * Lets the product's images be built on a pulled image, and tests find it by name and tag, unless that is somebody else's.
+     * Makes a pulled image the base of the product's images, and lets tests find it by name and tag, unless another image has
+     * that tag.
      *
      * @returns its names
      */

@@ -5,9 +5,9 @@ import { mirrored } from "../engine/images";
 import { type Attempt, attempt } from "../machine/shell";
 
 /**
- * What a user can do about the answer of an image's registry; none where the registry was not reached.
+ * What the user can do about the answer of an image's registry; undefined if the registry was not reached.
  *
- * @param complaints what Docker's client wrote
+ * @param complaints the error output of Docker's client
  */
 export function refusalOf(image: string, complaints: string): string | undefined {
     const first = image.split("/")[0]!;
@@ -21,21 +21,21 @@ export function refusalOf(image: string, complaints: string): string | undefined
     }
     if (why === "limited") {
         return (
-            `${registry} gives this machine no more images for now, ${image} among them; run \`docker login\`, wait for an hour, or ` +
+            `${registry} sends this machine no more images for now, so ${image} cannot be pulled; run \`docker login\`, wait for an hour, or ` +
             `name another registry in DABAWEB_IMAGES.`
         );
     }
     if (why === "login") {
         const login = registry === "Docker Hub" ? "docker login" : `docker login ${registry}`;
         return (
-            `${registry} does not give ${image} to whoever asks here; run \`${login}\` as a user who may pull it, or name another ` +
+            `${registry} does not let you pull ${image}; run \`${login}\` as a user who may pull it, or name another ` +
             `registry in DABAWEB_IMAGES.`
         );
     }
     return undefined;
 }
 
-/** Lets Docker ask a registry for an image; throws where that answers and refuses. */
+/** Lets Docker ask a registry for an image; throws if the registry answers and refuses. */
 async function askRegistry(image: string, args: readonly string[], timeout?: number): Promise<Attempt> {
     const asked = await attempt("docker", args, { timeout });
     const why = asked.code === 0 ? undefined : refusalOf(image, asked.complaints);
@@ -55,7 +55,7 @@ export async function pull(image: string): Promise<void> {
     const { code, complaints } = await askRegistry(image, ["pull", "--quiet", image]);
     if (code !== 0) {
         throw new Refusal(
-            `\`docker pull ${image}\` failed: ${complaints.trim()}\nRun the same command again; layers that are complete stay.`,
+            `\`docker pull ${image}\` failed: ${complaints.trim()}\nRun the same command again; complete layers are kept.`,
         );
     }
 }

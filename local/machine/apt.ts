@@ -1,4 +1,4 @@
-/** Debian's packages, for what nothing else brings. */
+/** Debian's packages, for what has no other source. */
 import * as fs from "node:fs";
 
 import { Refusal } from "../../operations/refusal";
@@ -7,17 +7,17 @@ import { attempt, run } from "./shell";
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
 
-/** Why nothing can be installed or built into images here; none where it can. */
+/** Why no Debian packages can be installed or built into images here; undefined if they can. */
 export function noDebianRoot(
     facts = { root: isRoot(), debian: fs.existsSync("/etc/debian_version") },
 ): string | undefined {
     if (!facts.debian) {
-        return "that needs Debian's packages, and this is not Debian";
+        return "this needs Debian packages, and this machine does not run Debian";
     }
-    return facts.root ? undefined : "that installs Debian packages, and this user is not root";
+    return facts.root ? undefined : "this needs Debian packages, and you are not root";
 }
 
-/** Those of these packages that are not installed. */
+/** Which of these packages are not installed. */
 export async function missing(packages: readonly string[]): Promise<string[]> {
     const { output } = await attempt("dpkg-query", [
         "--show",
@@ -33,7 +33,7 @@ export async function missing(packages: readonly string[]): Promise<string[]> {
     return packages.filter((each) => !installed.has(each));
 }
 
-/** Installs what is missing of these packages, and what others ask for at the same time after that: apt-get locks itself. */
+/** Installs those of these packages that are missing. One call at a time, since apt-get locks itself. */
 export function install(packages: readonly string[]): Promise<void> {
     const installed = installing.then(() => installNow(packages));
     installing = installed.catch(() => undefined);
@@ -50,20 +50,20 @@ async function installNow(packages: readonly string[]): Promise<void> {
     const obstacle = noDebianRoot();
     if (obstacle !== undefined) {
         throw new Refusal(
-            `${wanted.join(", ")} must be installed: ${obstacle}. Install it, then run this again.`,
+            `${wanted.join(", ")} must be installed: ${obstacle}. Install what is missing, then run this again.`,
         );
     }
     const env = { DEBIAN_FRONTEND: "noninteractive" };
     const args = ["-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends", ...wanted];
     say(`apt-get install ${wanted.join(" ")}`);
-    // The lists are refreshed only where they do not do: that takes longer than most packages.
+    // The package lists are refreshed only if the installation fails without that: it takes longer than most packages.
     if ((await attempt("apt-get", args, { env })).code !== 0) {
         await run("apt-get", ["update"], { env });
         await run("apt-get", args, { env });
     }
 }
 
-/** Where this machine's own Debian packages come from: the archive, and the security archive where there is one. */
+/** The sources of this machine's own Debian packages: the archive, and the security archive if there is one. */
 export async function debianMirrors(): Promise<{ readonly main?: string; readonly security?: string }> {
     const format = ["--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"];
     const { output } = await attempt("apt-get", ["indextargets", ...format]);

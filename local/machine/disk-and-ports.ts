@@ -1,14 +1,14 @@
-/** What has to hold before anything is changed: room on the disk, and free ports. */
+/** What is checked before anything is changed: free disk space and free ports. */
 import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
 
 import { Refusal } from "../../operations/refusal";
 
-/** What a run takes at its peak: with nothing but package registries, and where all of it is downloaded. */
+/** Disk space that a run needs at its peak: if only package registries are reachable, and if everything is downloaded. */
 export const gigabytesNeeded = { toBuild: 25, toDownload: 10 } as const;
 
-/** Free room where a directory lies or will lie. */
+/** Free disk space where a directory is or will be. */
 export function freeGigabytes(directory: string): number {
     let existing = directory;
     while (!fs.existsSync(existing)) {
@@ -21,18 +21,18 @@ export function freeGigabytes(directory: string): number {
 export function checkDisk(directory: string, needed: number, free = freeGigabytes(directory)): void {
     if (free < needed) {
         throw new Refusal(
-            `${directory} has ${free.toFixed(1)} GB free, and ${needed} GB are needed to make the local ` +
-                `environment; free some, or let XDG_CACHE_HOME and XDG_STATE_HOME name directories on a larger disk.`,
+            `${directory} has ${free.toFixed(1)} GB free, but the local environment needs ${needed} GB; ` +
+                `free some space, or point XDG_CACHE_HOME and XDG_STATE_HOME to directories on a larger disk.`,
         );
     }
 }
 
-/** Refuses if one of these ports of 127.0.0.1 is in somebody else's hands. */
+/** Refuses if another program uses one of these ports of 127.0.0.1. */
 export async function checkPorts(wanted: readonly number[], what: string): Promise<void> {
     for (const port of wanted) {
         if (!(await isFree(port))) {
             throw new Refusal(
-                `Port ${port} of 127.0.0.1 is taken by another program, and ${what} needs it; find it with ` +
+                `Port ${port} of 127.0.0.1 is taken by another program, but ${what} needs it; find that program with ` +
                     `\`ss -ltnp 'sport = :${port}'\` (macOS: \`lsof -nP -iTCP:${port} -sTCP:LISTEN\`), stop it, ` +
                     `then run this again.`,
             );

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-/** Reads a JSON file of the state; one that is absent or broken counts as absent. */
+/** Reads a JSON file of the state; undefined if it is absent or broken. */
 export function readJson<T>(file: string): T | undefined {
     try {
         return JSON.parse(fs.readFileSync(file, "utf8")) as T;

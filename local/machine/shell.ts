@@ -1,11 +1,11 @@
-/** Running other programs: their output as a value, and a failure as one sentence with the end of what they said. */
+/** Runs other programs: returns their output, and turns a failure into one sentence with the end of their output. */
 import { spawn } from "node:child_process";
 
 import { Refusal } from "../../operations/refusal";
 
 /**
- * After so many milliseconds, what answers on this machine at once is taken for stuck. Whatever does not run refuses at once;
- * one that is only busy must not be taken for it, as then a part that stands would be brought again.
+ * Milliseconds after which something that normally answers at once on this machine counts as stuck. Something that does not
+ * run refuses at once. Something that is only busy must not count as stuck, or a part that is ready would be set up again.
  */
 export const STUCK_MS = 60_000;
 
@@ -13,13 +13,13 @@ export interface RunOptions {
     readonly env?: Record<string, string | undefined>;
     readonly cwd?: string;
     readonly input?: string;
-    /** After so many milliseconds the program is ended. */
+    /** Milliseconds after which the program is killed. */
     readonly timeout?: number;
-    /** Gets every line as it comes; without it output is only collected. */
+    /** Called with every line as it is printed; without it, output is only collected. */
     readonly onLine?: (line: string) => void;
 }
 
-/** Runs a program to its end and gives its standard output, without the last line break. */
+/** Runs a program to its end and returns its standard output, without the last line break. */
 export async function run(
     command: string,
     args: readonly string[],
@@ -89,7 +89,7 @@ export function attempt(
     });
 }
 
-/** Asks until the answer is yes; `what` names in the failure what was awaited. */
+/** Waits until the condition holds; `what` names the awaited state in the failure. */
 export async function until(
     what: string,
     seconds: number,

@@ -1,6 +1,6 @@
 /**
- * `make pins`: asks the servers that users download from whether each pinned file and image is there, for every platform.
- * A pin that is gone breaks every first `make up` and nothing before, so a workflow asks every week.
+ * `make pins`: asks the servers that users download from whether each pinned file and image exists, for every platform.
+ * A missing pin breaks every first `make up` and nothing before that, so a workflow checks every week.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -12,22 +12,22 @@ import { images, type Platform, plugins, tools } from "../pins";
 import { CHECKOUT } from "../places";
 import { releaseOf, whyMissing } from "../tools/download";
 
-/** Users' own machines; images are for the Linux ones alone. */
+/** The platforms of users' machines; images are for Linux only. */
 const PLATFORMS: readonly Platform[] = (["linux", "darwin"] as const).flatMap((os) =>
     (["amd64", "arm64"] as const).map((arch) => ({ os, arch })),
 );
 
-/** Longer than a slow server takes to begin its answer. */
+/** Longer than a slow server takes to start its response. */
 const ANSWER_MS = 30_000;
 
-/** One thing that is pinned, with the place where it is. */
+/** One pinned thing, with its location. */
 interface Pin {
     readonly name: string;
-    /** Why it is not there; undefined where it is. */
+    /** Why it is missing; undefined if it exists. */
     readonly missing: () => Promise<string | undefined>;
 }
 
-/** Every image that is pinned, each by tag and digest. */
+/** Every pinned image, each by tag and digest. */
 export const pinnedImages: readonly string[] = [
     images.node,
     images.registry,
@@ -52,7 +52,7 @@ export function allPins(env: NodeJS.ProcessEnv = process.env, pinned = pinnedIma
     ];
 }
 
-/** Node is brought by a script, before anything of this can run. */
+/** A script installs Node, before any of this can run. */
 export function nodeVersion(): string {
     const script = fs.readFileSync(path.join(CHECKOUT, "local", "node"), "utf8");
     return /^version=(\S+)$/m.exec(script)![1]!;
@@ -71,9 +71,9 @@ function nodeFiles(env: NodeJS.ProcessEnv): { name: string; url: string }[] {
 }
 
 /**
- * What a registry has under an image's name: its digest where one is given, else its tag.
+ * The manifest that a registry has for an image: by its digest if one is given, else by its tag.
  *
- * @throws Refusal where the registry does not answer, or gives something else
+ * @throws Refusal if the registry does not answer, or returns something else
  */
 export function manifestOf(
     image: string,
@@ -84,7 +84,7 @@ export function manifestOf(
     const colon = name.lastIndexOf(":");
     const repository = new Repository(name.slice(0, colon), undefined);
     return repository.manifest(digest ?? name.slice(colon + 1)).catch((error: Error) => {
-        // What comes after the cause is meant for whoever configures a stack.
+        // The text after the cause is meant for a user who configures a stack.
         throw new Refusal(error.message.split("; ")[0]!);
     });
 }
@@ -97,13 +97,13 @@ async function missingImage(image: string, env: NodeJS.ProcessEnv): Promise<stri
         }
         const has = manifest.children.map(({ platform }) => `${platform?.os}/${platform?.architecture}`);
         const lacks = ["linux/amd64", "linux/arm64"].filter((platform) => !has.includes(platform));
-        return lacks.length === 0 ? undefined : `it is not there for ${lacks.join(" and ")}`;
+        return lacks.length === 0 ? undefined : `it does not exist for ${lacks.join(" and ")}`;
     } catch (error) {
         return (error as Error).message;
     }
 }
 
-/** Asks for all of them; says what is missing, and returns how many are. */
+/** Checks all of them, reports what is missing, and returns how many are missing. */
 export async function checkPins(pins: readonly Pin[], say = console.log): Promise<number> {
     let gone = 0;
     for (const { name, missing } of pins) {
@@ -115,7 +115,7 @@ export async function checkPins(pins: readonly Pin[], say = console.log): Promis
             );
         }
     }
-    say(`${pins.length - gone} of ${pins.length} pinned files and images are there`);
+    say(`${pins.length - gone} of ${pins.length} pinned files and images exist`);
     return gone;
 }
 

@@ -1,7 +1,7 @@
 /**
- * `make pins-move [PINS="<name>:<tag>..."]`: pins images by the digests that their registry has now. Without a name it asks for
- * the tags that are pinned, which official images are rebuilt under when what is below them got a fix; kind's node is left
- * out then, since each release of kind names the digest that fits it.
+ * `make pins-move [PINS="<name>:<tag>..."]`: pins images by the digests that their registry has now. Without a name, it asks
+ * for the tags that are pinned: official images are rebuilt under the same tag when something below them gets a fix. It then
+ * leaves out kind's node image, since each release of kind names the digest that fits it.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -19,11 +19,11 @@ export function pinFiles(checkout = CHECKOUT): string[] {
 }
 
 /**
- * Which pins become what: an image by name and tag takes the place of the one of the same name and variant.
+ * Which image replaces which pin: an image, by name and tag, replaces the one with the same name and variant.
  *
- * @param wanted as they are asked for, such as python:3.13.15-slim-trixie
+ * @param wanted images as the user names them, such as python:3.13.15-slim-trixie
  * @returns tagged image by pinned image
- * @throws Refusal where one is no other version of any
+ * @throws Refusal if one of them is not a version of a pinned image
  */
 export function moves(wanted: readonly string[], pinned = pinnedImages): ReadonlyMap<string, string> {
     if (wanted.length === 0) {
@@ -39,7 +39,7 @@ export function moves(wanted: readonly string[], pinned = pinnedImages): Readonl
             if (old === undefined || image.includes("@")) {
                 const allowed = pinned.map((each) => tagged(each)).join(", ");
                 throw new Refusal(
-                    `${image} is no version, by tag, of an image that is pinned; there are ${allowed}.`,
+                    `${image} does not name a version of a pinned image by its tag; the pinned images are ${allowed}.`,
                 );
             }
             return [old, image];
@@ -50,7 +50,7 @@ export function moves(wanted: readonly string[], pinned = pinnedImages): Readonl
 /**
  * Writes new digests into the files, all of them or none.
  *
- * @param digestOf what a registry has under an image's tag now
+ * @param digestOf returns the digest that a registry has for an image's tag now
  * @returns a line for each pin
  */
 export async function movePins(
@@ -69,10 +69,10 @@ export async function movePins(
         }
         fs.writeFileSync(file, text);
     }
-    return [...moved].map(([old, image]) => (old === image ? `${old} stays` : `${old} -> ${image}`));
+    return [...moved].map(([old, image]) => (old === image ? `${old} is unchanged` : `${old} -> ${image}`));
 }
 
-/** What a registry has under a tag now. `env` may name a mirror of Docker Hub, as for `make up`. */
+/** The digest that a registry has for a tag now. `env` may name a mirror of Docker Hub, as for `make up`. */
 export async function digestNow(image: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
     const manifest = await manifestOf(image, env);
     if (manifest === undefined) {
@@ -86,7 +86,7 @@ if (require.main === module) {
         .then((wanted) => movePins(moves(wanted), (image) => digestNow(image)))
         .then(
             (lines) =>
-                console.log([...lines, "Next: `make golden`, and a look at the difference."].join("\n")),
+                console.log([...lines, "Next: run `make golden` and review the difference."].join("\n")),
             (error: Error) => {
                 console.error(error.message);
                 process.exitCode = 1;

@@ -1,4 +1,4 @@
-/** The manifests of images in the local registry: asked for, and removed. */
+/** Finds and removes the manifests of images in the local registry. */
 import { MANIFEST_TYPES } from "../../operations/manifest-types";
 import { Refusal } from "../../operations/refusal";
 import { STUCK_MS } from "../machine/shell";
@@ -13,8 +13,8 @@ export async function removeImages(images: readonly string[]): Promise<void> {
             digest === null ? head : await ask(manifestUrl(image, digest), { method: "DELETE" });
         if (status !== 202 && status !== 404) {
             throw new Refusal(
-                `The local registry does not remove ${image} (HTTP ${status}); ` +
-                    `\`docker logs ${names.registry}\` tells more.`,
+                `The local registry did not remove ${image} (HTTP ${status}); ` +
+                    `see \`docker logs ${names.registry}\`.`,
             );
         }
     }
@@ -25,7 +25,7 @@ export async function isRemoved(image: string): Promise<boolean> {
     return (await headOf(image)).status === 404;
 }
 
-/** Whether the local registry has an image of this tag; no where it does not answer. */
+/** Whether the local registry has an image with this tag; false if it does not answer. */
 export async function isPushed(repository: string, tag: string): Promise<boolean> {
     try {
         return (await headOf(`${registryAddress}/${repository}:${tag}`)).ok;
@@ -42,7 +42,7 @@ function ask(url: string, question: RequestInit): Promise<Response> {
     return fetch(url, { ...question, signal: AbortSignal.timeout(STUCK_MS) });
 }
 
-/** Where the registry has the manifest of an image, by its tag or by its digest. */
+/** The URL of an image's manifest in the registry, by its tag or by its digest. */
 function manifestUrl(image: string, digest?: string): string {
     const [, address, repository, tag] = /^([^/]+)\/(.+):([^:/]+)$/.exec(image)!;
     return `http://${address}/v2/${repository}/manifests/${digest ?? tag}`;

@@ -1,4 +1,4 @@
-/** The registry on loopback: a container whose data lies in the state directory. */
+/** The registry on loopback: a container whose data is in the state directory. */
 import * as fs from "node:fs";
 
 import { nameHere } from "../engine/images";
@@ -28,17 +28,17 @@ export class RegistryStep implements Step {
         if (state === undefined) {
             await this.create();
         } else if (state !== "running") {
-            say("registry: starting the stopped one");
+            say("registry: starting the stopped container");
             await run("docker", ["start", names.registry]);
         }
-        const remedy = `\`docker logs ${names.registry}\` tells more.`;
+        const remedy = `See \`docker logs ${names.registry}\`.`;
         await until(`the registry to answer at ${registryAddress}`, 30, answers, remedy);
     }
 
     private async create(): Promise<void> {
         const data = places().registryData;
         fs.mkdirSync(data, { recursive: true });
-        // A container that was created but could not start would stand in the way of the next run.
+        // A container that was created but could not start would block the next run.
         try {
             await run("docker", [
                 ...["run", "--detach", "--restart=unless-stopped", "--name", names.registry],
@@ -65,7 +65,7 @@ export async function joinNetwork(network: string, registry: string = names.regi
     }
 }
 
-/** Docker's word for a container's state; none where there is no such container. */
+/** Docker's word for a container's state; undefined if there is no such container. */
 export async function containerState(name: string): Promise<string | undefined> {
     const { code, output } = await attempt("docker", [
         ...["container", "inspect", "--format", "{{.State.Status}}", name],

@@ -8,7 +8,7 @@ import { namedBackend } from "../../review/mode";
 import { copiedStackFile } from "../places";
 import { isLocal, stackVariables } from "./variables";
 
-/** Takes no lock: it reads, while whoever found something may be about to mend it. */
+/** Takes no lock: it only reads, and whoever found a drift may be fixing it at the same time. */
 async function main(stack = "dev"): Promise<void> {
     const { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE_FILE, ...tools } = stackVariables(isLocal(stack));
     const isElsewhere =

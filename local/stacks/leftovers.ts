@@ -1,10 +1,10 @@
-/** What `pulumi destroy` leaves for others to finish: namespaces, volumes and images go after it has returned. */
+/** What `pulumi destroy` leaves for others to finish: namespaces, volumes and images are deleted after it has returned. */
 import { run, until } from "../machine/shell";
 import { names } from "../places";
 import { isRemoved } from "../registry/images";
 import { Leftovers } from "../state/deployed";
 
-/** Waits until all of it is gone; volumes that their class or the stack keeps stay, and are named. */
+/** Waits until all of it is gone. Volumes that their class or the stack retains stay, and are named. */
 export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Promise<void> {
     for (const namespace of namespaces) {
         const args = ["get", "namespace", namespace, "--ignore-not-found", "--output", "name"];
@@ -14,7 +14,7 @@ export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Pr
         });
         for (const { name, claim } of await volumes(namespace)) {
             console.log(
-                `Volume ${name} of ${namespace}/${claim} is retained by its class: \`kubectl delete pv ${name}\`.`,
+                `Volume ${name} of ${namespace}/${claim} is retained by its class; delete it with \`kubectl delete pv ${name}\`.`,
             );
         }
     }
@@ -23,8 +23,8 @@ export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Pr
     }
     console.log(
         kept.length === 0
-            ? "Nothing is left of it."
-            : `The data is kept in the claims ${kept.join(", ")}: \`up\` takes them again, \`kubectl delete pvc\` gives them up.`,
+            ? "Nothing is left of the stack."
+            : `The data is kept in the claims ${kept.join(", ")}: \`up\` uses them again, \`kubectl delete pvc\` deletes them.`,
     );
 }
 

@@ -11,7 +11,7 @@ import { waitUntilGone } from "./leftovers";
 import { Stack } from "./stack";
 
 const commands: Record<string, (stack: Stack) => Promise<void>> = {
-    /** The whole way: environment, stack, deployment, and a look whether it works. */
+    /** Everything: environment, stack, deployment, and a check that it works. */
     up: async (stack) => {
         await stack.environment(true);
         await stack.select();
@@ -31,12 +31,12 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
         await stack.environment(true);
         await stack.select();
         const resources = await stack.resources();
-        // Without its preview, Pulumi would find that out when it has deleted what is not protected.
+        // Without a preview, Pulumi would notice this only after it has deleted what is not protected.
         const held = resources.filter(({ protect }) => protect).map(({ urn }) => urn.split("::").at(-1));
         if (held.length > 0) {
             throw new Refusal(
-                `Stack ${stack.name} is protected and was not touched: ${held.join(", ")}. To let it go: ` +
-                    `\`pulumi state unprotect --all --stack ${stack.name}\`, then again; volumes are kept even then.`,
+                `Stack ${stack.name} is protected and was not touched: ${held.join(", ")}. To delete it, run ` +
+                    `\`pulumi state unprotect --all --stack ${stack.name}\`, then try again; volumes are kept even then.`,
             );
         }
         const left = whatStays(resources);
@@ -47,7 +47,7 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
     },
 };
 
-/** Pulumi tells which object did not become ready; the pods tell why, in their last words. */
+/** Pulumi reports which object did not become ready; the last words of the pods say why. */
 async function sayWhatIsWrong(stack: Stack): Promise<void> {
     const problems = await look(stack.name).then(
         (seen) => seen.problems,
@@ -62,7 +62,7 @@ function smoke(stack: Stack): void {
     const { status } = spawnSync(process.execPath, args, { cwd: CHECKOUT, stdio: "inherit" });
     if (status !== 0) {
         throw new Refusal(
-            `Stack ${stack.name} is deployed, but does not do what it should; what failed is above.`,
+            `Stack ${stack.name} is deployed, but does not work as it should; the failures are listed above.`,
         );
     }
 }
@@ -70,7 +70,9 @@ function smoke(stack: Stack): void {
 async function main(command = "", name = ""): Promise<void> {
     const work = commands[command];
     if (work === undefined) {
-        throw new Refusal(`"${command}" is no command; there are ${Object.keys(commands).join(", ")}.`);
+        throw new Refusal(
+            `"${command}" is not a command; the commands are ${Object.keys(commands).join(", ")}.`,
+        );
     }
     const stack = new Stack(name);
     const release = takeLock(`stack-${name}`, `make ${command} STACK=${name}`);

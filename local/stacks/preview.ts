@@ -1,7 +1,7 @@
 /**
- * `make preview`: what a change does to a stack. `preview.ts STACK [--state | --keyless] [--base REF] [--json FILE]`
+ * `make preview`: shows what a change does to a stack. `preview.ts STACK [--state | --keyless] [--base REF] [--json FILE]`
  *
- * The exit code is 0 whatever the change does, and 1 when the preview failed. --json writes what was found in either case.
+ * The exit code is 0 whatever the change does, and 1 if the preview fails. --json writes the result in both cases.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -45,7 +45,7 @@ function parsed(args: readonly string[]) {
         });
     } catch (error) {
         const [what] = (error as Error).message.split(". ");
-        throw new Refusal(`${what}; there are --state, --keyless, --base REF, --json FILE.`);
+        throw new Refusal(`${what}; the options are --state, --keyless, --base REF and --json FILE.`);
     }
 }
 
@@ -53,7 +53,7 @@ function options(args: readonly string[]): Options {
     const { values, positionals } = parsed(args);
     if (values.state && values.keyless) {
         throw new Refusal(
-            "--state and --keyless are both given; a preview has one mode: give one, or neither.",
+            "--state and --keyless are both given, but a preview has one mode; give one of them, or neither.",
         );
     }
     const asked = values.state ? "against state" : values.keyless ? "keyless" : undefined;
@@ -66,13 +66,13 @@ function options(args: readonly string[]): Options {
     };
 }
 
-/** The variables of the local environment that are tools, not places. */
+/** The variables of the local environment that point to tools. */
 function toolVariables(): { PATH: string; PULUMI_HOME: string } {
     const { PATH = "", PULUMI_HOME = "" } = exported(undefined);
     return { PATH, PULUMI_HOME };
 }
 
-/** The backend that the environment names beside the local one, and whether it has the stack. */
+/** The backend other than the local one that the environment names, and whether it has the stack. */
 async function named(stack: string): Promise<{ name: string; hasStack: boolean } | undefined> {
     const name = namedBackend(process.env);
     if (name === undefined || process.env.PULUMI_BACKEND_URL === exported(undefined).PULUMI_BACKEND_URL) {
@@ -83,8 +83,8 @@ async function named(stack: string): Promise<{ name: string; hasStack: boolean }
         env: { ...toolVariables(), PULUMI_SKIP_UPDATE_CHECK: "true" },
     }).catch((error: Error) => {
         throw new Refusal(
-            `${error.message}\nThe backend ${name}, which PULUMI_BACKEND_URL or PULUMI_ACCESS_TOKEN names, does not tell ` +
-                `its stacks; correct the two, or do without: PREVIEW=--keyless`,
+            `${error.message}\nThe backend ${name}, which PULUMI_BACKEND_URL or PULUMI_ACCESS_TOKEN names, does not list ` +
+                `its stacks; correct these variables, or preview without a backend: PREVIEW=--keyless`,
         );
     });
     const stacks = JSON.parse(list) as { name: string }[];
@@ -117,7 +117,7 @@ async function preview(stack: Stack, { mode, backend, why }: Choice, base?: stri
             release();
         }
     }
-    // Whoever names a backend names the rest as well; the local environment only fills up, and never with its passphrase.
+    // A user who names a backend also names the rest. The local environment only fills gaps, and never with its passphrase.
     const { DOCKER_HOST, KUBECONFIG, PULUMI_SKIP_UPDATE_CHECK, PULUMI_NODEJS_TRANSPILE_ONLY } = exported(
         dockerChoice()?.host,
     );
@@ -146,7 +146,7 @@ async function main(args: readonly string[]): Promise<void> {
     const { name, asked, base, json } = options(args);
     const stack = new Stack(name);
     const redacted = redactor(process.env);
-    // What a pull request from a fork gets in the place of secrets; Pulumi would take them for values.
+    // A pull request from a fork gets empty strings in place of secrets; Pulumi would take them for values.
     for (const [variable, value] of Object.entries(process.env)) {
         if (value === "" && /^(PULUMI_|KUBECONFIG$)/.test(variable)) {
             delete process.env[variable];

@@ -22,11 +22,11 @@ const projectFile = path.join(CHECKOUT, "Pulumi.yaml");
 
 const project = /^name:\s*(\S+)/m.exec(fs.readFileSync(projectFile, "utf8"))![1]!;
 
-/** A stack, by the file that is committed for it. */
+/** A stack, identified by its committed stack file. */
 export class Stack {
-    /** The file that is committed. */
+    /** The committed stack file. */
     readonly committed: string;
-    /** The file that Pulumi gets. */
+    /** The copy that Pulumi gets. */
     readonly copy: string;
 
     constructor(readonly name: string) {
@@ -45,19 +45,19 @@ export class Stack {
         return ["json", "json.gz"].some((each) => fs.existsSync(path.join(stacks, `${this.name}.${each}`)));
     }
 
-    /** Brings what the stack needs of the local environment, and gives the variables for everything that follows. */
+    /** Sets up what the stack needs of the local environment, and sets the variables for everything that follows. */
     async environment(everything: boolean): Promise<void> {
         await (everything && this.isLocal ? localUp() : toolsUp());
         Object.assign(process.env, stackVariables(this.isLocal));
     }
 
-    /** Creates the stack where the backend has none, and selects it in this checkout for plain `pulumi`. */
+    /** Creates the stack if the backend does not have it, and selects it in this checkout for plain `pulumi`. */
     async select(): Promise<void> {
         const folder = path.dirname(this.copy);
         this.refresh();
         fs.copyFileSync(projectFile, path.join(folder, "Pulumi.yaml"));
         if (!this.exists) {
-            // In the copy's folder, since this is what writes the salt.
+            // In the copy's folder, since this command writes the salt.
             await run("pulumi", [
                 "--cwd",
                 folder,
@@ -72,24 +72,24 @@ export class Stack {
         await this.heal();
     }
 
-    /** Runs a pulumi command on the stack, its output on the terminal. */
+    /** Runs a pulumi command on the stack, with its output on the terminal. */
     pulumi(command: string, ...args: string[]): Promise<void> {
         const all = [command, "--stack", this.name, "--config-file", this.copy, ...args];
         return new Promise((resolve, reject) => {
             const child = spawn("pulumi", all, { cwd: CHECKOUT, stdio: "inherit" });
-            // Pulumi gets Ctrl-C as well, and ends in its own time.
+            // Pulumi receives Ctrl-C as well, and exits when it is done.
             const ignore = (): void => undefined;
             process.on("SIGINT", ignore);
             child.on("error", reject);
             child.on("close", (code, signal) => {
                 process.off("SIGINT", ignore);
-                const text = `\`pulumi ${command}\` of stack ${this.name} failed (${code ?? signal}); what it said is above.`;
+                const text = `\`pulumi ${command}\` of stack ${this.name} failed (${code ?? signal}); its output is above.`;
                 return code === 0 ? resolve() : reject(new Refusal(text));
             });
         });
     }
 
-    /** The stack's state, as Pulumi keeps it. */
+    /** The resources in the stack's state. */
     async resources(): Promise<readonly ExportedResource[]> {
         const text = await run("pulumi", ["--cwd", CHECKOUT, "stack", "export", "--stack", this.name]);
         return (
@@ -98,10 +98,10 @@ export class Stack {
         );
     }
 
-    /** Copies the committed file anew, for the local cluster with what this machine adds, and keeps the salt of the earlier copy. */
+    /** Copies the committed file again (for the local cluster, with this machine's additions) and keeps the earlier copy's salt. */
     private refresh(): void {
         const committed = fs.readFileSync(this.committed, "utf8");
-        // What goes to another cluster is to be the same from every machine.
+        // What is deployed to another cluster must be the same from every machine.
         const text = this.isLocal ? forThisMachine(committed, project) : committed;
         const salt =
             fs.existsSync(this.copy) && /^encryptionsalt:.*$/m.exec(fs.readFileSync(this.copy, "utf8"));
@@ -109,7 +109,7 @@ export class Stack {
         writeWhole(this.copy, ours, 0o600);
     }
 
-    /** A run that was killed leaves the stack locked; a run that lives is named. */
+    /** Removes the lock of a run that was killed; refuses if the run is alive, and names it. */
     private async heal(): Promise<void> {
         const directory = path.join(places().backend, ".pulumi", "locks", "organization", project, this.name);
         for (const file of fs.existsSync(directory) ? fs.readdirSync(directory) : []) {
@@ -119,14 +119,14 @@ export class Stack {
             }
             if (lock.hostname === os.hostname() && birthOf(lock.pid) === undefined) {
                 console.log(
-                    `Stack ${this.name} was locked by process ${lock.pid}, which is dead: lock removed.`,
+                    `Stack ${this.name} was locked by process ${lock.pid}, which is dead; the lock was removed.`,
                 );
                 await run("pulumi", ["--cwd", CHECKOUT, "cancel", "--yes", "--stack", this.name]);
                 return;
             }
             throw new Refusal(
                 `Stack ${this.name} is locked by process ${lock.pid} of ${lock.username} on ${lock.hostname}; wait until ` +
-                    `it has ended. (If it never will: \`pulumi cancel --stack ${this.name}\`.)`,
+                    `it ends. (If it never does: \`pulumi cancel --stack ${this.name}\`.)`,
             );
         }
     }
@@ -138,7 +138,7 @@ interface PulumiLock {
     readonly hostname: string;
 }
 
-/** One setting of a stack file that is a plain word; the program reads these files as what they are. */
+/** Reads one plain-word setting of a stack file; the program itself parses these files as YAML. */
 function configured(file: string, key: string): string | undefined {
     return new RegExp(`^\\s*["']?${project}:${key}["']?:\\s*["']?([^\\s"'#]+)`, "m").exec(
         fs.readFileSync(file, "utf8"),

@@ -1,9 +1,9 @@
-/** `make status`: operations/status.ts with the local environment's tools, and its kubeconfig where the stack is on it. */
+/** `make status`: operations/status.ts with the local environment's tools, and its kubeconfig if the stack is on it. */
 import { Refusal } from "../../operations/refusal";
 import { status } from "../../operations/status";
 import { isLocal, stackVariables } from "./variables";
 
-/** Takes no lock and brings nothing: it is asked while an update hangs. */
+/** Takes no lock and installs nothing: it is run while an update hangs. */
 async function main(stack = "dev", ...options: string[]): Promise<void> {
     Object.assign(process.env, stackVariables(isLocal(stack)));
     process.exitCode = await status(stack, options.includes("--json"));

@@ -1,13 +1,13 @@
 /**
- * What a stack file has to say on this machine alone: what stands in for official images, and the proxy. It goes into the
- * copy of a stack of the local cluster; the committed file is everybody's.
+ * The settings that a stack file needs on this machine only: the stand-ins for official images, and the proxy. They are
+ * written to the copy of the stack file if the stack is on the local cluster; the committed file is shared by everyone.
  */
 import { isMap, parseDocument } from "yaml";
 
 import { ownBases } from "../state/bases";
 
 /**
- * A stack file's text with what this machine adds; a file that says something about a matter itself keeps that.
+ * A stack file's text with this machine's additions; settings that the file already has are kept.
  *
  * @param prefix of the program's keys
  */
@@ -24,7 +24,7 @@ export function forThisMachine(
     }
     const part = (key: string): unknown => config.get(key) ?? document.createNode({});
     const [own, mirror] = [part(`${prefix}:bases`), part(`${prefix}:mirror`)];
-    // Whatever is wrong with a file, the program tells better.
+    // The program itself explains better what is wrong with a file.
     if (!isMap(own) || !isMap(mirror)) {
         return text;
     }
@@ -44,12 +44,12 @@ export function forThisMachine(
 }
 
 /**
- * The proxy of this machine, where builds can use it: their containers have a loopback of their own, and what a stack file says
- * is in plain in Pulumi's state, so one that wants a login stays out of it.
+ * This machine's proxy, if builds can use it. A proxy on loopback is left out, since build containers have their own loopback.
+ * So is a proxy that requires a login, since a stack file's settings are in plain text in Pulumi's state.
  */
 function usableProxy(env: NodeJS.ProcessEnv): string | undefined {
     const proxy = env.HTTPS_PROXY || env.https_proxy || env.HTTP_PROXY || env.http_proxy || "";
-    // What curl and Go take without a scheme.
+    // curl and Go accept a proxy without a scheme.
     const url = /^\w+:\/\//.test(proxy) ? proxy : `http://${proxy}`;
     if (!/^https?:/.test(url) || !URL.canParse(url)) {
         return undefined;

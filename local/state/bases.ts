@@ -3,14 +3,14 @@ import type { BaseName } from "../../components/bases";
 import { readJson, writeWhole } from "../machine/files";
 import { places } from "../places";
 
-/** What images are built on here, where that is not Docker Hub's. */
+/** The base images in use here that are not Docker Hub's. */
 export type OwnBases = Readonly<Partial<Record<BaseName, string>>>;
 
 export function ownBases(file = places().bases): OwnBases {
     return readJson<OwnBases>(file) ?? {};
 }
 
-/** Remembers what a base is here; none for the official image of Docker Hub. */
+/** Records which image a base is here; undefined for Docker Hub's official image. */
 export function rememberBase(name: BaseName, image: string | undefined, file = places().bases): void {
     writeWhole(file, `${JSON.stringify({ ...ownBases(file), [name]: image }, undefined, 4)}\n`);
 }

@@ -9,7 +9,7 @@ export interface Leftovers {
     readonly kept: readonly string[];
 }
 
-/** Reads from a stack's resources what has to be gone after them. */
+/** Reads from a stack's resources what must be gone after the stack, and what is kept. */
 export function whatStays(resources: readonly Omit<ExportedResource, "urn">[]): Leftovers {
     const of = (type: string) => resources.filter((each) => each.type === type);
     return {

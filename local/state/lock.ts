@@ -1,4 +1,4 @@
-/** One run at a time: a lock that names its holder, and that a dead holder does not keep. */
+/** One run at a time: a lock that names its holder, and that a dead holder does not keep locked. */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -10,7 +10,7 @@ import { places } from "../places";
 
 interface Holder {
     readonly pid: number;
-    /** Together with the pid it names one process: pids come again. */
+    /** Together with the pid, this identifies one process: pids are reused. */
     readonly born: string;
     readonly what: string;
     readonly since: string;
@@ -23,18 +23,18 @@ class Held extends Refusal {
         what: string,
     ) {
         super(
-            `\`${holder.what}\` (process ${holder.pid}, since ${holder.since}) is at work, and \`${what}\` would ` +
-                `come between; wait until it has ended, or end it with \`kill ${holder.pid}\`.`,
+            `\`${holder.what}\` (process ${holder.pid}, since ${holder.since}) is running, and \`${what}\` would ` +
+                `interfere; wait until it ends, or stop it with \`kill ${holder.pid}\`.`,
         );
     }
 }
 
-/** Longer than a build from nothing takes on a slow machine. */
+/** Longer than a build from scratch takes on a slow machine. */
 const TURN_SECONDS = 90 * 60;
 
 /**
- * Takes a lock after the run of the same command that holds it, since both bring the same; refuses where another command
- * holds it. Arguments as of {@link takeLock}.
+ * Takes a lock, and waits if a run of the same command holds it, since both do the same work; refuses if another command holds
+ * it. The arguments are those of {@link takeLock}.
  */
 export async function takeLockInTurn(
     name: string,
@@ -53,7 +53,7 @@ export async function takeLockInTurn(
             }
             const { pid, since } = error.holder;
             if (told !== pid) {
-                say(`Waiting for \`${what}\` (process ${pid}, since ${since}), which is at work.`);
+                say(`Waiting for \`${what}\` (process ${pid}, since ${since}), which is running.`);
             }
             told = pid;
         }
@@ -68,7 +68,7 @@ export async function takeLockInTurn(
  *
  * @param name - file name of the lock
  * @param what - the command, as its user knows it
- * @returns what gives it back
+ * @returns a function that releases it
  */
 export function takeLock(
     name: string,
@@ -86,7 +86,7 @@ export function takeLock(
             since: new Date().toISOString(),
         };
         try {
-            // Linked when it is complete, so that nobody reads half a holder.
+            // Linked once it is complete, so that no one reads half a holder.
             const draft = `${file}.${process.pid}`;
             fs.writeFileSync(draft, JSON.stringify(mine));
             try {
@@ -109,7 +109,9 @@ export function takeLock(
             throw new Held(holder, what);
         }
         if (removeDead(file, holder) && holder !== undefined) {
-            say(`\`${holder.what}\` (process ${holder.pid}) died at its work: its lock is removed.`);
+            say(
+                `\`${holder.what}\` (process ${holder.pid}) died while it held the lock; the lock was removed.`,
+            );
         }
     }
 }
@@ -119,8 +121,8 @@ function isSame(one: Holder | undefined, other: Holder | undefined): boolean {
 }
 
 /**
- * Removes a lock that nobody living holds, or half of one. Another run may have done so and taken it by now: what is removed
- * is looked at once more, under a name that is this run's own, and given back where it is not what was seen.
+ * Removes a lock that has no living holder, or half a lock. Another run may have done this and taken the lock by now. So the
+ * lock is moved to a name that only this run uses, read again, and put back if it is not the one that was seen.
  */
 function removeDead(file: string, seen: Holder | undefined): boolean {
     const own = `${file}.${process.pid}`;
@@ -140,7 +142,7 @@ function removeDead(file: string, seen: Holder | undefined): boolean {
     return same;
 }
 
-/** When a process was started, in whatever way this system tells it; none for one that does not live. */
+/** When a process was started, in the format that this system reports; undefined if it is not alive. */
 export function birthOf(pid: number): string | undefined {
     if (process.platform === "linux") {
         try {

@@ -6,7 +6,7 @@ import { gunzipSync } from "node:zlib";
 import { names } from "../places";
 import { type ExportedResource, whatStays } from "./deployed";
 
-/** What Pulumi's file backend has of a stack beside its history, behind the stack's name. */
+/** The files that Pulumi's file backend has of a stack in addition to its history, by what follows the stack's name. */
 const STATE_FILES = [".json", ".json.gz"].flatMap((state) =>
     ["", ".bak", ".attrs", ".bak.attrs"].map((more) => `${state}${more}`),
 );
@@ -19,10 +19,10 @@ export interface LostStacks {
 }
 
 /**
- * Moves the states of the stacks that live in the local cluster from one of Pulumi's file backends to another. Those of
- * other clusters stay, as do those that have nothing in any; what cannot be read is of no use where it is, and goes too.
+ * Moves the states of the stacks in the local cluster from one of Pulumi's file backends to another. Stacks of other clusters
+ * stay, as do stacks with nothing in any cluster. A state that cannot be read is of no use where it is, and is moved too.
  *
- * @param aside folder of the other backend, which is made.
+ * @param aside folder of the other backend, which is created.
  */
 export function setAside(backend: string, aside: string): LostStacks {
     const folder = path.join(backend, ".pulumi", "stacks");
@@ -55,7 +55,7 @@ export function setAside(backend: string, aside: string): LostStacks {
     };
 }
 
-/** undefined where the file is none of Pulumi's. */
+/** undefined if the file is not one of Pulumi's. */
 function resourcesOf(file: string): readonly ExportedResource[] | undefined {
     try {
         const bytes = fs.readFileSync(file);

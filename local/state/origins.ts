@@ -1,4 +1,4 @@
-/** Remembers where each part of the environment came from: read by docs/tested-with.md, and by what takes it away again. */
+/** Records where each part of the environment came from, for docs/tested-with.md and for the code that removes it again. */
 import { readJson, writeWhole } from "../machine/files";
 import { places } from "../places";
 
@@ -8,7 +8,7 @@ export interface Part {
     readonly part: string;
     readonly version: string;
     readonly origin: Origin;
-    /** Names that an engine has for it, where it is an image that came with it. */
+    /** Names that an engine has for it, if it is an image that came with the environment. */
     readonly images?: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export function remember(
 ): void {
     const known = readOrigins(file);
     const others = known.filter((each) => each.part !== part);
-    // A pin that moved leaves the image that it named before.
+    // A pin that moves leaves behind the image that it named before.
     const before = known.find((each) => each.part === part)?.images ?? [];
     const all = [
         ...others,

@@ -8,11 +8,11 @@ export interface Planned {
     readonly plan: Plan;
 }
 
-/** The announcement: the way of every part, with time and room, and what root does. */
+/** The announcement: how every part is provided, with time and disk space, and what runs as root. */
 export function announcement(planned: readonly Planned[], root = isRoot()): string {
     const open = planned.filter(({ plan }) => plan.way !== "stands");
     if (open.length === 0) {
-        return "Everything stands.";
+        return "Everything is up to date.";
     }
     const rows = planned.map(({ step, plan }) => [
         step.name,
@@ -24,7 +24,7 @@ export function announcement(planned: readonly Planned[], root = isRoot()): stri
     const sum = (numbers: number[]): number => Math.ceil(numbers.reduce((a, b) => a + b, 0));
     const minutesOf = (steps: readonly Planned[]): number => sum(steps.map(({ plan }) => plan.minutes));
     const compiled = open.filter(({ step }) => step.lane === "compiler");
-    // What is compiled keeps the processors busy; the rest is done beside it.
+    // Compilation keeps the processors busy; the rest runs in parallel.
     const minutes = Math.max(minutesOf(compiled), minutesOf(open.filter((each) => !compiled.includes(each))));
     const packages = [...new Set(open.flatMap(({ plan }) => plan.packages ?? []))];
     const privileged = [
@@ -37,11 +37,11 @@ export function announcement(planned: readonly Planned[], root = isRoot()): stri
             `${sum(open.map(({ plan }) => plan.gigabytes))} GB at the peak; Go's build caches are removed at the end.`,
         privileged.length === 0
             ? "Nothing is installed or started as root."
-            : `As root${root ? "" : " (which this user is not)"}: ${privileged.join("; ")}.`,
+            : `As root${root ? "" : " (which you are not)"}: ${privileged.join("; ")}.`,
     ].join("\n");
 }
 
-/** Looks at everything; the first step alone, since the others ask the engine that it finds. */
+/** Plans every step: the first one alone, since the others query the engine that it finds. */
 export async function planAll(steps: readonly Step[]): Promise<Planned[]> {
     const look = async (step: Step): Promise<Planned> => ({ step, plan: await step.plan() });
     const [first, ...others] = steps;

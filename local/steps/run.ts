@@ -5,8 +5,8 @@ import { ENGINE_STEP } from "./step";
 
 export const secondsSince = (milliseconds: number): number => Math.round((Date.now() - milliseconds) / 1000);
 /**
- * Runs steps beside each other, each as soon as what it needs is done and its lane is free. After a failure nothing more
- * begins; what runs comes to its end, so that nothing is left behind that works on.
+ * Runs steps in parallel, each as soon as the steps that it needs are done and its lane is free. After a failure, no further
+ * step starts; running steps finish, so that nothing keeps working in the background.
  *
  * @returns each step that had something to do, with its seconds
  */
@@ -30,7 +30,7 @@ export async function runAll(open: readonly Planned[]): Promise<[string, number]
             say(`${step.name}: done in ${secondsSince(started)} s`);
         } catch (error) {
             failures.push(error);
-            say(`${step.name}: failed; what runs beside it comes to its end`);
+            say(`${step.name}: failed; running steps finish first`);
         }
     };
     for (const each of open) {

@@ -1,7 +1,7 @@
-/** The one shape of everything that `local-up` does, and the decision which of three ways a part comes. */
+/** The common interface of everything that `local-up` does, and the decision in which of three ways a part is provided. */
 import { Refusal } from "../../operations/refusal";
 
-/** How a part comes: it is there already, it is on the machine, a release is fetched, it is built, or it is started. */
+/** How a part is provided: it is ready, it is on the machine, its release is downloaded, it is built, or it is started. */
 export type Way = "stands" | "found" | "download" | "build" | "start";
 
 export interface Plan {
@@ -13,13 +13,13 @@ export interface Plan {
     readonly gigabytes: number;
     /** Debian packages that are installed, as root. */
     readonly packages?: readonly string[];
-    /** Builds of from-source/ that it takes. */
+    /** Builds of from-source/ that it needs. */
     readonly builds?: readonly string[];
     /** What else is done as root. */
     readonly asRoot?: readonly string[];
 }
 
-/** The name of the step that provides the Docker Engine; steps that ask the engine wait for it. */
+/** The name of the step that provides the Docker Engine; steps that query the engine wait for it. */
 export const ENGINE_STEP = "Docker Engine";
 
 /** Go's compiler keeps every processor busy by itself; images are built and filled by the engine, mostly from the network. */
@@ -27,32 +27,32 @@ export type Lane = "compiler" | "engine";
 
 export interface Step {
     readonly name: string;
-    /** Steps that have to be done before, where they are part of the run; they come earlier in its list. */
+    /** Steps that must be done before, if they are part of the run; they are earlier in its list. */
     readonly needs?: readonly string[];
     /** What it occupies: steps of one lane run one after the other, in the order of the list. */
     readonly lane?: Lane;
-    /** What it plans is known for certain when the Docker Engine runs: it waits for that, and is asked again then. */
+    /** Its plan is certain only once the Docker Engine runs: the step waits for the engine, and is then planned again. */
     readonly asksEngine?: boolean;
-    /** Looks, and changes nothing. */
+    /** Inspects, and changes nothing. */
     plan(): Promise<Plan>;
-    /** Does it: complete or not at all, so that a run that was interrupted goes on where it stopped. */
+    /** Does the work completely or not at all, so that an interrupted run resumes where it stopped. */
     run(plan: Plan): Promise<void>;
 }
 
 export interface Candidates {
     readonly name: string;
-    /** The version on PATH, where there is one. */
+    /** The version on PATH, if there is one. */
     readonly found?: string;
     readonly atLeast: string;
     /** Whether the release answers; asked only if nothing was found. */
     readonly release: () => Promise<boolean>;
-    /** Why it cannot be built here, where it cannot. */
+    /** Why it cannot be built here; undefined if it can. */
     readonly cannotBuild?: string;
-    /** What a user can do about it, where that is not to install it. */
+    /** What the user can do about it, if that is not to install it. */
     readonly remedy?: string;
 }
 
-/** One on the machine that is new enough; else the release, if it can be reached; else built. */
+/** Chooses what is on the machine, if it is new enough; else the release, if it can be reached; else a build. */
 export async function choose(
     candidates: Candidates,
     isAtLeast: (version: string, wanted: string) => boolean,

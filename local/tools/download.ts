@@ -1,4 +1,4 @@
-/** Release files: can they be reached, and are they what was published. */
+/** Release files: whether they can be reached, and whether they are what was published. */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as http from "node:http";
@@ -14,7 +14,7 @@ import type { Platform, ReleasedTool } from "../pins";
 /** How long a server may take to answer before its releases count as out of reach. */
 const patience = 4000;
 
-/** Addresses of a tool's release on this platform. */
+/** URLs of a tool's release for a platform. */
 export function releaseOf(tool: ReleasedTool, platform: Platform, env: NodeJS.ProcessEnv = process.env) {
     const base = (env[tool.mirror] ?? tool.base).replace(/\/$/, "");
     return {
@@ -23,12 +23,12 @@ export function releaseOf(tool: ReleasedTool, platform: Platform, env: NodeJS.Pr
     };
 }
 
-/** Whether a server gives this file now, within a few seconds: asks for its checksums, which are small. */
+/** Whether a server provides this file now, within a few seconds. Callers ask for the checksums, which are small. */
 export async function reachable(url: string, milliseconds = patience): Promise<boolean> {
     return (await whyMissing(url, milliseconds)) === undefined;
 }
 
-/** Why a server does not give this file; undefined where it does. No more than its beginning is read. */
+/** Why a server does not provide this file; undefined if it does. Only the beginning of the file is read. */
 export async function whyMissing(url: string, milliseconds: number): Promise<string | undefined> {
     const signal = AbortSignal.timeout(milliseconds);
     try {
@@ -43,8 +43,8 @@ export async function whyMissing(url: string, milliseconds: number): Promise<str
 }
 
 /**
- * Downloads a file and checks it against the list of checksums that was published with it. The file appears when it is
- * complete and right, or not at all. What came of one that broke off is kept beside it, for the next call to go on with.
+ * Downloads a file and checks it against the list of checksums that was published with it. The file appears once it is
+ * complete and correct, or not at all. The part of an interrupted download is kept next to it, and the next call resumes it.
  */
 export async function download(
     url: string,
@@ -60,15 +60,15 @@ export async function download(
         throw new Refusal(`${checksumsUrl} has no SHA-256 checksum for ${url}; nothing was installed.`);
     }
     fs.mkdirSync(path.dirname(target), { recursive: true });
-    // By its checksum: what came of another release is no beginning of this one.
+    // Named by its checksum: a part of another release is not the beginning of this one.
     const partial = `${target}.${wanted.slice(0, 12)}.partial`;
     await complete(url, partial, limits);
     const hash = await sha256(partial);
     if (hash !== wanted) {
         fs.rmSync(partial);
         throw new Refusal(
-            `${url} has SHA-256 ${hash}, but ${checksumsUrl} says ${wanted}; it was thrown away. Try again, ` +
-                `and if it stays so, do not trust that server.`,
+            `${url} has SHA-256 ${hash}, but ${checksumsUrl} says ${wanted}; the file was deleted. Try again; ` +
+                `if this persists, do not trust that server.`,
         );
     }
     fs.renameSync(partial, target);
@@ -77,7 +77,7 @@ export async function download(
 interface Limits {
     /** Milliseconds until the server answers. */
     readonly answer: number;
-    /** Milliseconds in which nothing comes. */
+    /** Milliseconds without any data. */
     readonly silence: number;
 }
 
@@ -97,8 +97,8 @@ export function checksumIn(list: string, file: string): string | undefined {
 }
 
 /**
- * Opens a file, wherever its server sends us for it. Not `fetch`: that of Node 24 dies of an assertion where a server ends
- * its connection while a slow disk holds the stream back.
+ * Opens a file and follows redirects. Not with `fetch`: in Node 24 it dies of an assertion if a server closes its connection
+ * while a slow disk holds the stream back.
  */
 async function get(
     url: string,
@@ -136,7 +136,7 @@ async function text(url: string, milliseconds: number): Promise<string> {
     }
 }
 
-/** Fetches what a file lacks, again and again as long as each attempt brings something. */
+/** Fetches what a file lacks, and retries as long as each attempt receives some data. */
 async function complete(url: string, file: string, limits: Limits): Promise<void> {
     for (;;) {
         const before = sizeOf(file);
@@ -149,23 +149,25 @@ async function complete(url: string, file: string, limits: Limits): Promise<void
             }
             if (came <= before) {
                 throw new Refusal(
-                    `Downloading ${url} broke off: ${why}. Run the same command again; it goes on where it stopped.`,
+                    `The download of ${url} was interrupted: ${why}. Run the same command again; it resumes where it stopped.`,
                 );
             }
-            say(`${url} broke off after ${(came / 1e6).toFixed(1)} MB (${why}); going on from there`);
+            say(
+                `the download of ${url} was interrupted after ${(came / 1e6).toFixed(1)} MB (${why}); resuming`,
+            );
         }
     }
 }
 
-/** Appends to a file what comes after so many bytes. Ended by silence, not by size: a slow network is no failure. */
+/** Appends to a file what follows its first bytes. Fails on silence, not on a long duration: a slow network is no failure. */
 async function fetchRest(url: string, file: string, from: number, limits: Limits): Promise<void> {
     const abort = new AbortController();
     const abortAfter = (milliseconds: number): NodeJS.Timeout =>
-        setTimeout(() => abort.abort(new Error(`nothing came for ${milliseconds / 1000} s`)), milliseconds);
+        setTimeout(() => abort.abort(new Error(`no data for ${milliseconds / 1000} s`)), milliseconds);
     let timer = abortAfter(limits.answer);
     try {
         const body = await get(url, abort.signal, from > 0 ? { range: `bytes=${from}-` } : {});
-        // There is nothing after the last byte: a run was killed between that and the check.
+        // Nothing follows the last byte: an earlier run was killed between the last byte and the check.
         if (body.statusCode === 416) {
             body.destroy();
             return;
@@ -173,7 +175,7 @@ async function fetchRest(url: string, file: string, from: number, limits: Limits
         if (body.statusCode !== 200 && body.statusCode !== 206) {
             throw refused(url, body);
         }
-        // A server that knows no ranges begins anew. Not a stream: one that fails may write a last piece after that.
+        // A server without ranges starts from the beginning. Not a stream: after a failure, it may still write a last piece.
         const output = await fs.promises.open(file, body.statusCode === 206 ? "a" : "w");
         try {
             for await (const chunk of body as AsyncIterable<Buffer>) {

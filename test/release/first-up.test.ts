@@ -151,7 +151,7 @@ describe("a first `make up` with access to the releases", function () {
 
         const down = await laptop.run("make down", 300);
         assert.strictEqual(down.code, 0, down.stdout + down.stderr);
-        assert.match(down.stdout, /^Nothing is left of it\.$/m);
+        assert.match(down.stdout, /^Nothing is left of the stack\.$/m);
         const purge = await laptop.run("make local-purge", 300);
         assert.strictEqual(purge.code, 0, purge.stdout + purge.stderr);
         assert.deepStrictEqual(await leftOn(laptop), untouched);
@@ -197,11 +197,7 @@ describe("a first `make up` with access to the releases", function () {
             { away: ["nodejs.org"] },
             /its release cannot be reached, and there is no npm/,
         );
-        await refused(
-            "make tools",
-            { spoiled: [nodeFile] },
-            /has another checksum than SHASUMS256\.txt says/,
-        );
+        await refused("make tools", { spoiled: [nodeFile] }, /does not have the checksum in SHASUMS256\.txt/);
         await refused(
             "make local-up",
             { away: ["get.pulumi.com"], broken: [nodeFile] },
@@ -214,21 +210,21 @@ describe("a first `make up` with access to the releases", function () {
         );
         internet.trouble = { away: ["dl.k8s.io"] };
         const plan = await unlucky.run("local/run local/environment/main.ts plan", 300);
-        assert.match(plan.stdout, /^kubectl +download .* of the npm registry$/m);
+        assert.match(plan.stdout, /^kubectl +download .* from the npm registry$/m);
         await refused(
             "make local-up",
             { hub: "too many requests" },
-            /^Docker Hub gives this machine no more images for now/m,
+            /^Docker Hub sends this machine no more images for now/m,
         );
         await refused(
             "make local-up",
             { hub: "login wanted" },
-            /^Docker Hub does not give \S+ to whoever asks here; run `docker login` /m,
+            /^Docker Hub does not let you pull \S+; run `docker login` /m,
         );
         await refused(
             "make tools",
             { spoiled: ["linux-x64.tar.gz"] },
-            /has SHA-256 [0-9a-f]{64}, but \S+ says [0-9a-f]{64}; it was thrown away/,
+            /has SHA-256 [0-9a-f]{64}, but \S+ says [0-9a-f]{64}; the file was deleted/,
         );
         const half = await unlucky.run(
             "find ~/.cache/dabaweb-pulumi -path '*/node' -prune -o -type f -print",
@@ -238,7 +234,7 @@ describe("a first `make up` with access to the releases", function () {
         internet.trouble = { broken: ["linux-x64.tar.gz"] };
         const mended: Result = await unlucky.run("make tools", 300);
         assert.strictEqual(mended.code, 0, mended.stdout + mended.stderr);
-        assert.match(mended.stdout, /broke off after [\d.]+ MB \(.*\); going on from there$/m);
+        assert.match(mended.stdout, /interrupted after [\d.]+ MB \(.*\); resuming$/m);
         assert.ok(internet.asked.some(({ path, from }) => path.endsWith("linux-x64.tar.gz") && from > 0));
     });
 });

@@ -75,7 +75,7 @@ describe("the pins", () => {
 
     it("are all requested, for Linux and macOS and for both processors", async () => {
         assert.deepEqual(await said(), [
-            `${pins().length} of ${pins().length} pinned files and images are there`,
+            `${pins().length} of ${pins().length} pinned files and images exist`,
         ]);
         for (const part of ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]) {
             assert.ok(
@@ -109,7 +109,7 @@ describe("the pins", () => {
         architectures = ["amd64"];
         const lines = await said();
         assert.equal(lines.length, pinnedImages.length + 1);
-        assert.ok(lines.slice(0, -1).every((line) => line.includes(": it is not there for linux/arm64; ")));
+        assert.ok(lines.slice(0, -1).every((line) => line.includes(": it does not exist for linux/arm64; ")));
     });
 
     it("are also missing if no server answers", async () => {
@@ -178,7 +178,7 @@ describe("moving pins", () => {
         it(`refuses ${image}`, () => {
             assert.throws(
                 () => moves([image], pinned),
-                /is no version, by tag, of an image that is pinned; there are python:3\.13\.1-slim, python:3\.13\.1\.$/,
+                /does not name a version of a pinned image by its tag; the pinned images are python:3\.13\.1-slim, python:3\.13\.1\.$/,
             );
         });
     }

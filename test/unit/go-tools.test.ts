@@ -182,7 +182,7 @@ describe("Go tools from source", () => {
     it("refuse an unknown name and list the known ones", async () => {
         await assert.rejects(
             goTools.buildGoTool("helm", options),
-            /^Error: No Go tool is called "helm"; there are /,
+            /^Error: No Go tool is called "helm"; the tools are /,
         );
     });
 });

@@ -83,7 +83,7 @@ describe("the script that installs Node", function () {
                 assert.deepEqual([status, stdout], [1, ""]);
                 assert.match(
                     stderr,
-                    /has another checksum than SHASUMS256\.txt says \(0{64}\); it was thrown away\.\n$/,
+                    /does not have the checksum in SHASUMS256\.txt \(0{64}\); the file was deleted\.\n$/,
                 );
                 assert.equal(fs.existsSync(brought()), false);
             });
@@ -110,7 +110,7 @@ describe("the script that installs Node", function () {
                 assert.equal(status, 1);
                 assert.match(
                     stderr,
-                    /gives Node .*; see that this machine reaches one of them, or install Node 22\.\n$/,
+                    /provides Node .*; make sure that this machine reaches one of them, or install Node 22\.\n$/,
                 );
                 assert.deepEqual(fs.readdirSync(path.join(folder, ".cache/dabaweb-pulumi/node")), []);
             });

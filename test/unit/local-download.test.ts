@@ -148,8 +148,8 @@ describe("local: releases, from the test's own server", () => {
     });
 
     for (const [file, why] of [
-        ["broken", /broke off: [^.]+\. Run the same command again; it goes on where it stopped\./],
-        ["stalls", /broke off: nothing came for 0\.5 s\. Run the same command again/],
+        ["broken", /interrupted: [^.]+\. Run the same command again; it resumes where it stopped\./],
+        ["stalls", /interrupted: no data for 0\.5 s\. Run the same command again/],
     ] as const) {
         it(`does not accept /${file} as complete`, async () => {
             const silence = 500;

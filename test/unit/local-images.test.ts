@@ -24,13 +24,13 @@ const SAID: readonly [what: string, image: string, complaints: string, answer: R
         "Docker Hub's limit",
         "redis:8.0.4",
         "toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit",
-        /^Docker Hub gives this machine no more images for now, redis:8\.0\.4 among them; run `docker login`, wait /,
+        /^Docker Hub sends this machine no more images for now, so redis:8\.0\.4 cannot be pulled; run `docker login`, wait /,
     ],
     [
         "a login that Docker Hub requires",
         "kindest/node:v1.34.0",
         "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required",
-        /^Docker Hub does not give kindest\/node:v1\.34\.0 to whoever asks here; run `docker login` as a user who may pull it, /,
+        /^Docker Hub does not let you pull kindest\/node:v1\.34\.0; run `docker login` as a user who may pull it, /,
     ],
     [
         "a login that a mirror requires",
@@ -120,7 +120,10 @@ describe("local: where Go tools can be built", () => {
     });
 
     it("is nowhere else, and the reason is given", () => {
-        assert.match(cannotBuildGo({ ...facts, go: false }) ?? "", /no Go on PATH, and only root on Debian/);
+        assert.match(
+            cannotBuildGo({ ...facts, go: false }) ?? "",
+            /no Go on PATH, and it can only be installed as root on Debian/,
+        );
         assert.match(cannotBuildGo({ ...facts, os: "darwin" }) ?? "", /this is darwin/);
     });
 });

@@ -197,7 +197,7 @@ describe("local: which Docker Engine", () => {
     it("refuses one that is too old by its version", () => {
         assert.throws(
             () => decideEngine({ active: { version: "19.3.1" }, ownSocket }),
-            /19\.3\.1; 20\.10\.0/,
+            /19\.3\.1, but 20\.10\.0/,
         );
     });
 
@@ -342,7 +342,7 @@ describe("local: one run at a time", () => {
             said[0]!,
             new RegExp(`^Waiting for \`make local-up\` \\(process ${process.pid}, since .*\\)`),
         );
-        assert.throws(() => takeLock("it", "make local-up", directory), /is at work/);
+        assert.throws(() => takeLock("it", "make local-up", directory), /is running/);
         second();
     });
 
@@ -376,7 +376,7 @@ describe("local: one run at a time", () => {
         takeLock("it", "make local-purge", directory);
         await assert.rejects(
             takeLockInTurn("it", "make local-up", directory),
-            /`make local-purge`.*is at work/,
+            /`make local-purge`.*is running/,
         );
     });
 
@@ -388,7 +388,7 @@ describe("local: one run at a time", () => {
         const said: string[] = [];
         takeLock("it", "make up", directory, (line) => said.push(line))();
         assert.deepStrictEqual(said, [
-            `\`make up\` (process ${dead.pid}) died at its work: its lock is removed.`,
+            `\`make up\` (process ${dead.pid}) died while it held the lock; the lock was removed.`,
         ]);
     });
 
@@ -417,8 +417,8 @@ describe("local: checks before anything is changed", () => {
         checkDisk("/somewhere", gigabytesNeeded.toDownload, 10);
         assert.throws(() => checkDisk("/somewhere", gigabytesNeeded.toBuild, 24.94), {
             message:
-                "/somewhere has 24.9 GB free, and 25 GB are needed to make the local environment; free some, or let " +
-                "XDG_CACHE_HOME and XDG_STATE_HOME name directories on a larger disk.",
+                "/somewhere has 24.9 GB free, but the local environment needs 25 GB; free some space, or point " +
+                "XDG_CACHE_HOME and XDG_STATE_HOME to directories on a larger disk.",
         });
     });
 
@@ -479,7 +479,7 @@ describe("local: the announcement", () => {
     });
 
     it("says so if there is nothing to do", () => {
-        assert.strictEqual(announcement([planned[2]!]), "Everything stands.");
+        assert.strictEqual(announcement([planned[2]!]), "Everything is up to date.");
     });
 });
 
