@@ -33,7 +33,7 @@ export function initialisedMarker(
             metadata: { name, namespace, labels: labels(system, system), annotations: KEPT_ANNOTATIONS },
             data: {
                 initialised:
-                    "The master has held data: without data it takes that of a slave, or waits, instead of beginning again, empty.\n",
+                    "The master has held data. Without data, it takes the data of a slave or waits; it never starts empty.\n",
                 slaves: String(slaves),
                 bootstrap,
             },

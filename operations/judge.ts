@@ -87,7 +87,7 @@ function otherHistories({ pods }: Facts): string[] {
             .map(
                 ({ pod, status }) =>
                     `${pod.name} has identity ${status.identity}, but ${reference?.pod.name} has ` +
-                    `${reference?.status.identity}: their data has different histories; see "A slave is of another ` +
+                    `${reference?.status.identity}: their data has different histories; see "A slave has a different ` +
                     `history" in docs/runbook.md`,
             );
     });

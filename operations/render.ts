@@ -29,7 +29,7 @@ export function render(facts: Facts, problems: readonly string[]): string {
             return text.length > CELL ? `${text.slice(0, CELL - 1)}…` : text || "-";
         }),
     );
-    const unread = facts.unread.map((kind) => `not checked: no right to read ${kind}`);
+    const unread = facts.unread.map((kind) => `not checked: no permission to read ${kind}`);
     const verdict = problems.length === 0 ? ["all is well"] : problems.map((each) => `wrong: ${each}`);
     return [...(rows.length > 0 ? [table(Object.keys(COLUMNS), rows), ""] : []), ...unread, ...verdict].join(
         "\n",

@@ -8,8 +8,8 @@ const ROOT = path.resolve(__dirname, "..");
 
 /** Parts of the project, with the paths that belong to each. The jobs of a part test a change in its paths. */
 export const PARTS = {
-    redis: ["images/redis", "components/redis", "components/dataset"],
-    mysql: ["images/mysql", "components/mysql", "components/dataset"],
+    redis: ["images/redis", "components/redis", "components/replicated", "components/dataset"],
+    mysql: ["images/mysql", "components/mysql", "components/replicated", "components/dataset"],
     web: ["images/dabaweb", "images/nginx", "components/dabaweb"],
     program: ["index", "config", "outputs", "preflight", "components", "Pulumi"],
     preview: ["review", "policy", "local/stacks/preview", "test/golden"],

@@ -190,6 +190,17 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
         await system.close();
     });
 
+    /** Two slaves that have what the master had when its volume was lost; returns the system's identity. */
+    async function loseMaster(): Promise<string> {
+        await system.up(2);
+        await redis(system.master, "SET", "k", "v");
+        await system.untilSame("k", "v");
+        const born = await identity(system.master);
+        await system.stopMaster();
+        await system.lose(system.master, "master");
+        return born;
+    }
+
     describe("a master whose volume is lost", () => {
         for (const count of isLong ? [1, 2] : [2]) {
             it(`takes everything from ${count} slave(s), which then follow it`, async () => {
@@ -287,12 +298,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
         });
 
         it("waits for a missing slave and names what the others have, until a new word overrides", async () => {
-            await system.up(2);
-            await redis(system.master, "SET", "k", "v");
-            await system.untilSame("k", "v");
-            const born = await identity(system.master);
-            await system.stopMaster();
-            await system.lose(system.master, "master");
+            const born = await loseMaster();
             await stop(system.slaves[1] as string);
             const env = { BOOTSTRAP: "word-1" };
             await system.startMaster({ slaves: 2, env, usedUp: "word-1" });
@@ -345,12 +351,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
         });
 
         it("takes the data even if a slave lost its volume at the same time", async () => {
-            await system.up(2);
-            const born = await identity(system.master);
-            await redis(system.master, "SET", "k", "v");
-            await system.untilSame("k", "v");
-            await system.stopMaster();
-            await system.lose(system.master, "master");
+            const born = await loseMaster();
             await system.lose(system.slaves[0] as string, "slave-0");
             system.slaves[0] = await system.startSlave(0);
             await untilUnready(system.slaves[0], /its data has no heartbeat from a master/);
@@ -369,12 +370,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
         ];
         for (const [when, line] of isLong ? moments : moments.filter((_, index) => index % 2 === 1)) {
             it(`starts from scratch after a kill ${when}`, async () => {
-                await system.up(2);
-                await redis(system.master, "SET", "k", "v");
-                await system.untilSame("k", "v");
-                const born = await identity(system.master);
-                await system.stopMaster();
-                await system.lose(system.master, "master");
+                const born = await loseMaster();
                 await system.startMaster({ slaves: 2 });
                 await untilLogged(system.master, line);
                 await system.killMaster();

@@ -64,7 +64,7 @@ describe("the preflight", () => {
         assert.deepStrictEqual(misfits(config(), deployed, stack("aaaa")), []);
     });
 
-    it("skips what it has no right to read", () => {
+    it("skips what it has no permission to read", () => {
         const nothing = { fingerprint: undefined, storageClasses: undefined, nodePlatforms: undefined };
         const blind = { ...facts, ...nothing, volumes: undefined };
         assert.deepStrictEqual(misfits(config({ storageClass: "unheard-of" }), blind, stack("aaaa")), []);

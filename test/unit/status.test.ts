@@ -572,7 +572,7 @@ describe("status: what is printed", () => {
 
     it("ends with one sentence when all is well, after what could not be checked", () => {
         const text = render(facts(objects(), {}, ["events"]), []);
-        assert.ok(text.endsWith("\n\nnot checked: no right to read events\nall is well"), text);
+        assert.ok(text.endsWith("\n\nnot checked: no permission to read events\nall is well"), text);
     });
 
     it("is JSON for programs, with full values", () => {
@@ -658,7 +658,7 @@ describe("status: the command", function () {
             `${ANSWER}\nif [[ $5 == get ]]; then echo '${forbidden}' >&2; exit 1; fi`,
             "dev",
         );
-        assert.match(stdout, /not checked: no right to read events\nall is well\n$/);
+        assert.match(stdout, /not checked: no permission to read events\nall is well\n$/);
         assert.strictEqual(status, 0);
     });
 

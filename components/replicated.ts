@@ -1,0 +1,135 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import { generatedPassword } from "./credentials";
+import { Dataset, masterEnv, MasterOptions, slaveEnv, SlaveOptions } from "./dataset";
+import { initialisedMarker } from "./marker";
+import { labels } from "./pod";
+
+/** Arguments of every master with slaves. */
+export interface ReplicatedArgs {
+    readonly namespace: pulumi.Input<string>;
+    /** Image references of the pair. */
+    readonly images: { readonly master: pulumi.Input<string>; readonly slave: pulumi.Input<string> };
+    readonly master: MasterOptions;
+    readonly slave: SlaveOptions;
+    /** Image pull secret. Default: none. */
+    readonly pullSecret?: pulumi.Input<string>;
+    /**
+     * true: volumes and passwords cannot be deleted until they are unprotected. Even then the volumes outlive the stack, and
+     * the next deployment uses them again. Default: false.
+     */
+    readonly protect?: boolean;
+}
+
+/** What an engine adds to the pods of one role. */
+interface Role {
+    readonly env: Readonly<Record<string, string>>;
+    /** Command of an init container that fills an empty volume. Default: none. */
+    readonly seedCommand?: string;
+    /** Command that runs before the engine is stopped (preStop). Default: none. */
+    readonly closeCommand?: string;
+}
+
+/** What distinguishes one engine from another. */
+export interface Engine {
+    /** Port that the engine listens on. */
+    readonly port: number;
+    /** Name of the folder below /run for sockets and rendered configuration, for example redis. */
+    readonly runDirectory: string;
+    /** Accounts in addition to `dabaweb`; each gets a generated password. */
+    readonly accounts: readonly string[];
+    readonly master: Role;
+    readonly slave: Role;
+}
+
+/** A master with slaves, their accounts, and the marker that keeps a master without data from starting empty. */
+export abstract class Replicated extends pulumi.ComponentResource {
+    /** host:port for writes: the master. */
+    readonly writer: pulumi.Output<string>;
+    /** host:port for reads: the ready slaves; an empty string if the stack has none. */
+    readonly readers: pulumi.Output<string>;
+    /** Password of the account `dabaweb`, which applications use. */
+    readonly password: pulumi.Output<string>;
+
+    protected constructor(
+        type: string,
+        name: string,
+        args: ReplicatedArgs,
+        engine: Engine,
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
+        super(type, name, {}, opts);
+        const secretOptions = { parent: this, protect: args.protect };
+        this.password = generatedPassword(`${name}-dabaweb`, secretOptions);
+        const credentials = new k8s.core.v1.Secret(
+            `${name}-credentials`,
+            {
+                metadata: {
+                    name: `${name}-credentials`,
+                    namespace: args.namespace,
+                    labels: labels(name, name),
+                },
+                stringData: {
+                    ...Object.fromEntries(
+                        engine.accounts.map((each) => [
+                            each,
+                            generatedPassword(`${name}-${each}`, secretOptions),
+                        ]),
+                    ),
+                    dabaweb: this.password,
+                },
+            },
+            { parent: this },
+        );
+        const shared = {
+            system: name,
+            namespace: args.namespace,
+            port: engine.port,
+            runDirectory: engine.runDirectory,
+            credentials: credentials.metadata.name,
+            pullSecret: args.pullSecret,
+            protect: args.protect,
+        };
+        const slaves = `${name}-slave`;
+        const marker = `${name}-initialised`;
+        const master = new Dataset(
+            `${name}-master`,
+            {
+                ...shared,
+                ...args.master,
+                ...engine.master,
+                image: args.images.master,
+                replicas: 1,
+                env: { ...engine.master.env, ...masterEnv(args.master, slaves, engine.port) },
+                initialisedMarker: marker,
+            },
+            { parent: this },
+        );
+        initialisedMarker(
+            marker,
+            name,
+            args.namespace,
+            { slaves: args.slave.replicas, bootstrap: args.master.bootstrap ?? "" },
+            master.statefulSet,
+            { parent: this, protect: args.protect },
+        );
+        const slave = new Dataset(
+            slaves,
+            {
+                ...shared,
+                ...args.slave,
+                ...engine.slave,
+                image: args.images.slave,
+                env: {
+                    ...engine.slave.env,
+                    ...slaveEnv(args.slave, `${name}-master`, slaves, engine.port),
+                },
+            },
+            { parent: this },
+        );
+        this.writer = master.address;
+        this.readers = args.slave.replicas > 0 ? slave.address : pulumi.output("");
+        this.registerOutputs({ writer: this.writer, readers: this.readers });
+    }
+}
