@@ -80,7 +80,7 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
                 "not checked: no permission to read namespace kube-system, which identifies this stack's cluster.",
             );
         }
-        // The fingerprint stays the same, whoever runs the next update.
+        // The fingerprint stays the same, no matter who runs the next update.
         fingerprint ??= cluster.fingerprint ?? namespaceFingerprint(cluster);
     }
     if (unreachable.length > 0 && pulumi.runtime.isDryRun()) {

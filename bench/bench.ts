@@ -176,7 +176,7 @@ function ofNothing(stack: string, folder: string): Preview {
     const plan = JSON.parse(run("pulumi", preview, place, { env })) as { changeSummary: { create: number } };
     return {
         stack,
-        finds: "everything is new, no cluster asked",
+        finds: "everything is new; no cluster was asked",
         resources: plan.changeSummary.create,
         take: () => run("pulumi", preview, place, { env }),
     };
@@ -224,9 +224,9 @@ function page(up: { up: number; apply: number }, timed: readonly Timed[]): strin
             up.apply,
         ),
         "",
-        `Previews, median of ${PREVIEWS} in alternation; *empty* is a Pulumi program that registers nothing:`,
+        `Previews, the median of ${PREVIEWS} runs in alternation; *empty* is a Pulumi program that registers nothing:`,
         "",
-        "| stack | finds to do | resources | seconds | compared with empty |",
+        "| stack | planned changes | resources | seconds | compared with empty |",
         "| --- | --- | --- | --- | --- |",
         ...timed.map(
             ({ stack, finds, resources, seconds }) =>

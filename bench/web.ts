@@ -147,7 +147,7 @@ function page(measured: readonly string[]): string {
         `Written by \`make bench-web\`, in one run on a machine with ${os.cpus().length} cores, which it shares with the load itself,`,
         `and ${Math.round(os.totalmem() / 2 ** 30)} GiB of memory. wrk requests \`${PAGE}\` over ${CONNECTIONS} connections, for ${SECONDS} s each time.`,
         `There are ${EMPLOYEES} employees or more, and the page shows 100 of them.`,
-        "Each cell: answers per second, the time within which half of them came, the time within which 99 of 100 came.",
+        "Each cell: answers per second, their median latency, their 99th percentile latency.",
         "",
         "| web pods | slaves | rows | NodePort, nginx, gunicorn | gunicorn alone | ratio |",
         "| --- | --- | --- | --- | --- | --- |",

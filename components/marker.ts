@@ -33,7 +33,7 @@ export function initialisedMarker(
             metadata: { name, namespace, labels: labels(system, system), annotations: KEPT_ANNOTATIONS },
             data: {
                 initialised:
-                    "The master has held data. Without data, it takes the data of a slave or waits; it never starts empty.\n",
+                    "The master has held data. Without data, it takes the data of a slave or waits; it starts empty only if a new word in `bootstrap` says so.\n",
                 slaves: String(slaves),
                 bootstrap,
             },

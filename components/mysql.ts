@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { DatasetOptions, MasterOptions, SlaveOptions } from "./dataset";
 import { quantityValue } from "./quantity";
-import { Replicated, type ReplicatedArgs } from "./replicated";
+import { type Env, Replicated, type ReplicatedArgs } from "./replicated";
 
 /** Arguments of {@link MySQL}. */
 export interface MySQLArgs extends ReplicatedArgs {
@@ -41,18 +41,20 @@ export class MySQL extends Replicated {
             runDirectory: "mysqld",
             accounts: ["root", "replication", "seed"],
             master: {
-                env: {
+                env: (common: Env) => ({
                     ...engineEnv(args.master, SERVER_ID_BASE.master),
+                    ...common,
                     MYSQL_DATABASE: args.database,
                     ON_NO_REPLICA: args.master.onNoReplica,
-                },
+                }),
                 closeCommand: "close",
             },
             slave: {
-                env: {
+                env: (common: Env) => ({
                     ...engineEnv(args.slave, SERVER_ID_BASE.slave),
+                    ...common,
                     AUTO_RESEED: (args.slave.autoReseed ?? true) ? "yes" : "no",
-                },
+                }),
                 seedCommand: "seed",
             },
         };
@@ -69,7 +71,7 @@ export function bufferPoolBytes(memoryLimit: string): number {
     return Math.max(half - (half % MIB), MINIMUM_BUFFER_POOL);
 }
 
-function engineEnv(options: DatasetOptions, serverIdBase: number): Record<string, string> {
+function engineEnv(options: DatasetOptions, serverIdBase: number): Env {
     return {
         MYSQL_BUFFER_POOL_SIZE: String(bufferPoolBytes(options.resources.limits.memory)),
         MYSQL_SERVER_ID_BASE: String(serverIdBase),

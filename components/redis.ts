@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { DatasetOptions } from "./dataset";
 import { quantityValue } from "./quantity";
-import { Replicated, type ReplicatedArgs } from "./replicated";
+import { type Env, Replicated, type ReplicatedArgs } from "./replicated";
 
 /** Arguments of {@link Redis}. */
 export type RedisArgs = ReplicatedArgs;
@@ -17,12 +17,16 @@ const MAXMEMORY_SHARE = 0.3;
 /** A Redis master with slaves: append-only files and a volume on every pod, asynchronous replication. */
 export class Redis extends Replicated {
     constructor(name: string, args: RedisArgs, opts?: pulumi.ComponentResourceOptions) {
+        const env = (options: DatasetOptions) => (common: Env) => ({
+            REDIS_MAXMEMORY: maxmemory(options),
+            ...common,
+        });
         const engine = {
             port: 6379,
             runDirectory: "redis",
             accounts: ["admin", "replication"],
-            master: { env: { REDIS_MAXMEMORY: maxmemory(args.master) } },
-            slave: { env: { REDIS_MAXMEMORY: maxmemory(args.slave) } },
+            master: { env: env(args.master) },
+            slave: { env: env(args.slave) },
         };
         super("dabaweb:index:Redis", name, args, engine, opts);
     }

@@ -22,9 +22,13 @@ export interface ReplicatedArgs {
     readonly protect?: boolean;
 }
 
+/** Environment variables. */
+export type Env = Readonly<Record<string, string>>;
+
 /** What an engine adds to the pods of one role. */
 interface Role {
-    readonly env: Readonly<Record<string, string>>;
+    /** The environment of its containers, made of what every engine gets. */
+    readonly env: (common: Env) => Env;
     /** Command of an init container that fills an empty volume. Default: none. */
     readonly seedCommand?: string;
     /** Command that runs before the engine is stopped (preStop). Default: none. */
@@ -101,7 +105,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
                 ...engine.master,
                 image: args.images.master,
                 replicas: 1,
-                env: { ...engine.master.env, ...masterEnv(args.master, slaves, engine.port) },
+                env: engine.master.env(masterEnv(args.master, slaves, engine.port)),
                 initialisedMarker: marker,
             },
             { parent: this },
@@ -121,10 +125,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
                 ...args.slave,
                 ...engine.slave,
                 image: args.images.slave,
-                env: {
-                    ...engine.slave.env,
-                    ...slaveEnv(args.slave, `${name}-master`, slaves, engine.port),
-                },
+                env: engine.slave.env(slaveEnv(args.slave, `${name}-master`, slaves, engine.port)),
             },
             { parent: this },
         );

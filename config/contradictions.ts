@@ -53,7 +53,7 @@ export const contradictions: readonly Contradiction[] = [
         },
     },
     {
-        rule: "With `protect: true`, the stack does not create the namespace, because it would then delete it, too, with every volume in it.",
+        rule: "With `protect: true`, the stack does not create the namespace, because it would then also delete the namespace with every volume in it.",
         broken: ({ protect, namespace }) =>
             protect && namespace.create
                 ? [
@@ -224,7 +224,7 @@ export const contradictions: readonly Contradiction[] = [
                 }),
     },
     {
-        rule: "A `nodeSelector` does not select another operating system or architecture than `platform` names.",
+        rule: "A `nodeSelector` does not select an operating system or architecture other than the one that `platform` names.",
         broken: ({ platform, ...config }) => {
             const [os, arch] = platform.split("/");
             return WORKLOADS.flatMap((name) =>

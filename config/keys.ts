@@ -119,7 +119,7 @@ const master = {
     bootstrap: word
         .optional()
         .describe(
-            "Override for a master that waits because its volume is lost or older than its slaves. A new word lets the master continue with the data of the most advanced slave that answers, or start empty if none answers. Each word works once.",
+            "Override for a master that waits because its volume is lost or is older than those of its slaves. A new word lets the master continue with the data of the most advanced slave that answers, or start empty if none answers. Each word works once.",
         ),
 };
 
@@ -258,7 +258,7 @@ export const keys = z.strictObject({
                 .record(labelKey, anyText)
                 .default({})
                 .describe(
-                    "For the controller. Imports need request bodies of 4 MB and a timeout of 2 minutes.",
+                    "Annotations for the controller. Imports need request bodies of 4 MB and a timeout of 2 minutes.",
                 ),
         })
         .optional()
@@ -335,7 +335,7 @@ export const keys = z.strictObject({
                 .boolean()
                 .default(false)
                 .describe(
-                    "true: anyone can read /User_data and /Code_data, including salaries, as in the source. false: users must sign in, and their roles decide what they see.",
+                    "true: anyone can read /User_data and /Code_data, including salaries, as on the original site. false: users must sign in, and their roles decide what they see.",
                 ),
             ...placement,
         })

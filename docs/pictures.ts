@@ -7,7 +7,7 @@ import * as fs from "fs";
 import * as path from "path";
 
 import { startChromium } from "../local/machine/chromium";
-import { Refusal } from "../operations/refusal";
+import { Refusal, reportFailure } from "../operations/refusal";
 import { readStackFile } from "../operations/stack-file";
 import { readGraph } from "../review/graph";
 import { architecturePicture } from "./architecture-picture";
@@ -71,8 +71,5 @@ async function main(): Promise<void> {
 }
 
 if (require.main === module) {
-    main().catch((error: unknown) => {
-        console.error(error instanceof Refusal ? error.message : error);
-        process.exitCode = 1;
-    });
+    reportFailure(main());
 }

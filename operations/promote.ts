@@ -10,7 +10,7 @@ import { mapImages } from "../components/images";
 import { repositoryPrefix, StackConfig } from "../config";
 import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
 import { imagesDeletedWith, stackConfig, stackOutputs } from "./pulumi-stack";
-import { Refusal } from "./refusal";
+import { Refusal, reportFailure } from "./refusal";
 import { Manifest, Repository } from "./registry-client";
 import { Login, stackLogin } from "./registry-login";
 import { stackFile, withPinnedImages } from "./stack-file";
@@ -167,8 +167,5 @@ function say(line: string): void {
 
 if (require.main === module) {
     const [from = "", to = ""] = process.argv.slice(2);
-    promote(from, to).catch((error: unknown) => {
-        console.error(error instanceof Refusal ? error.message : error);
-        process.exitCode = 1;
-    });
+    reportFailure(promote(from, to));
 }

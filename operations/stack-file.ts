@@ -43,7 +43,7 @@ export function stackFile(stack: string, variable = "STACK"): string {
 /** The project's folder, and the one that DABAWEB_STACKS adds: the tests keep the files of their own stacks elsewhere. */
 function folders(): readonly string[] {
     const more = process.env.DABAWEB_STACKS;
-    return [path.resolve(__dirname, ".."), ...(more ? [path.resolve(more)] : [])];
+    return [path.resolve(__dirname, ".."), ...(more && existsSync(more) ? [path.resolve(more)] : [])];
 }
 
 function stackNames(): string[] {

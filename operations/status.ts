@@ -7,7 +7,7 @@ import { setTimeout as pause } from "timers/promises";
 
 import { Facts, oneLine, parseObjects, parseStatus, Pod, PodStatus, withStatus } from "./facts";
 import { judge, positionsDiffer } from "./judge";
-import { Refusal } from "./refusal";
+import { Refusal, reportFailure } from "./refusal";
 import { render, renderJson } from "./render";
 import { DeployedStack, readStackFile } from "./stack-file";
 
@@ -103,11 +103,5 @@ function kubectl(stack: DeployedStack, args: readonly string[], timeout: number)
 
 if (require.main === module) {
     const [stack = "dev", ...options] = process.argv.slice(2);
-    status(stack, options.includes("--json")).then(
-        (code) => (process.exitCode = code),
-        (error: unknown) => {
-            console.error(error instanceof Refusal ? error.message : error);
-            process.exitCode = 1;
-        },
-    );
+    reportFailure(status(stack, options.includes("--json")).then((code) => (process.exitCode = code)));
 }

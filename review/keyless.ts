@@ -24,6 +24,8 @@ export interface KeylessRun {
     /** Root of the project. */
     readonly checkout: string;
     readonly stack: string;
+    /** The committed file of the stack. */
+    readonly committed: string;
     /** Ref that the change is compared with. Default: the default branch. */
     readonly base?: string;
     /** Why this mode was chosen, a sentence without its period. */
@@ -42,6 +44,7 @@ const BUILT_IMAGE = "docker:index/registryImage:RegistryImage";
 export async function keylessPreview({
     checkout,
     stack,
+    committed,
     base,
     why,
     policyPack,
@@ -49,7 +52,7 @@ export async function keylessPreview({
 }: KeylessRun): Promise<Outcome> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-keyless-"));
     try {
-        const config = withoutSecrets(fs.readFileSync(path.join(checkout, `Pulumi.${stack}.yaml`), "utf8"));
+        const config = withoutSecrets(fs.readFileSync(committed, "utf8"));
         const stackFile = path.join(folder, `Pulumi.${stack}.yaml`);
         fs.writeFileSync(stackFile, stringify({ config }));
         const graph = recorded(stackFile, checkout);

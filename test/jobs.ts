@@ -11,7 +11,7 @@ export const PARTS = {
     redis: ["images/redis", "components/redis", "components/replicated", "components/dataset"],
     mysql: ["images/mysql", "components/mysql", "components/replicated", "components/dataset"],
     web: ["images/dabaweb", "images/nginx", "components/dabaweb"],
-    program: ["index", "config", "outputs", "preflight", "components", "Pulumi"],
+    program: ["index", "config", "outputs", "preflight", "components", "Pulumi", "test/stacks"],
     preview: ["review", "policy", "local/stacks/preview", "test/golden"],
     promote: ["operations/promote", "operations/image", "operations/registry"],
     operations: ["operations", "docs/runbook"],

@@ -32,7 +32,7 @@ export class ClusterStep implements Step {
         }
         const { action, why } = this.decide(nodes);
         if (action === "nothing" && (await isReady()) && (await hasClasses("standard", "retained"))) {
-            return { way: "stands", detail: names.context, minutes: 0, gigabytes: 0 };
+            return { way: "ready", detail: names.context, minutes: 0, gigabytes: 0 };
         }
         if (nodes.every((node) => !node.running)) {
             await checkPorts(allPorts, "the cluster");

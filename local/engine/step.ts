@@ -19,7 +19,7 @@ export class DockerStep implements Step {
             talkTo(host);
             const detail = `${version}${host ? ` at ${host}` : ""}`;
             return {
-                way: dockerChoice() === undefined ? "found" : "stands",
+                way: dockerChoice() === undefined ? "found" : "ready",
                 detail,
                 minutes: 0,
                 gigabytes: 0,

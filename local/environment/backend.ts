@@ -12,7 +12,7 @@ export class BackendStep implements Step {
     async plan(): Promise<Plan> {
         const { backend, passphrase } = places();
         return fs.existsSync(passphrase) && fs.existsSync(backend)
-            ? { way: "stands", detail: backend, minutes: 0, gigabytes: 0 }
+            ? { way: "ready", detail: backend, minutes: 0, gigabytes: 0 }
             : { way: "start", detail: backend, minutes: 0, gigabytes: 0 };
     }
 

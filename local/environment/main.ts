@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 
-import { Refusal } from "../../operations/refusal";
+import { Refusal, reportFailure } from "../../operations/refusal";
 import { table } from "../../operations/table";
 import { clusterNodes, isReady } from "../cluster/nodes";
 import { ask } from "../engine/find";
@@ -93,8 +93,4 @@ async function main(name = "", ...args: string[]): Promise<void> {
     await command(args);
 }
 
-/** The user needs only the sentence; a stack trace is for faults of our own. */
-main(...process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof Refusal ? error.message : error);
-    process.exitCode = 1;
-});
+reportFailure(main(...process.argv.slice(2)));

@@ -68,7 +68,7 @@ export async function pulumiUp(plugins: readonly PluginName[]): Promise<void> {
 async function bring(steps: Step[]): Promise<void> {
     const planned = await planAll(steps);
     // If everything is up to date, nothing is locked, so that several stacks can be worked on in parallel.
-    if (planned.every(({ plan }) => plan.way === "stands")) {
+    if (planned.every(({ plan }) => plan.way === "ready")) {
         return;
     }
     const release = await takeLockInTurn("environment", "make local-up");
@@ -82,7 +82,7 @@ async function bring(steps: Step[]): Promise<void> {
 async function bringLocked(steps: Step[]): Promise<void> {
     // Planned again: the previous holder of the lock may have done all of it.
     const planned = await planAll(steps);
-    const open = planned.filter(({ plan }) => plan.way !== "stands");
+    const open = planned.filter(({ plan }) => plan.way !== "ready");
     const ways = open.map(({ plan }) => plan.way);
     if (ways.includes("download") || ways.includes("build")) {
         const { cache, state } = places();

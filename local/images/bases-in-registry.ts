@@ -29,7 +29,7 @@ export class PushedBasesStep implements Step {
             pushedBases.map(async (image) => (await inspect(image)) === undefined),
         );
         return missing.length === 0 && !absent.includes(true)
-            ? { way: "stands", detail: registryAddress, minutes: 0, gigabytes: 0 }
+            ? { way: "ready", detail: registryAddress, minutes: 0, gigabytes: 0 }
             : { way: "start", detail: "layers to share", minutes: 1, gigabytes: 0.3 };
     }
 

@@ -50,7 +50,7 @@ class ProgramsStep implements Step {
             return { way: "start", detail: "known once the engine runs", minutes: 0, gigabytes: 0 };
         }
         return cost.minutes === 0
-            ? { way: "stands", detail: "no image needs a program", minutes: 0, gigabytes: 0 }
+            ? { way: "ready", detail: "no image needs a program", minutes: 0, gigabytes: 0 }
             : {
                   way: "build",
                   detail: builds.join(", "),
@@ -86,7 +86,7 @@ class ImageStep implements Step {
         const remembered = readOrigins().some((each) => each.part === this.name);
         if (mine === this.hash()) {
             const known = remembered && this.isUsed(this.standIn());
-            return { way: known ? "stands" : "found", detail: this.recipe.origin, minutes: 0, gigabytes: 0 };
+            return { way: known ? "ready" : "found", detail: this.recipe.origin, minutes: 0, gigabytes: 0 };
         }
         if (mine === undefined && remembered && !(await engineAnswers())) {
             return { way: "start", detail: "known once the engine runs", minutes: 0, gigabytes: 0 };
@@ -94,7 +94,7 @@ class ImageStep implements Step {
         const pulled = await this.pulled();
         if (pulled !== undefined) {
             const known = remembered && this.isUsed(pulled);
-            return { way: known ? "stands" : "found", detail: pulled, minutes: 0, gigabytes: 0 };
+            return { way: known ? "ready" : "found", detail: pulled, minutes: 0, gigabytes: 0 };
         }
         const way = await choose(
             {

@@ -18,7 +18,7 @@ export class RegistryStep implements Step {
         if ((await containerState(names.registry)) !== "running") {
             await checkPorts([ports.registry], "the local registry");
         } else if (await answers()) {
-            return { way: "stands", detail: registryAddress, minutes: 0, gigabytes: 0 };
+            return { way: "ready", detail: registryAddress, minutes: 0, gigabytes: 0 };
         }
         return { way: "start", detail: registryAddress, minutes: 0.1, gigabytes: 0 };
     }

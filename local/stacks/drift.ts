@@ -3,12 +3,12 @@ import * as fs from "node:fs";
 
 import { PROJECT } from "../../config";
 import { drift } from "../../operations/drift";
-import { Refusal } from "../../operations/refusal";
+import { reportFailure } from "../../operations/refusal";
 import { namedBackend } from "../../review/mode";
 import { copiedStackFile } from "../places";
 import { isLocal, stackVariables } from "./variables";
 
-/** Takes no lock: it only reads, and whoever found a drift may be fixing it at the same time. */
+/** Takes no lock: it only reads, and the user who found a drift may be fixing it at the same time. */
 async function main(stack = "dev"): Promise<void> {
     const { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE_FILE, ...tools } = stackVariables(isLocal(stack));
     const isElsewhere =
@@ -25,7 +25,4 @@ async function main(stack = "dev"): Promise<void> {
     process.exitCode = await drift(stack);
 }
 
-main(...process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof Refusal ? error.message : error);
-    process.exitCode = 1;
-});
+reportFailure(main(...process.argv.slice(2)));

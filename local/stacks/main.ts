@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 
-import { Refusal } from "../../operations/refusal";
+import { Refusal, reportFailure } from "../../operations/refusal";
 import { look } from "../../operations/status";
 import { CHECKOUT } from "../places";
 import { whatStays } from "../state/deployed";
@@ -18,6 +18,7 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
         try {
             await stack.pulumi("up", "--yes", "--skip-preview");
             smoke(stack);
+            console.log(await signIn(stack));
         } catch (error) {
             await sayWhatIsWrong(stack);
             throw error;
@@ -46,6 +47,16 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
         }
     },
 };
+
+async function signIn(stack: Stack): Promise<string> {
+    const { url, firstAdmin } = await stack.outputs();
+    return [
+        `To sign in at ${url}/admin/ as ${firstAdmin.username}, read the password with:`,
+        // The local cluster is not in the user's own kubeconfig.
+        ...(stack.isLocal ? [`  eval "$(make -s env STACK=${stack.name})"`] : []),
+        `  ${firstAdmin.passwordCommand}`,
+    ].join("\n");
+}
 
 /** Pulumi reports which object did not become ready; the last words of the pods say why. */
 async function sayWhatIsWrong(stack: Stack): Promise<void> {
@@ -83,7 +94,4 @@ async function main(command = "", name = ""): Promise<void> {
     }
 }
 
-main(...process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof Refusal ? error.message : error);
-    process.exitCode = 1;
-});
+reportFailure(main(...process.argv.slice(2)));

@@ -97,6 +97,7 @@ async function preview(stack: Stack, { mode, backend, why }: Choice, base?: stri
         return keylessPreview({
             checkout: CHECKOUT,
             stack: stack.name,
+            committed: stack.committed,
             why,
             base,
             policyPack: await policyPack(),

@@ -1,6 +1,6 @@
 /** `make promote`: operations/promote.ts with the local environment's tools and backend. */
 import { promote } from "../../operations/promote";
-import { Refusal } from "../../operations/refusal";
+import { reportFailure } from "../../operations/refusal";
 import { dockerChoice, exported } from "../places";
 
 /** Takes no lock: it reads what is deployed, and writes a file that is read once at the start of an update. */
@@ -9,7 +9,4 @@ async function main(from = "", to = ""): Promise<void> {
     await promote(from, to);
 }
 
-main(...process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof Refusal ? error.message : error);
-    process.exitCode = 1;
-});
+reportFailure(main(...process.argv.slice(2)));

@@ -9,6 +9,7 @@ import * as path from "node:path";
 
 import { Refusal } from "../../operations/refusal";
 import { stackFile } from "../../operations/stack-file";
+import type { StackOutputs } from "../../outputs";
 import { toolsUp, up as localUp } from "../environment/up";
 import { readJson, writeWhole } from "../machine/files";
 import { run } from "../machine/shell";
@@ -96,6 +97,12 @@ export class Stack {
             (JSON.parse(text) as { deployment: { resources?: ExportedResource[] } }).deployment.resources ??
             []
         );
+    }
+
+    /** What the stack tells other programs. */
+    async outputs(): Promise<StackOutputs> {
+        const args = ["--cwd", CHECKOUT, "stack", "output", "--json", "--stack", this.name];
+        return JSON.parse(await run("pulumi", args)) as StackOutputs;
     }
 
     /** Copies the committed file again (for the local cluster, with this machine's additions) and keeps the earlier copy's salt. */

@@ -1,5 +1,5 @@
 /** `make status`: operations/status.ts with the local environment's tools, and its kubeconfig if the stack is on it. */
-import { Refusal } from "../../operations/refusal";
+import { reportFailure } from "../../operations/refusal";
 import { status } from "../../operations/status";
 import { isLocal, stackVariables } from "./variables";
 
@@ -9,7 +9,4 @@ async function main(stack = "dev", ...options: string[]): Promise<void> {
     process.exitCode = await status(stack, options.includes("--json"));
 }
 
-main(...process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof Refusal ? error.message : error);
-    process.exitCode = 1;
-});
+reportFailure(main(...process.argv.slice(2)));

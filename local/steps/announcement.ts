@@ -10,7 +10,7 @@ export interface Planned {
 
 /** The announcement: how every part is provided, with time and disk space, and what runs as root. */
 export function announcement(planned: readonly Planned[], root = isRoot()): string {
-    const open = planned.filter(({ plan }) => plan.way !== "stands");
+    const open = planned.filter(({ plan }) => plan.way !== "ready");
     if (open.length === 0) {
         return "Everything is up to date.";
     }

@@ -21,7 +21,7 @@ export async function runAll(open: readonly Planned[]): Promise<[string, number]
         await Promise.all(before);
         try {
             const now = step.asksEngine && failures.length === 0 ? await step.plan() : plan;
-            if (now.way === "stands" || failures.length > 0) {
+            if (now.way === "ready" || failures.length > 0) {
                 return;
             }
             const started = Date.now();

@@ -2,7 +2,7 @@
 import { Refusal } from "../../operations/refusal";
 
 /** How a part is provided: it is ready, it is on the machine, its release is downloaded, it is built, or it is started. */
-export type Way = "stands" | "found" | "download" | "build" | "start";
+export type Way = "ready" | "found" | "download" | "build" | "start";
 
 export interface Plan {
     readonly way: Way;

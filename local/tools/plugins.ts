@@ -54,7 +54,7 @@ class PluginStep implements Step {
         const canBuild = built === `${version}+built`;
         for (const each of canBuild ? [version, built] : [version]) {
             if (this.isInstalled(each)) {
-                return { way: "stands", detail: each, minutes: 0, gigabytes: 0 };
+                return { way: "ready", detail: each, minutes: 0, gigabytes: 0 };
             }
         }
         const way = await choose(

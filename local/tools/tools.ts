@@ -77,7 +77,7 @@ class ToolStep implements Step {
     async plan(): Promise<Plan> {
         const linked = this.linked();
         if (linked !== undefined) {
-            return { way: "stands", detail: linked, minutes: 0, gigabytes: 0 };
+            return { way: "ready", detail: linked, minutes: 0, gigabytes: 0 };
         }
         const found = await this.found();
         const way = await choose(

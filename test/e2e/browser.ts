@@ -31,7 +31,7 @@ const LANGUAGES = {
         administration: "Site administration",
         negative: /greater than or equal to 0/,
         changedMeanwhile: /Someone else has changed this since you opened it/,
-        noFile: /no \.xlsx workbook and no \.csv/,
+        noFile: /neither an \.xlsx workbook nor a comma-separated \.csv/,
         nothingImported: "Nothing was imported.",
         notANumber: "Enter a whole number.",
         added: /added successfully/,

@@ -9,7 +9,7 @@ import { partsUp } from "../../local/environment/up";
 import { during } from "../../local/machine/progress";
 import { dockerChoice, exported } from "../../local/places";
 import { takeLock } from "../../local/state/lock";
-import { Refusal } from "../../operations/refusal";
+import { Refusal, reportFailure } from "../../operations/refusal";
 import { environment, make, NAME, NODE_PORTS, REGISTRY_ADDRESS, remove } from "./cluster";
 
 async function main([file, ...args]: readonly string[]): Promise<void> {
@@ -35,7 +35,4 @@ async function main([file, ...args]: readonly string[]): Promise<void> {
     }
 }
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof Refusal ? error.message : error);
-    process.exitCode = 1;
-});
+reportFailure(main(process.argv.slice(2)));

@@ -141,9 +141,9 @@ function borrowed(runs: readonly Run[], bare: Bare): string[] {
     return without === 0
         ? []
         : [
-              `  ${without} of ${runs.length} runs were recorded without it: their ratio uses the bare restart of the last invocation among theirs (Redis ${bare.redis.toFixed(2)} s, MySQL`,
+              `  ${without} of ${runs.length} runs were recorded without one: their ratio uses the bare restart of the last of their invocations (Redis ${bare.redis.toFixed(2)} s, MySQL`,
               // From `git log -p -- docs/failure-matrix.json`: runs of later versions have their own.
-              `  ${bare.mysql.toFixed(2)} s), though not all were made there. The versions of this page up to d6ee308 have 0.05 to 0.41 s for`,
+              `  ${bare.mysql.toFixed(2)} s), although not all are from that one. The versions of this page up to d6ee308 have 0.05 to 0.41 s for`,
               "  Redis and 0.87 to 1.94 s for MySQL.",
           ];
 }
@@ -170,18 +170,18 @@ export function page({ versions, bare, rows }: Matrix): string {
         `${count} of ${rows.length} rows hold what they promise. Each run has at least 500 acknowledged writes per ledger. They are`,
         "sent from outside the cluster throughout the fault, and a ledger outside the cluster records which were acknowledged.",
         "Several stacks may share the machine and run rows in parallel (`--lanes`), which makes seconds longer, never shorter.",
-        `Of ${inFlight.length} runs ${inFlight.filter((sum) => sum > 0).length} had writes on their way when the fault hit (${range(inFlight)}).`,
+        `In ${inFlight.filter((sum) => sum > 0).length} of ${inFlight.length} runs, writes were in flight when the fault hit (${range(inFlight)}).`,
         "",
-        "- **mode**: `mysql-master.onNoReplica`. A row in `wait` only was not run in `degrade`. Faults of Redis and dabacluster",
+        "- **mode**: `mysql-master.onNoReplica`. A row that is only in `wait` was not run in `degrade`. Faults of Redis and dabacluster",
         "  are run in one mode, because only mysql-master reads the setting. A fault of one of their nodes may also hit MySQL",
         "  pods. In `control`, semi-sync is off, so that no commit waits for a slave in either mode. The other rows have no such",
         "  reason: `degrade` may give a different result there.",
-        "- **lost**: acknowledged writes that are missing on the master or on a slave after everything has recovered, from the",
-        "  least to the most of all runs. *(measured)*: nothing is promised there. In `control` rows, a guard is switched off:",
+        "- **lost**: acknowledged writes that are missing on the master or on a slave after everything has recovered: from the",
+        "  run with the fewest to the run with the most. *(measured)*: nothing is promised there. In `control` rows, a guard is off:",
         "  writes must be lost there, or this page could not show a loss.",
-        "- **first write**, **first read**: seconds from the last answer before the longest silence to the first answer after",
-        "  it, in the worst run; 0.0: no second without an answer. Redis / MySQL, for reads also / page.",
-        "- **ratio**: the worst of all runs: first write divided by the engine's bare restart on the same data in the run's own",
+        "- **first write**, **first read**: the longest time between two answers, in seconds, in the worst run; 0.0: never a second",
+        "  without an answer. The order is Redis / MySQL, and for reads also / page.",
+        "- **ratio**: in the worst run, the first write divided by the engine's bare restart on the same data in the run's own",
         "  invocation.",
         ...borrowed(
             rows.flatMap(({ runs }) => runs),
@@ -189,7 +189,7 @@ export function page({ versions, bare, rows }: Matrix): string {
         ),
         "- **others**: pods that restarted but were not targets. **equal**: whether every key and the checksum of every table are",
         "  the same on all pods.",
-        "- **at**: the commits that the row's runs were made at; *with changes*: with changes that were not committed.",
+        "- **at**: the commits at which the row was run; *with changes*: with changes that were not committed.",
         "",
         "| fault | mode | runs | Redis SET lost | Redis SET + WAIT 1 lost | MySQL lost | first write | first read | ratio | others | equal | holds | at |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",

@@ -19,7 +19,7 @@ import { readJson, writeWhole } from "../../local/machine/files";
 import { during, say } from "../../local/machine/progress";
 import { dockerChoice, exported } from "../../local/places";
 import { takeLock } from "../../local/state/lock";
-import { Refusal } from "../../operations/refusal";
+import { Refusal, reportFailure } from "../../operations/refusal";
 import { docker } from "../support/docker";
 import { System } from "../support/system";
 import { bareRestart } from "./bare";
@@ -283,7 +283,4 @@ async function main(): Promise<void> {
     }
 }
 
-main().catch((error: unknown) => {
-    console.error(error instanceof Refusal ? error.message : error);
-    process.exitCode = 1;
-});
+reportFailure(main());

@@ -132,7 +132,7 @@ describe("a first `make up` with access to the releases", function () {
                 Object.keys({ ...tools, ...plugins }).length + 7,
         );
         assert.deepStrictEqual(
-            ways.filter((way) => !["found", "download", "start", "stands"].includes(way!)),
+            ways.filter((way) => !["found", "download", "start", "ready"].includes(way!)),
             [],
         );
         for (const name of sizes.keys()) {

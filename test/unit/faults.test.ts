@@ -252,7 +252,7 @@ describe("faults: the page", () => {
             const text = page(matrix(row({ runs: [after(3, 2), after(3)] })));
             assert.match(
                 text,
-                /^ {2}1 of 2 runs were recorded without it: [^]*Redis 0\.10 s, MySQL\s+1\.50 s/m,
+                /^ {2}1 of 2 runs were recorded without one: [^]*Redis 0\.10 s, MySQL\s+1\.50 s/m,
             );
             assert.doesNotMatch(page(matrix(row({ runs: [after(3, 2)] }))), /recorded without/);
         });
@@ -268,7 +268,7 @@ describe("faults: the page", () => {
         const idle = run({ inFlight: { redisSet: 0, redisWait: 0, mysql: 0 } });
         const busy = run({ inFlight: { redisSet: 2, redisWait: 1, mysql: 4 } });
         const runs = [idle, busy, busy].map((each) => ({ ...each, broken: [] }));
-        assert.match(page(matrix(row({ runs }))), /^Of 3 runs 2 had writes on their way .* \(0 to 7\)\.$/m);
+        assert.match(page(matrix(row({ runs }))), /^In 2 of 3 runs, writes were in flight .* \(0 to 7\)\.$/m);
     });
 
     it("does not hide what the system did not survive", () => {

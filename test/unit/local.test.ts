@@ -467,7 +467,7 @@ describe("local: the announcement", () => {
             step: step("kind"),
             plan: { way: "build", detail: "0.30.0", minutes: 3, gigabytes: 2, packages: ["gcc"] },
         },
-        { step: step("kubectl"), plan: { way: "stands", detail: "1.34.2", minutes: 0, gigabytes: 0 } },
+        { step: step("kubectl"), plan: { way: "ready", detail: "1.34.2", minutes: 0, gigabytes: 0 } },
     ];
 
     it("lists the way, minutes and GB of every part, and what root does", () => {
@@ -540,8 +540,8 @@ describe("local: a run of several steps", () => {
     });
 
     it("skips what a running engine turns out to have", async () => {
-        const stands: Plan = { way: "stands", detail: "", minutes: 0, gigabytes: 0 };
-        assert.deepStrictEqual(await runAll([step("a", { asksEngine: true, plan: async () => stands })]), []);
+        const ready: Plan = { way: "ready", detail: "", minutes: 0, gigabytes: 0 };
+        assert.deepStrictEqual(await runAll([step("a", { asksEngine: true, plan: async () => ready })]), []);
         assert.strictEqual(order(), "");
     });
 

@@ -228,6 +228,7 @@ describe("a keyless preview", function () {
             const run = {
                 checkout: ROOT,
                 stack: "prod",
+                committed: "Pulumi.prod.yaml",
                 base: "HEAD",
                 policyPack: "policy",
                 why: "a test",
@@ -268,12 +269,17 @@ describe("a keyless preview", function () {
             fs.symlinkSync(path.join(ROOT, name), path.join(project, name));
         }
         const text = fs.readFileSync("Pulumi.prod.yaml", "utf8");
-        fs.writeFileSync(
-            path.join(project, "Pulumi.prod.yaml"),
-            text.replace("replicas: 3", "replicas: many"),
-        );
+        const committed = path.join(project, "Pulumi.prod.yaml");
+        fs.writeFileSync(committed, text.replace("replicas: 3", "replicas: many"));
         await assert.rejects(
-            keylessPreview({ checkout: project, stack: "prod", why: "a test", policyPack: "policy", tools }),
+            keylessPreview({
+                checkout: project,
+                stack: "prod",
+                committed,
+                why: "a test",
+                policyPack: "policy",
+                tools,
+            }),
             /Pulumi\.prod\.yaml is not valid[^]*dabaweb:dabacluster\.replicas is "many"/,
         );
         assert.throws(calls, "Pulumi was run");
