@@ -10,6 +10,7 @@ import {
     memoryVolume,
     Placement,
     podDefaults,
+    podMetadata,
     Resources,
     selector,
 } from "./pod";
@@ -144,7 +145,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                     backoffLimit: 3,
                     activeDeadlineSeconds: (args.awaitMinutes ?? 10) * 60,
                     template: {
-                        metadata: { labels: migrationLabels },
+                        metadata: podMetadata(name, `${name}-migrate`, args),
                         spec: {
                             ...podDefaults(`${name}-migrate`, args, 1, args.pullSecret),
                             restartPolicy: "Never",
@@ -181,7 +182,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                     strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
                     selector: { matchLabels: selector(name) },
                     template: {
-                        metadata: { labels: labels(name, name) },
+                        metadata: podMetadata(name, name, args),
                         spec: {
                             ...podDefaults(name, args, args.replicas, args.pullSecret),
                             terminationGracePeriodSeconds: GRACE_SECONDS,

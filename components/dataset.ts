@@ -9,6 +9,7 @@ import {
     memoryVolume,
     Placement,
     podDefaults,
+    podMetadata,
     Resources,
     selector,
 } from "./pod";
@@ -165,7 +166,7 @@ export class Dataset extends pulumi.ComponentResource {
                     revisionHistoryLimit: 10,
                     selector: { matchLabels: selector(name) },
                     template: {
-                        metadata: { labels: labels(args.system, name) },
+                        metadata: podMetadata(args.system, name, args),
                         spec: podSpec(name, args),
                     },
                     volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],

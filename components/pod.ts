@@ -10,12 +10,14 @@ export interface Resources {
     readonly limits: Amounts;
 }
 
-/** Where the pods of a workload may run. One type for every workload. */
+/** Where the pods of a workload may run, and what others read on them. One type for every workload. */
 export interface Placement {
     /** Labels that a node must have to run the pods. Default: any node. */
     readonly nodeSelector?: Record<string, string>;
     /** Taints that the pods tolerate. Default: none. */
     readonly tolerations?: k8s.types.input.core.v1.Toleration[];
+    /** Annotations of the pods, for example for a service mesh. A change replaces the pods. Default: none. */
+    readonly podAnnotations?: Record<string, string>;
     /** An existing PriorityClass. Default: the cluster's. */
     readonly priorityClassName?: string;
 }
@@ -62,6 +64,18 @@ export function execProbe(
 /** A writable directory in memory; its content counts against the memory limit of the container that writes it. */
 export function memoryVolume(name: string, sizeLimit: string): k8s.types.input.core.v1.Volume {
     return { name, emptyDir: { medium: "Memory", sizeLimit } };
+}
+
+/** The metadata of a workload's pods. */
+export function podMetadata(
+    system: string,
+    component: string,
+    { podAnnotations = {} }: Placement,
+): k8s.types.input.meta.v1.ObjectMeta {
+    return {
+        labels: labels(system, component),
+        ...(Object.keys(podAnnotations).length > 0 ? { annotations: podAnnotations } : {}),
+    };
 }
 
 /** The parts of a pod's spec that are the same for every workload. */

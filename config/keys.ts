@@ -83,6 +83,10 @@ const placement = {
         .record(labelKey, labelValue)
         .default({})
         .describe("Labels that a node must have to run the pods."),
+    podAnnotations: z
+        .record(labelKey, anyText)
+        .default({})
+        .describe("Annotations of the pods, for example for a service mesh. A change replaces the pods."),
     tolerations: z.array(toleration).default([]).describe("Taints that the pods tolerate."),
     priorityClassName: objectName
         .optional()

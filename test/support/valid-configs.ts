@@ -51,6 +51,7 @@ function placement(arch: string) {
                 fc.constant({ "kubernetes.io/arch": arch }),
             ),
         ),
+        podAnnotations: optional(fc.dictionary(dotted, label, { maxKeys: 3 })),
         tolerations: optional(fc.array(toleration, { maxLength: 3 })),
         priorityClassName: optional(dotted),
         awaitMinutes: optional(between(1, 120)),

@@ -217,6 +217,24 @@ for (const stack of STACKS) {
 describe("the dev stack", function () {
     this.timeout(120_000);
 
+    it("annotates the pods of a workload with `podAnnotations`, and no other pods", () => {
+        const annotations = '{ "linkerd.io/inject": enabled }';
+        const annotated = changed(
+            "dev",
+            ["mysql-slave: { replicas: 1", `mysql-slave: { replicas: 1, podAnnotations: ${annotations}`],
+            ["dabacluster: { replicas: 1", `dabacluster: { replicas: 1, podAnnotations: ${annotations}`],
+        );
+        const pods = annotated.flatMap((each) => {
+            const metadata = at<{ annotations?: object } | undefined>(each, "spec.template.metadata");
+            return metadata?.annotations === undefined ? [] : [[each.name, metadata.annotations]];
+        });
+        assert.deepStrictEqual(pods.sort(), [
+            ["dabacluster", { "linkerd.io/inject": "enabled" }],
+            ["dabacluster-migrate", { "linkerd.io/inject": "enabled" }],
+            ["mysql-slave", { "linkerd.io/inject": "enabled" }],
+        ]);
+    });
+
     it("passes a word in `bootstrap` to the master, and records it as used", () => {
         const systems = ["redis", "mysql"];
         const changed = recordedChange("dev", (file) => {
