@@ -4,7 +4,11 @@ import { drawing } from "./drawing";
 
 interface KubernetesObject {
     readonly kind: string;
-    readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+    readonly metadata: {
+        readonly name: string;
+        readonly namespace?: string;
+        readonly labels: Readonly<Record<string, string>>;
+    };
     readonly spec: {
         readonly replicas?: number;
         readonly type?: string;
@@ -38,14 +42,14 @@ export async function topologyPicture({ stack, resources }: Graph): Promise<stri
         .map(({ inputs }) => inputs as unknown as KubernetesObject);
     const services = objects.filter(({ kind, spec }) => kind === "Service" && spec.clusterIP !== "None");
     const workloads = objects.filter(({ kind }) => kind === "StatefulSet" || kind === "Deployment");
-    const namespace = services.map(({ metadata }) => (metadata as { namespace?: string }).namespace)[0];
+    const namespace = services.map(({ metadata }) => metadata.namespace)[0];
     const systems = new Set(workloads.map(({ metadata }) => metadata.labels["app.kubernetes.io/part-of"]!));
     const front = services.find(({ spec }) => spec.type === "NodePort");
     return drawing(`Topology of the stack ${stack}`, [
-        `browser [label="browser" shape=box class="outside"]`,
-        `subgraph cluster_namespace { label="namespace ${namespace}" class="namespace"`,
+        `browser [label="browser" shape=box]`,
+        `subgraph cluster_namespace { label="namespace ${namespace}"`,
         ...[...systems].flatMap((system) => [
-            `subgraph "cluster_${system}" { label="${system}" class="system"`,
+            `subgraph "cluster_${system}" { label="${system}"`,
             ...workloads
                 .filter(({ metadata }) => metadata.labels["app.kubernetes.io/part-of"] === system)
                 .map((workload) => node(workload, services, objects)),
@@ -86,7 +90,7 @@ function node(
             ? []
             : [claims.length === 1 ? `1 volume, ${sizes}` : `${claims.length} volumes, ${sizes} each`]),
     ];
-    return `"${name}" [label="${lines.join("\\n")}" shape=box class="workload"]`;
+    return `"${name}" [label="${lines.join("\\n")}" shape=box]`;
 }
 
 function arrows({ metadata, spec }: KubernetesObject, services: readonly KubernetesObject[]): string[] {

@@ -46,7 +46,8 @@ function folders(): readonly string[] {
     return [path.resolve(__dirname, ".."), ...(more && existsSync(more) ? [path.resolve(more)] : [])];
 }
 
-function stackNames(): string[] {
+/** Every stack that has a file. */
+export function stackNames(): string[] {
     return folders()
         .flatMap((folder) => readdirSync(folder))
         .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);

@@ -24,6 +24,7 @@ export interface Facts {
 }
 
 export type Action = "nothing" | "create" | "start" | "export" | "replace";
+
 /** What to do with what exists. `start` and `export` cover everything short of a new cluster. */
 export function decide({ nodes, state, kubeconfig, wanted }: Facts): {
     readonly action: Action;

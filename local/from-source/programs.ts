@@ -3,33 +3,38 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { noDebianRoot } from "../machine/apt";
+import { sameFile } from "../machine/files";
 import { say } from "../machine/progress";
 import { places } from "../places";
 import type { Plan } from "../steps/step";
-import { buildGoTool, cacheKey, goTools, hasGo } from "./go-tools";
+import { buildGoTool, cacheKey, type GoTool, goTools, hasGo } from "./go-tools";
 
 /** The version that a build reports; a plugin's has `+built`. It is pinned here, not derived from package.json. */
 export function builtVersion(build: string): string {
-    return goTools.find((tool) => tool.name === build)!.version;
+    return toolOf(build).version;
 }
 
-export function sameFile(one: string, other: string): boolean {
-    return fs.lstatSync(one, { throwIfNoEntry: false })?.ino === fs.statSync(other).ino;
+/** Whether a program is a result of a build. */
+export function yields(build: string, program: string): boolean {
+    return toolOf(build).binaries.includes(program);
 }
 
+/** The path of a program that a build yields, whether it is built or not. */
 export function builtProgram(build: string, program: string): string {
-    const tool = goTools.find((each) => each.name === build)!;
-    return path.join(places().cache, "go", `${build}-${cacheKey(tool)}`, program);
+    return path.join(places().cache, "go", `${build}-${cacheKey(toolOf(build))}`, program);
 }
 
-function stands(build: string): boolean {
-    const tool = goTools.find((each) => each.name === build)!;
-    return tool.binaries.every((program) => fs.existsSync(builtProgram(build, program)));
+function toolOf(build: string): GoTool {
+    return goTools.find(({ name }) => name === build)!;
+}
+
+function isComplete({ name, binaries }: GoTool): boolean {
+    return binaries.every((program) => fs.existsSync(builtProgram(name, program)));
 }
 
 /** Time and disk space that builds from source take. */
 export function costOf(builds: readonly string[]): Pick<Plan, "minutes" | "gigabytes" | "builds"> {
-    const wanted = goTools.filter((tool) => builds.includes(tool.name) && !stands(tool.name));
+    const wanted = goTools.filter((tool) => builds.includes(tool.name) && !isComplete(tool));
     const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
     return {
         minutes: sum(wanted.map((tool) => tool.minutes)),

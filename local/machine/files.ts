@@ -18,3 +18,8 @@ export function writeWhole(file: string, content: string, mode = 0o644): void {
     fs.writeFileSync(partial, content, { mode });
     fs.renameSync(partial, file);
 }
+
+/** Whether a path leads to the same file as another one, which must exist: a hard link, but no symbolic one. */
+export function sameFile(one: string, other: string): boolean {
+    return fs.lstatSync(one, { throwIfNoEntry: false })?.ino === fs.statSync(other).ino;
+}

@@ -18,11 +18,11 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
         try {
             await stack.pulumi("up", "--yes", "--skip-preview");
             smoke(stack);
-            console.log(await signIn(stack));
         } catch (error) {
             await sayWhatIsWrong(stack);
             throw error;
         }
+        console.log(await signIn(stack));
     },
     down: async (stack) => {
         if (!stack.exists) {

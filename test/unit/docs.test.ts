@@ -43,10 +43,8 @@ describe("the documentation", () => {
     });
 
     it("links only to files and headings that exist", () => {
-        const pages = [
-            "README.md",
-            ...files(".", /^(docs|examples|local|images|test)\/(?!.*node_modules).*\.md$/),
-        ];
+        const folders = ["docs", "examples", "local", "images", "test"];
+        const pages = ["README.md", ...folders.flatMap((folder) => files(folder, /\.md$/))];
         assert.ok(pages.length > 15, `only ${pages.length} pages`);
         const broken = pages.flatMap((page) =>
             [...fs.readFileSync(page, "utf8").matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)/g)]
