@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
 
-import { docker, waitFor } from "../support/docker";
+import { waitFor, whilePaused } from "../support/docker";
 import { System } from "../support/system";
 import { cutPower, nodes, switchRegistry, startNodes, untilNodesReady } from "./cluster";
 import {
@@ -157,16 +157,7 @@ export const pauseNodeOf = (name: string, seconds: number): Fault => ({
     async strike(scene) {
         const node = await nodeOf(scene.system, name);
         await scene.hitNodes(node);
-        // Processes that are just being created may escape the pause ("unable to freeze", cgroup v1).
-        await waitFor(`${node} to be paused`, 30, async () => {
-            await docker(["pause", node]);
-            return true;
-        });
-        try {
-            await scene.last(seconds);
-        } finally {
-            await docker(["unpause", node]);
-        }
+        await whilePaused(node, () => scene.last(seconds));
         await untilNodesReady(3);
         scene.system.forget();
     },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 import { Result } from "../support/command";
-import { docker, exec, logs, waitFor } from "../support/docker";
+import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
 import { isLong } from "../support/long";
 import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
 
@@ -249,11 +249,12 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
             // One slave has the newest writes only in its relay log, the other does not receive them.
             await pods.sql(first, "STOP REPLICA SQL_THREAD");
-            await docker(["pause", pods.running(second)]);
-            const end = writing(1);
-            await waitFor("twenty rows", 60, async () => (await rows(master)).length > 20);
-            await pods.kill(master);
-            await docker(["unpause", pods.running(second)]);
+            const end = await whilePaused(pods.running(second), async () => {
+                const stopWriting = writing(1);
+                await waitFor("twenty rows", 60, async () => (await rows(master)).length > 20);
+                await pods.kill(master);
+                return stopWriting;
+            });
             const acknowledged = await end();
             assert.ok(acknowledged.length > 10, String(acknowledged.length));
             await pods.emptyVolume(master);
@@ -518,14 +519,18 @@ describe("loss of a mysql master", function () {
             const late = pods.running(slaves[1] as Pod);
             await pods.sql(master, "CREATE TABLE form.large (text LONGTEXT)");
             await everySlaveFollows();
-            await docker(["pause", late]);
-            // More than the kernel buffers of a connection whose other end does not read.
-            const large = "INSERT INTO form.large VALUES (REPEAT('x', 2 << 20));";
-            assert.equal((await pods.mysql(master, large.repeat(16), 60)).code, 0);
-            const closing = exec(pods.running(master), [`${bin}/close`]);
-            await waitFor("writes to be refused", 60, async () => /read.only/.test((await insert(1)).stderr));
-            await docker(["unpause", late]);
-            assert.equal((await closing).code, 0);
+            const closing = await whilePaused(late, async () => {
+                // More than the kernel buffers of a connection whose other end does not read.
+                const large = "INSERT INTO form.large VALUES (REPEAT('x', 2 << 20));";
+                assert.equal((await pods.mysql(master, large.repeat(16), 60)).code, 0);
+                const result = exec(pods.running(master), [`${bin}/close`]);
+                await waitFor("writes to be refused", 60, async () =>
+                    /read.only/.test((await insert(1)).stderr),
+                );
+                // Wrapped, as the result is due only when the slave reads again.
+                return { result };
+            });
+            assert.equal((await closing.result).code, 0);
             assert.match(
                 await pods.kill(master),
                 /closing: 2 slaves have everything that was committed, 0 are behind/,

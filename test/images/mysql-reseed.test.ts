@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { docker, exec, logs, waitFor } from "../support/docker";
+import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
 import { times } from "../support/long";
 import { MysqlPods, Pod, Start } from "../support/mysql-pods";
 
@@ -242,14 +242,14 @@ describe("mysql slaves that diverge or fall behind", function () {
 
         it("stay while no other server has what this slave has", async () => {
             await pods.stop(second);
-            await docker(["pause", pods.running(master)]);
-            await byHand(slave, errant);
-            await pods.unready(
-                slave,
-                /written on this slave by hand .*; no server is fit to be cloned: .*mysql-master does not answer/,
-            );
-            assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.t"), String(rows));
-            await docker(["unpause", pods.running(master)]);
+            await whilePaused(pods.running(master), async () => {
+                await byHand(slave, errant);
+                await pods.unready(
+                    slave,
+                    /written on this slave by hand .*; no server is fit to be cloned: .*mysql-master does not answer/,
+                );
+                assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.t"), String(rows));
+            });
             await heals(slave, /written on this slave by hand/);
             await pods.start(second);
         });

@@ -2,7 +2,7 @@ import { match, ok, strictEqual } from "node:assert";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
-import { docker, exec, logs, waitFor } from "../support/docker";
+import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
 import {
     dump,
     identity,
@@ -427,17 +427,14 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
 
         it("stop within the grace period although a slave hangs, and lose nothing", async () => {
             const [hanging, other] = slaves as [string, string];
-            await docker(["pause", hanging]);
-            try {
+            await whilePaused(hanging, async () => {
                 strictEqual(await redis(master, "SET", "last", "words"), "OK");
                 const { seconds, code } = await stop(master);
                 console.log(`      master stopped in ${seconds.toFixed(1)} s with one slave hanging`);
                 strictEqual(code, 0);
                 ok(seconds < 28, `${seconds} s`);
                 strictEqual(await redis(other, "GET", "last"), "words");
-            } finally {
-                await docker(["unpause", hanging]);
-            }
+            });
             await docker(["start", master]);
             await untilReady(master, ...slaves);
             for (const slave of slaves) {

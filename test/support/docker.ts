@@ -71,6 +71,23 @@ export async function logs(container: string): Promise<string> {
     return result.stdout + result.stderr;
 }
 
+/**
+ * Pauses a container or node, runs `during`, and lets it continue. With cgroup v1 runc gives up after two seconds ("unable to
+ * freeze") if a process in it is being created or waits for the disk (https://github.com/opencontainers/runc/pull/2791).
+ */
+export async function whilePaused<T>(container: string, during: () => Promise<T>): Promise<T> {
+    await waitFor(
+        `${container} to be paused`,
+        30,
+        async () => (await docker(["pause", container])) !== undefined,
+    );
+    try {
+        return await during();
+    } finally {
+        await docker(["unpause", container]);
+    }
+}
+
 /** Waits for a line in the log of a container, from this or an earlier start. Follows the log as it is written. */
 export async function untilLogged(container: string, line: RegExp, deadlineSeconds = 60): Promise<void> {
     await waitFor(`${line.source} in the log of ${container}`, deadlineSeconds, async () => {
