@@ -16,12 +16,12 @@ import {
 
 /** What a user can set for the pods and volumes of one master or one group of slaves. */
 export interface DatasetOptions extends Placement {
-    /** Size of each pod's volume, for example 1Gi. */
-    readonly storage: string;
+    /** Size of each pod's volume. Default: 1Gi. */
+    readonly storage?: string;
     /** StorageClass of each volume. undefined: the cluster's default; "": no dynamic provisioning. */
     readonly storageClass?: string;
-    /** CPU and memory of the container. */
-    readonly resources: Resources;
+    /** CPU and memory of the container. Default: the smallest that the engine was tested with under load. */
+    readonly resources?: Resources;
     /** How many minutes Pulumi waits for readiness. Default: 10. */
     readonly awaitMinutes?: number;
 }
@@ -37,16 +37,27 @@ export interface MasterOptions extends DatasetOptions {
 
 /** What a user can set for a group of slaves, in addition to their pods and volumes. */
 export interface SlaveOptions extends DatasetOptions {
-    /** Number of slaves, 0 or more. */
-    readonly replicas: number;
-    /** How old a slave's data may be, in seconds, while its link to the master is up. A staler slave gets no reads. */
-    readonly maxStaleSeconds: number;
-    /** How many seconds a slave continues to serve reads while the master is away. */
-    readonly maxMasterAwaySeconds: number;
+    /** Number of slaves, 0 or more. Default: 1. */
+    readonly replicas?: number;
+    /**
+     * How old a slave's data may be, in seconds, while its link to the master is up. A staler slave gets no reads.
+     * Default: 30.
+     */
+    readonly maxStaleSeconds?: number;
+    /** How many seconds a slave continues to serve reads while the master is away. Default: 120. */
+    readonly maxMasterAwaySeconds?: number;
 }
+
+/** The values of {@link DatasetOptions} that are not given. */
+export const DATASET_DEFAULTS = { storage: "1Gi", awaitMinutes: 10 } as const;
+
+/** The values of {@link SlaveOptions} that are not given. */
+export const SLAVE_DEFAULTS = { replicas: 1, maxStaleSeconds: 30, maxMasterAwaySeconds: 120 } as const;
 
 /** Arguments of {@link Dataset}. */
 export interface DatasetArgs extends DatasetOptions {
+    readonly storage: string;
+    readonly resources: Resources;
     /** Name of the system that the pods belong to, for example redis. */
     readonly system: string;
     readonly namespace: pulumi.Input<string>;
@@ -201,7 +212,10 @@ export function masterEnv(
 
 /** The environment for the start and the readiness of every slave. */
 export function slaveEnv(
-    { maxStaleSeconds, maxMasterAwaySeconds }: SlaveOptions,
+    {
+        maxStaleSeconds,
+        maxMasterAwaySeconds,
+    }: Required<Pick<SlaveOptions, "maxStaleSeconds" | "maxMasterAwaySeconds">>,
     master: string,
     slaves: string,
     port: number,
@@ -216,7 +230,7 @@ export function slaveEnv(
 }
 
 /** Pulumi's deadline for an object to become ready. */
-export function awaitTimeouts(minutes = 10): pulumi.CustomTimeouts {
+export function awaitTimeouts(minutes: number = DATASET_DEFAULTS.awaitMinutes): pulumi.CustomTimeouts {
     return { create: `${minutes}m`, update: `${minutes}m` };
 }
 

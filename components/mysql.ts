@@ -1,20 +1,21 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { DatasetOptions, MasterOptions, SlaveOptions } from "./dataset";
+import type { MasterOptions, SlaveOptions } from "./dataset";
+import type { Resources } from "./pod";
 import { quantityValue } from "./quantity";
 import { type Env, Replicated, type ReplicatedArgs } from "./replicated";
 
 /** Arguments of {@link MySQL}. */
 export interface MySQLArgs extends ReplicatedArgs {
-    readonly master: MasterOptions & {
+    readonly master?: MasterOptions & {
         /**
          * What a commit does while no slave confirms it. wait: the commit waits for one, so that no acknowledged write is
          * lost with the master's volume. degrade: after one second, the master commits without confirmation. Without slaves,
-         * only degrade works.
+         * only degrade works. Default: degrade.
          */
-        readonly onNoReplica: "wait" | "degrade";
+        readonly onNoReplica?: "wait" | "degrade";
     };
-    readonly slave: SlaveOptions & {
+    readonly slave?: SlaveOptions & {
         /**
          * true: a slave whose data has a gap or transactions of its own replaces it with a new copy by itself, as soon as it
          * finds a donor that has everything the slave has. false: the slave waits for the operator. Default: true.
@@ -24,6 +25,16 @@ export interface MySQLArgs extends ReplicatedArgs {
     /** Name of the database that the account `dabaweb` owns. */
     readonly database: string;
 }
+
+/** The values of {@link MySQLArgs} that are not given. Less memory than this is not tested. */
+export const MYSQL_DEFAULTS = {
+    resources: {
+        requests: { cpu: "50m", memory: "640Mi" },
+        limits: { cpu: "2", memory: "640Mi" },
+    },
+    onNoReplica: "degrade",
+    autoReseed: true,
+} as const;
 
 /** server_id = base + ordinal; 100 apart, because there are at most 20 slaves. */
 const SERVER_ID_BASE = { master: 100, slave: 200 };
@@ -39,21 +50,22 @@ export class MySQL extends Replicated {
         const engine = {
             port: 3306,
             runDirectory: "mysqld",
+            resources: MYSQL_DEFAULTS.resources,
             accounts: ["root", "replication", "seed"],
             master: {
-                env: (common: Env) => ({
-                    ...engineEnv(args.master, SERVER_ID_BASE.master),
+                env: (common: Env, resources: Resources) => ({
+                    ...engineEnv(resources, SERVER_ID_BASE.master),
                     ...common,
                     MYSQL_DATABASE: args.database,
-                    ON_NO_REPLICA: args.master.onNoReplica,
+                    ON_NO_REPLICA: args.master?.onNoReplica ?? MYSQL_DEFAULTS.onNoReplica,
                 }),
                 closeCommand: "close",
             },
             slave: {
-                env: (common: Env) => ({
-                    ...engineEnv(args.slave, SERVER_ID_BASE.slave),
+                env: (common: Env, resources: Resources) => ({
+                    ...engineEnv(resources, SERVER_ID_BASE.slave),
                     ...common,
-                    AUTO_RESEED: (args.slave.autoReseed ?? true) ? "yes" : "no",
+                    AUTO_RESEED: (args.slave?.autoReseed ?? MYSQL_DEFAULTS.autoReseed) ? "yes" : "no",
                 }),
                 seedCommand: "seed",
             },
@@ -71,9 +83,9 @@ export function bufferPoolBytes(memoryLimit: string): number {
     return Math.max(half - (half % MIB), MINIMUM_BUFFER_POOL);
 }
 
-function engineEnv(options: DatasetOptions, serverIdBase: number): Env {
+function engineEnv({ limits }: Resources, serverIdBase: number): Env {
     return {
-        MYSQL_BUFFER_POOL_SIZE: String(bufferPoolBytes(options.resources.limits.memory)),
+        MYSQL_BUFFER_POOL_SIZE: String(bufferPoolBytes(limits.memory)),
         MYSQL_SERVER_ID_BASE: String(serverIdBase),
     };
 }

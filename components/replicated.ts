@@ -2,17 +2,27 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 import { generatedPassword } from "./credentials";
-import { Dataset, masterEnv, MasterOptions, slaveEnv, SlaveOptions } from "./dataset";
+import {
+    Dataset,
+    DATASET_DEFAULTS,
+    masterEnv,
+    MasterOptions,
+    SLAVE_DEFAULTS,
+    slaveEnv,
+    SlaveOptions,
+} from "./dataset";
 import { initialisedMarker } from "./marker";
-import { labels } from "./pod";
+import { labels, Resources } from "./pod";
 
 /** Arguments of every master with slaves. */
 export interface ReplicatedArgs {
     readonly namespace: pulumi.Input<string>;
     /** Image references of the pair. */
     readonly images: { readonly master: pulumi.Input<string>; readonly slave: pulumi.Input<string> };
-    readonly master: MasterOptions;
-    readonly slave: SlaveOptions;
+    /** Default: every default of {@link MasterOptions}. */
+    readonly master?: MasterOptions;
+    /** Default: every default of {@link SlaveOptions}. */
+    readonly slave?: SlaveOptions;
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
     /**
@@ -27,8 +37,8 @@ export type Env = Readonly<Record<string, string>>;
 
 /** What an engine adds to the pods of one role. */
 interface Role {
-    /** The environment of its containers, made of what every engine gets. */
-    readonly env: (common: Env) => Env;
+    /** The environment of its containers, made of what every engine gets and of the containers' resources. */
+    readonly env: (common: Env, resources: Resources) => Env;
     /** Command of an init container that fills an empty volume. Default: none. */
     readonly seedCommand?: string;
     /** Command that runs before the engine is stopped (preStop). Default: none. */
@@ -41,6 +51,8 @@ export interface Engine {
     readonly port: number;
     /** Name of the folder below /run for sockets and rendered configuration, for example redis. */
     readonly runDirectory: string;
+    /** Resources of a container whose options set none. */
+    readonly resources: Resources;
     /** Accounts in addition to `dabaweb`; each gets a generated password. */
     readonly accounts: readonly string[];
     readonly master: Role;
@@ -95,17 +107,23 @@ export abstract class Replicated extends pulumi.ComponentResource {
             pullSecret: args.pullSecret,
             protect: args.protect,
         };
+        const defaults = { ...DATASET_DEFAULTS, resources: engine.resources };
+        const masterOptions = { ...defaults, ...args.master };
+        const slaveOptions = { ...defaults, ...SLAVE_DEFAULTS, ...args.slave };
         const slaves = `${name}-slave`;
         const marker = `${name}-initialised`;
         const master = new Dataset(
             `${name}-master`,
             {
                 ...shared,
-                ...args.master,
+                ...masterOptions,
                 ...engine.master,
                 image: args.images.master,
                 replicas: 1,
-                env: engine.master.env(masterEnv(args.master, slaves, engine.port)),
+                env: engine.master.env(
+                    masterEnv(masterOptions, slaves, engine.port),
+                    masterOptions.resources,
+                ),
                 initialisedMarker: marker,
             },
             { parent: this },
@@ -114,7 +132,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
             marker,
             name,
             args.namespace,
-            { slaves: args.slave.replicas, bootstrap: args.master.bootstrap ?? "" },
+            { slaves: slaveOptions.replicas, bootstrap: masterOptions.bootstrap ?? "" },
             master.statefulSet,
             { parent: this, protect: args.protect },
         );
@@ -122,15 +140,18 @@ export abstract class Replicated extends pulumi.ComponentResource {
             slaves,
             {
                 ...shared,
-                ...args.slave,
+                ...slaveOptions,
                 ...engine.slave,
                 image: args.images.slave,
-                env: engine.slave.env(slaveEnv(args.slave, `${name}-master`, slaves, engine.port)),
+                env: engine.slave.env(
+                    slaveEnv(slaveOptions, `${name}-master`, slaves, engine.port),
+                    slaveOptions.resources,
+                ),
             },
             { parent: this },
         );
         this.writer = master.address;
-        this.readers = args.slave.replicas > 0 ? slave.address : pulumi.output("");
+        this.readers = slaveOptions.replicas > 0 ? slave.address : pulumi.output("");
         this.registerOutputs({ writer: this.writer, readers: this.readers });
     }
 }

@@ -2,8 +2,12 @@
 import { z } from "zod";
 
 import { type BaseName, BASES, mapBases } from "../components/bases";
+import { DATASET_DEFAULTS, SLAVE_DEFAULTS } from "../components/dataset";
 import { type ImageName, mapImages } from "../components/images";
+import { MYSQL_DEFAULTS } from "../components/mysql";
+import type { Resources } from "../components/pod";
 import { quantityValue } from "../components/quantity";
+import { REDIS_RESOURCES } from "../components/redis";
 import {
     anyName,
     anyText,
@@ -26,7 +30,7 @@ import {
     word,
 } from "./forms";
 
-function resourcesOf(leastMemory: string, cpu: string, memory: string, cpuLimit = "1") {
+function resourcesOf(leastMemory: string, defaults: Resources) {
     const amounts = (least: string) =>
         z.strictObject({
             cpu: cores.describe("Cores."),
@@ -45,9 +49,15 @@ function resourcesOf(leastMemory: string, cpu: string, memory: string, cpuLimit 
                 }
             }
         })
-        .default({ requests: { cpu, memory }, limits: { cpu: cpuLimit, memory } })
+        .default(defaults)
         .describe("CPU and memory of each container. A limit must not be below its request.");
 }
+
+/** The memory limit equals the request, and the limit of CPU is one core. */
+const withinOneCore = (cpu: string, memory: string): Resources => ({
+    requests: { cpu, memory },
+    limits: { cpu: "1", memory },
+});
 
 const toleration = z
     .strictObject({
@@ -95,13 +105,13 @@ const placement = {
         .int()
         .min(1)
         .max(120)
-        .default(10)
+        .default(DATASET_DEFAULTS.awaitMinutes)
         .describe("How many minutes `pulumi up` waits for the pods to become ready before it fails."),
 };
 
 const storageFrom = (least: string) => ({
     storage: bytes(least, "64Ti", "20Gi")
-        .default("1Gi")
+        .default(DATASET_DEFAULTS.storage)
         .describe(
             "Size of each pod's volume. It can grow if the storage class allows expansion, but never shrink.",
         ),
@@ -117,7 +127,7 @@ const REDIS_STORAGE = storageFrom("256Mi");
 const MYSQL_STORAGE = storageFrom("1Gi");
 
 /** A system may have no slaves. It always has exactly one master, so masters have no such key. */
-const slaves = z.int().min(0).max(20).default(1).describe("Number of slaves.");
+const slaves = z.int().min(0).max(20).default(SLAVE_DEFAULTS.replicas).describe("Number of slaves.");
 
 const master = {
     bootstrap: word
@@ -133,19 +143,19 @@ const slave = {
         .int()
         .min(5)
         .max(86_400)
-        .default(30)
+        .default(SLAVE_DEFAULTS.maxStaleSeconds)
         .describe("How old a slave's data may be, in seconds, while its link to the master is up."),
     maxMasterAwaySeconds: z
         .int()
         .min(1)
         .max(86_400)
-        .default(120)
+        .default(SLAVE_DEFAULTS.maxMasterAwaySeconds)
         .describe("How many seconds a slave continues to serve reads while the master is away."),
 };
 
 // The engines are not tested with less memory than the first argument.
-const REDIS_RESOURCES = resourcesOf("128Mi", "20m", "192Mi");
-const MYSQL_RESOURCES = resourcesOf("512Mi", "50m", "640Mi", "2");
+const redisResources = resourcesOf("128Mi", REDIS_RESOURCES);
+const mysqlResources = resourcesOf("512Mi", MYSQL_DEFAULTS.resources);
 
 function ownBase(name: BaseName) {
     return taggedImage
@@ -279,24 +289,24 @@ export const keys = z.strictObject({
             'StorageClass of every volume. Unset: the cluster\'s default class. "": no dynamic provisioning. Pulumi reads a key without a value as "", with a warning.',
         ),
     "redis-master": z
-        .strictObject({ ...master, ...REDIS_STORAGE, resources: REDIS_RESOURCES, ...placement })
+        .strictObject({ ...master, ...REDIS_STORAGE, resources: redisResources, ...placement })
         .prefault({})
         .describe("The Redis master, always one pod."),
     "redis-slave": z
-        .strictObject({ ...slave, ...REDIS_STORAGE, resources: REDIS_RESOURCES, ...placement })
+        .strictObject({ ...slave, ...REDIS_STORAGE, resources: redisResources, ...placement })
         .prefault({})
         .describe("The Redis slaves."),
     "mysql-master": z
         .strictObject({
             onNoReplica: z
                 .enum(["wait", "degrade"])
-                .default("degrade")
+                .default(MYSQL_DEFAULTS.onNoReplica)
                 .describe(
                     "What a commit does while no slave confirms it. wait: the commit waits, so that no acknowledged write is lost with the master's volume. degrade: after one second, the master commits without confirmation.",
                 ),
             ...master,
             ...MYSQL_STORAGE,
-            resources: MYSQL_RESOURCES,
+            resources: mysqlResources,
             ...placement,
         })
         .prefault({})
@@ -306,12 +316,12 @@ export const keys = z.strictObject({
             ...slave,
             autoReseed: z
                 .boolean()
-                .default(true)
+                .default(MYSQL_DEFAULTS.autoReseed)
                 .describe(
                     "true: a slave whose data has a gap or transactions of its own replaces it with a new copy by itself, as soon as it finds a donor that has everything the slave has. false: the slave waits for the operator.",
                 ),
             ...MYSQL_STORAGE,
-            resources: MYSQL_RESOURCES,
+            resources: mysqlResources,
             ...placement,
         })
         .prefault({})
@@ -319,8 +329,8 @@ export const keys = z.strictObject({
     dabacluster: z
         .strictObject({
             replicas: z.int().min(1).max(100).default(1).describe("Number of web pods."),
-            resources: resourcesOf("192Mi", "50m", "384Mi"),
-            nginxResources: resourcesOf("64Mi", "10m", "64Mi"),
+            resources: resourcesOf("192Mi", withinOneCore("50m", "384Mi")),
+            nginxResources: resourcesOf("64Mi", withinOneCore("10m", "64Mi")),
             workers: z
                 .int()
                 .min(1)
