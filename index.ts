@@ -1,4 +1,3 @@
-import * as docker from "@pulumi/docker";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
@@ -7,7 +6,7 @@ import { buildsImages, Images } from "./components/images";
 import { MySQL } from "./components/mysql";
 import { stackNamespace } from "./components/namespace";
 import { Redis } from "./components/redis";
-import { pullSecret, registryAuth } from "./components/registry";
+import { imageProvider, pullSecret } from "./components/registry";
 import { baseSources, PROJECT, readConfig, repositoryPrefix, StackConfig } from "./config";
 import type { Provided, StackOutputs } from "./outputs";
 import { version } from "./package.json";
@@ -102,9 +101,7 @@ async function main(): Promise<Provided<StackOutputs>> {
 function imagesOf(config: StackConfig): Images {
     const { images: pinned, registry } = config;
     // The provider contacts Docker even in a preview, so a stack that builds nothing has none.
-    const provider = buildsImages(pinned)
-        ? new docker.Provider("docker", { registryAuth: registryAuth(registry) })
-        : undefined;
+    const provider = buildsImages(pinned) ? imageProvider(registry) : undefined;
     return new Images(
         "images",
         {

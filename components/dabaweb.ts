@@ -6,6 +6,7 @@ import { awaitTimeouts } from "./dataset";
 import {
     containerSecurity,
     disruptionBudget,
+    httpProbe,
     labels,
     memoryVolume,
     Placement,
@@ -13,6 +14,8 @@ import {
     podMetadata,
     Resources,
     selector,
+    serveFor,
+    withoutGap,
 } from "./pod";
 import { quantityValue } from "./quantity";
 
@@ -175,11 +178,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                 metadata: { ...meta, name },
                 spec: {
                     replicas: args.replicas,
-                    // `up` returns at once when it goes back to a retained ReplicaSet without pods (kubernetes provider 4.25.0,
-                    // await/deployment.go: 0 of 0 are ready), so none is retained. Pulumi undoes a rollout.
-                    revisionHistoryLimit: 0,
-                    // Old pods are deleted only when as many new ones are ready, so even a single pod is replaced without a gap.
-                    strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+                    ...withoutGap,
                     selector: { matchLabels: selector(name) },
                     template: {
                         metadata: podMetadata(name, name, args),
@@ -237,23 +236,6 @@ export class Dabaweb extends pulumi.ComponentResource {
         disruptionBudget(name, name, args.namespace, args.replicas, { parent: this });
         this.registerOutputs({});
     }
-}
-
-/**
- * A stopping container still serves for some seconds before it receives SIGTERM, because every node needs that time to learn
- * that the pod left the Service. The kubelet sleeps (Kubernetes 1.30 or newer), so the image needs no shell for this.
- */
-function serveFor(seconds: number): k8s.types.input.core.v1.Lifecycle {
-    return { preStop: { sleep: { seconds } } };
-}
-
-function httpProbe(
-    path: string,
-    port: number,
-    periodSeconds: number,
-    failureThreshold: number,
-): k8s.types.input.core.v1.Probe {
-    return { httpGet: { path, port }, periodSeconds, failureThreshold, timeoutSeconds: 5 };
 }
 
 /** Uses the same image as {@link appContainer}. It is the only container that has the first admin's password. */

@@ -12,8 +12,8 @@ export interface ImageArgs {
     readonly folders: readonly string[];
     /** Repository without a tag, for example localhost:5001/dabaweb/dev/redis-master. */
     readonly repository: string;
-    /** Target platform, for example linux/amd64. */
-    readonly platform: string;
+    /** Target platform. Default: linux/amd64. */
+    readonly platform?: string;
     /** Build arguments that change what is built. Default: none. */
     readonly buildArgs?: Readonly<Record<string, string>>;
     /** Where its base images come from. Default: Docker Hub, as the Dockerfile pins them. */
@@ -42,13 +42,14 @@ export class Image extends pulumi.ComponentResource {
         super("dabaweb:index:Image", name, {}, opts);
         const builtOn = Object.entries(args.builtOn ?? {});
         const dockerfile = `${args.folders[0]}/Dockerfile`;
+        const platform = args.platform ?? "linux/amd64";
         const bases = baseArguments(`${args.context}/${dockerfile}`, args.bases ?? {});
         const buildArgs = { ...bases, ...args.buildArgs };
         this.tag = contentTag({
             context: args.context,
             folders: args.folders,
             buildArgs,
-            platform: args.platform,
+            platform,
             builtOn: builtOn.map(([arg, image]) => `${arg}=${image.tag}`),
         });
         const pushed = new docker.RegistryImage(
@@ -59,7 +60,7 @@ export class Image extends pulumi.ComponentResource {
                 build: {
                     context: args.context,
                     dockerfile,
-                    platform: args.platform,
+                    platform,
                     buildArgs: {
                         ...buildArgs,
                         ...Object.fromEntries(builtOn.map(([arg, image]) => [arg, image.tagged])),

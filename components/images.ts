@@ -1,3 +1,5 @@
+import * as path from "path";
+
 import * as pulumi from "@pulumi/pulumi";
 
 import { baseOf, type BaseSources } from "./bases";
@@ -15,21 +17,21 @@ export const IMAGE_FOLDERS = {
 export type ImageName = keyof typeof IMAGE_FOLDERS;
 
 /** One reference per image. */
-export type References = Readonly<Record<ImageName, pulumi.Output<string>>>;
+export type References<Name extends ImageName = ImageName> = Readonly<Record<Name, pulumi.Output<string>>>;
 
 /** `<repository>@sha256:...` of each image that a stack uses without building it. */
 export type Pinned = Readonly<Partial<Record<ImageName, string>>>;
 
 /** Arguments of {@link Images}. */
-export interface ImagesArgs {
+export interface ImagesArgs<Name extends ImageName = ImageName> {
+    /** The images that are used; nginx only with dabaweb. Default: all six. */
+    readonly names?: readonly Name[];
     /** Images that are used without building them; dabaweb and nginx both or neither. Default: none, all are built. */
     readonly pinned?: Pinned;
-    /** Build context, relative to the program. Default: images. */
-    readonly context?: string;
     /** Prefix of the repositories `<prefix>/<image>`, for example localhost:5001/dabaweb/dev. */
     readonly repositoryPrefix: string;
-    /** Target platform, for example linux/amd64. */
-    readonly platform: string;
+    /** Target platform. Default: linux/amd64. */
+    readonly platform?: string;
     /** false: replaced and destroyed images are deleted from the registry. Default: true. */
     readonly keepRemotely?: boolean;
     /** Where base images come from. Default: Docker Hub, as the Dockerfiles pin them. */
@@ -40,21 +42,24 @@ export interface ImagesArgs {
     readonly proxy?: string;
 }
 
-/** The six images of the system: built and pushed, or pinned. */
-export class Images extends pulumi.ComponentResource {
+/** The folder images/ of this project. Relative, because an absolute path would differ on every machine. */
+const context = () => path.relative(process.cwd(), path.resolve(__dirname, "../images"));
+
+/** The images of the system: built and pushed, or pinned. */
+export class Images<Name extends ImageName = ImageName> extends pulumi.ComponentResource {
     /**
      * `<repository>:<content tag>@sha256:...`, without the digest in a preview of an image that is not built yet. Its users
      * wait for the push. For a pinned image: the pin.
      */
-    readonly references: References;
+    readonly references: References<Name>;
     /** `<repository>@sha256:...`, known after the push. For a pinned image: the pin. */
-    readonly digests: References;
+    readonly digests: References<Name>;
     /** The base of each image that is built, usually the official image by tag and digest; none for a pinned image. */
     readonly bases: Readonly<Partial<Record<ImageName, string>>>;
 
-    constructor(name: string, args: ImagesArgs, opts?: pulumi.ComponentResourceOptions) {
+    constructor(name: string, args: ImagesArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Images", name, {}, opts);
-        const context = args.context ?? "images";
+        const names: readonly ImageName[] = args.names ?? (Object.keys(IMAGE_FOLDERS) as ImageName[]);
         const pinned = args.pinned ?? {};
         const unpaired = unpairedImage(pinned);
         if (unpaired !== undefined) {
@@ -66,11 +71,11 @@ export class Images extends pulumi.ComponentResource {
             image: ImageName,
             extra: { buildArgs?: Record<string, string>; builtOn?: Record<string, Image> } = {},
         ) =>
-            pinned[image] === undefined
+            names.includes(image) && pinned[image] === undefined
                 ? new Image(
                       image,
                       {
-                          context,
+                          context: context(),
                           folders: IMAGE_FOLDERS[image],
                           repository: `${args.repositoryPrefix}/${image}`,
                           platform: args.platform,
@@ -93,19 +98,26 @@ export class Images extends pulumi.ComponentResource {
             // nginx contains dabaweb's static files, so the two always belong together.
             nginx: build("nginx", { builtOn: dabaweb && { DABAWEB_IMAGE: dabaweb } }),
         };
-        this.references = mapImages((image) => built[image]?.reference ?? pulumi.output(pinned[image]!));
-        this.digests = mapImages((image) => built[image]?.digest ?? pulumi.output(pinned[image]!));
+        const each = (value: (image: Image) => pulumi.Output<string>) =>
+            Object.fromEntries(
+                names.map((image) => [
+                    image,
+                    built[image] === undefined ? pulumi.output(pinned[image]!) : value(built[image]),
+                ]),
+            ) as References<Name>;
+        this.references = each(({ reference }) => reference);
+        this.digests = each(({ digest }) => digest);
         this.bases = Object.fromEntries(
             Object.entries(built)
                 .filter(([, image]) => image !== undefined)
-                .map(([image]) => [image, baseOf(`${context}/${image}/Dockerfile`, args.bases)]),
+                .map(([image]) => [image, baseOf(`${context()}/${image}/Dockerfile`, args.bases)]),
         );
         this.registerOutputs({ digests: this.digests });
     }
 }
 
 /** Docker itself knows the proxy's build arguments: no Dockerfile declares them, and no image contains them. */
-function fetching({ pipMirror, proxy }: ImagesArgs): Record<string, string> {
+function fetching({ pipMirror, proxy }: Pick<ImagesArgs, "pipMirror" | "proxy">): Record<string, string> {
     return {
         ...(pipMirror === undefined ? {} : { PIP_INDEX_URL: pipMirror }),
         ...(proxy === undefined ? {} : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }),

@@ -61,6 +61,33 @@ export function execProbe(
     return { exec: { command: [`/opt/dabaweb/bin/${command}`] }, timeoutSeconds: PROBE_TIMEOUT, ...times };
 }
 
+/**
+ * A stopping container still serves for some seconds before it receives SIGTERM, because every node needs that time to learn
+ * that the pod left the Service. The kubelet sleeps (Kubernetes 1.30 or newer), so the image needs no shell for this.
+ */
+export function serveFor(seconds: number): k8s.types.input.core.v1.Lifecycle {
+    return { preStop: { sleep: { seconds } } };
+}
+
+/** A readiness, liveness or startup probe that requests a page. The period is in seconds. */
+export function httpProbe(
+    path: string,
+    port: number,
+    periodSeconds: number,
+    failureThreshold: number,
+): k8s.types.input.core.v1.Probe {
+    return { httpGet: { path, port }, periodSeconds, failureThreshold, timeoutSeconds: 5 };
+}
+
+/** How a Deployment replaces its pods. */
+export const withoutGap = {
+    // `up` returns at once when it goes back to a retained ReplicaSet without pods (kubernetes provider 4.25.0,
+    // await/deployment.go: 0 of 0 are ready), so none is retained. Pulumi undoes a rollout.
+    revisionHistoryLimit: 0,
+    // Old pods are deleted only when as many new ones are ready, so even a single pod is replaced without a gap.
+    strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+};
+
 /** A writable directory in memory; its content counts against the memory limit of the container that writes it. */
 export function memoryVolume(name: string, sizeLimit: string): k8s.types.input.core.v1.Volume {
     return { name, emptyDir: { medium: "Memory", sizeLimit } };

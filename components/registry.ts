@@ -41,6 +41,11 @@ export function registryAuth({
     return [hasDockerLogin(address) ? entry : { ...entry, authDisabled: true }];
 }
 
+/** The provider that builds images and pushes them to this registry. */
+export function imageProvider(registry: Registry): docker.Provider {
+    return new docker.Provider("docker", { registryAuth: registryAuth(registry) });
+}
+
 /** What one login stores in {@link DockerConfig}. */
 export interface DockerLogin {
     readonly auth?: string;
