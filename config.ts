@@ -20,11 +20,6 @@ export const schema = keys.superRefine((value, context) => {
     }
 });
 
-/** Where a stack's own images are stored: `<prefix>/<image>`. */
-export function repositoryPrefix({ registry }: StackConfig, stack: string): string {
-    return `${registry.address}/${PROJECT}/${stack}`;
-}
-
 /** Where the base images of a stack come from. */
 export function baseSources({ mirror, bases }: StackConfig): BaseSources {
     return { mirror: mirror.images, own: bases };

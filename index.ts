@@ -2,12 +2,12 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 import { Dabaweb } from "./components/dabaweb";
-import { buildsImages, Images } from "./components/images";
+import { Images } from "./components/images";
 import { MySQL } from "./components/mysql";
 import { stackNamespace } from "./components/namespace";
 import { Redis } from "./components/redis";
-import { imageProvider, pullSecret } from "./components/registry";
-import { baseSources, PROJECT, readConfig, repositoryPrefix, StackConfig } from "./config";
+import { pullSecret } from "./components/registry";
+import { baseSources, PROJECT, readConfig, StackConfig } from "./config";
 import type { Provided, StackOutputs } from "./outputs";
 import { version } from "./package.json";
 import { lastUpdate, preflight } from "./preflight";
@@ -28,7 +28,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         enableConfigMapMutable: true,
     });
 
-    const { references: images, digests, bases } = imagesOf(config);
+    const images = imagesOf(config);
     const namespace = stackNamespace(config.namespace, { provider });
     const shared = {
         namespace,
@@ -40,7 +40,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         "redis",
         {
             ...shared,
-            images: { master: images["redis-master"], slave: images["redis-slave"] },
+            images: images.pair("redis"),
             master: withStorageClass(config, "redis-master"),
             slave: withStorageClass(config, "redis-slave"),
         },
@@ -51,7 +51,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         "mysql",
         {
             ...shared,
-            images: { master: images["mysql-master"], slave: images["mysql-slave"] },
+            images: images.pair("mysql"),
             master: withStorageClass(config, "mysql-master"),
             slave: withStorageClass(config, "mysql-slave"),
             database: "form",
@@ -64,7 +64,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         {
             ...shared,
             ...config.dabacluster,
-            images: { dabaweb: images.dabaweb, nginx: images.nginx },
+            images: images.references,
             mysql: {
                 writer: mysql.writer,
                 readers: mysql.readers,
@@ -92,29 +92,22 @@ async function main(): Promise<Provided<StackOutputs>> {
         ...(cluster.fingerprint === undefined ? {} : { cluster: cluster.fingerprint }),
         redis: { writer: redis.writer, readers: redis.readers },
         mysql: { writer: mysql.writer, readers: mysql.readers },
-        images: digests,
-        versions: { program: version, bases },
+        images: images.digests,
+        versions: { program: version, bases: images.bases },
     };
 }
 
 /** The images as the pods use them, and by digest: pinned by the stack, or built and pushed by it. */
 function imagesOf(config: StackConfig): Images {
-    const { images: pinned, registry } = config;
-    // The provider contacts Docker even in a preview, so a stack that builds nothing has none.
-    const provider = buildsImages(pinned) ? imageProvider(registry) : undefined;
-    return new Images(
-        "images",
-        {
-            pinned,
-            repositoryPrefix: repositoryPrefix(config, pulumi.getStack()),
-            platform: config.platform,
-            keepRemotely: registry.keepImages,
-            bases: baseSources(config),
-            pipMirror: config.mirror.pip,
-            proxy: config.mirror.proxy,
-        },
-        { provider },
-    );
+    return new Images("images", {
+        pinned: config.images,
+        registry: config.registry,
+        platform: config.platform,
+        keepRemotely: config.registry.keepImages,
+        bases: baseSources(config),
+        pipMirror: config.mirror.pip,
+        proxy: config.mirror.proxy,
+    });
 }
 
 /** The settings of a workload, with the stack's storage class if it sets none of its own. */

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { baseArguments, type BaseSources } from "./bases";
 import { contentTag } from "./content";
+import { isLoopback } from "./registry";
 
 /** Arguments of {@link Image}. */
 export interface ImageArgs {
@@ -20,7 +21,10 @@ export interface ImageArgs {
     readonly bases?: BaseSources;
     /** The project's own images that this one builds on, keyed by the build argument that carries each. Default: none. */
     readonly builtOn?: Readonly<Record<string, Image>>;
-    /** false: the image is deleted from the registry when it is replaced or destroyed. Default: true. */
+    /**
+     * false: the image is deleted from the registry when it is replaced or destroyed. Default: false for a registry on this
+     * machine, which no one else uses, otherwise true.
+     */
     readonly keepRemotely?: boolean;
 }
 
@@ -56,7 +60,7 @@ export class Image extends pulumi.ComponentResource {
             name,
             {
                 name: `${args.repository}:${this.tag}`,
-                keepRemotely: args.keepRemotely ?? true,
+                keepRemotely: args.keepRemotely ?? !isLoopback(args.repository),
                 build: {
                     context: args.context,
                     dockerfile,

@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { baseOf, type BaseSources } from "./bases";
 import { Image } from "./image";
+import { imageProvider, type Registry, repositoryPrefix } from "./registry";
 
 /** The six images, each with the folders of the build context that it uses, its own first. */
 export const IMAGE_FOLDERS = {
@@ -19,6 +20,12 @@ export type ImageName = keyof typeof IMAGE_FOLDERS;
 /** One reference per image. */
 export type References<Name extends ImageName = ImageName> = Readonly<Record<Name, pulumi.Output<string>>>;
 
+/** The images of a master and its slaves. */
+interface Pair {
+    readonly master: pulumi.Output<string>;
+    readonly slave: pulumi.Output<string>;
+}
+
 /** `<repository>@sha256:...` of each image that a stack uses without building it. */
 export type Pinned = Readonly<Partial<Record<ImageName, string>>>;
 
@@ -28,11 +35,11 @@ export interface ImagesArgs<Name extends ImageName = ImageName> {
     readonly names?: readonly Name[];
     /** Images that are used without building them; dabaweb and nginx both or neither. Default: none, all are built. */
     readonly pinned?: Pinned;
-    /** Prefix of the repositories `<prefix>/<image>`, for example localhost:5001/dabaweb/dev. */
-    readonly repositoryPrefix: string;
+    /** Where images are pushed to and pulled from. */
+    readonly registry: Registry;
     /** Target platform. Default: linux/amd64. */
     readonly platform?: string;
-    /** false: replaced and destroyed images are deleted from the registry. Default: true. */
+    /** As for {@link Image}. */
     readonly keepRemotely?: boolean;
     /** Where base images come from. Default: Docker Hub, as the Dockerfiles pin them. */
     readonly bases?: BaseSources;
@@ -57,10 +64,15 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
     /** The base of each image that is built, usually the official image by tag and digest; none for a pinned image. */
     readonly bases: Readonly<Partial<Record<ImageName, string>>>;
 
+    /** @param opts default of its provider: one that builds with the local Docker and pushes to the registry. */
     constructor(name: string, args: ImagesArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
-        super("dabaweb:index:Images", name, {}, opts);
         const names: readonly ImageName[] = args.names ?? (Object.keys(IMAGE_FOLDERS) as ImageName[]);
         const pinned = args.pinned ?? {};
+        // The provider contacts Docker even in a preview, so a program that builds nothing has none.
+        const isPinned = names.every((image) => pinned[image] !== undefined);
+        const provider = opts?.provider ?? (isPinned ? undefined : imageProvider(args.registry));
+        super("dabaweb:index:Images", name, {}, { ...opts, provider });
+        const prefix = repositoryPrefix(args.registry, pulumi.getProject(), pulumi.getStack());
         const unpaired = unpairedImage(pinned);
         if (unpaired !== undefined) {
             throw new Error(
@@ -77,7 +89,7 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
                       {
                           context: context(),
                           folders: IMAGE_FOLDERS[image],
-                          repository: `${args.repositoryPrefix}/${image}`,
+                          repository: `${prefix}/${image}`,
                           platform: args.platform,
                           keepRemotely: args.keepRemotely,
                           buildArgs: extra.buildArgs,
@@ -113,6 +125,23 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
                 .map(([image]) => [image, baseOf(`${context()}/${image}/Dockerfile`, args.bases)]),
         );
         this.registerOutputs({ digests: this.digests });
+    }
+
+    /**
+     * The images of a master and its slaves.
+     *
+     * @throws Error if they are not among the names.
+     */
+    pair(system: "redis" | "mysql"): Pair {
+        const of = (role: "master" | "slave") => {
+            const image: ImageName = `${system}-${role}`;
+            const reference = (this.references as Partial<References>)[image];
+            if (reference === undefined) {
+                throw new Error(`images have no ${image}; add it to names`);
+            }
+            return reference;
+        };
+        return { master: of("master"), slave: of("slave") };
     }
 }
 

@@ -41,6 +41,11 @@ export function registryAuth({
     return [hasDockerLogin(address) ? entry : { ...entry, authDisabled: true }];
 }
 
+/** Where a stack's images are: `<prefix>/<image>`. */
+export function repositoryPrefix({ address }: Registry, project: string, stack: string): string {
+    return `${address}/${project}/${stack}`;
+}
+
 /** The provider that builds images and pushes them to this registry. */
 export function imageProvider(registry: Registry): docker.Provider {
     return new docker.Provider("docker", { registryAuth: registryAuth(registry) });

@@ -28,9 +28,9 @@ export interface WebAppArgs extends Placement {
     readonly port: number;
     /** Port on every node, 30000 to 32767. */
     readonly nodePort: number;
-    /** Environment of the container, in addition to POD_NAME, POD_IP and SECRETS (a folder). Default: none. */
+    /** Environment of the container, in addition to POD_NAME and POD_IP. Default: none. */
     readonly env?: Readonly<Record<string, pulumi.Input<string>>>;
-    /** Files in the folder SECRETS, by name. A change replaces the pods. Default: none. */
+    /** Values in files: the path of the file of `X` is in the variable `X_FILE`. A change replaces the pods. Default: none. */
     readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
     /** CPU and memory of the container. Default: 20m to 1 CPU, 128Mi. */
     readonly resources?: Resources;
@@ -78,7 +78,7 @@ export class WebApp extends pulumi.ComponentResource {
                                     name,
                                     image: args.image,
                                     imagePullPolicy: "IfNotPresent",
-                                    env: environment(args.env ?? {}),
+                                    env: environment(args),
                                     ports: [{ name: "http", containerPort: args.port }],
                                     resources: args.resources ?? RESOURCES,
                                     securityContext: containerSecurity,
@@ -123,11 +123,15 @@ export class WebApp extends pulumi.ComponentResource {
     }
 }
 
-function environment(env: Readonly<Record<string, pulumi.Input<string>>>): k8s.types.input.core.v1.EnvVar[] {
+function environment({ env = {}, secrets = {} }: WebAppArgs): k8s.types.input.core.v1.EnvVar[] {
     const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+    const files = Object.keys(secrets).map((name): [string, string] => [
+        `${name}_FILE`,
+        `${SECRETS}/${name}`,
+    ]);
     return [
         field("POD_NAME", "metadata.name"),
         field("POD_IP", "status.podIP"),
-        ...Object.entries({ ...env, SECRETS }).map(([name, value]) => ({ name, value })),
+        ...[...Object.entries(env), ...files].map(([name, value]) => ({ name, value })),
     ];
 }

@@ -7,7 +7,8 @@ import { readFileSync, renameSync, writeFileSync } from "fs";
 import * as path from "path";
 
 import { mapImages } from "../components/images";
-import { repositoryPrefix, StackConfig } from "../config";
+import { repositoryPrefix } from "../components/registry";
+import { PROJECT, StackConfig } from "../config";
 import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
 import { imagesDeletedWith, stackConfig, stackOutputs } from "./pulumi-stack";
 import { Refusal, reportFailure } from "./refusal";
@@ -117,7 +118,13 @@ async function planMoves(
                     `${config.platform}; build it for that platform, or correct platform in Pulumi.${to}.yaml.`,
             );
         }
-        moves.push({ image, digest, source, manifests, target: `${repositoryPrefix(config, to)}/${image}` });
+        moves.push({
+            image,
+            digest,
+            source,
+            manifests,
+            target: `${repositoryPrefix(config.registry, PROJECT, to)}/${image}`,
+        });
     }
     return moves;
 }

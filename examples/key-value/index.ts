@@ -1,0 +1,47 @@
+/** A key-value store over HTTP: its pods write to a Redis master and read from the master's slaves. */
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import type { BaseSources } from "../../components/bases";
+import { Image } from "../../components/image";
+import { Images } from "../../components/images";
+import { stackNamespace } from "../../components/namespace";
+import { Redis } from "../../components/redis";
+import { imageProvider, repositoryPrefix } from "../../components/registry";
+import { WebApp } from "../../components/web-app";
+
+const config = new pulumi.Config();
+const cluster = { provider: new k8s.Provider("kubernetes", { context: config.require("kubeContext") }) };
+const registry = { address: config.require("registry") };
+const builder = { provider: imageProvider(registry) };
+const bases: BaseSources = { own: config.getObject("bases") };
+
+const images = new Images("images", { names: ["redis-master", "redis-slave"], registry, bases }, builder);
+const app = new Image(
+    "key-value-app",
+    {
+        context: ".",
+        folders: ["app"],
+        repository: `${repositoryPrefix(registry, pulumi.getProject(), pulumi.getStack())}/key-value-app`,
+        bases,
+    },
+    builder,
+);
+
+const namespace = stackNamespace({ name: config.get("namespace") ?? "key-value", create: true }, cluster);
+const slave = { replicas: config.getNumber("slaves") ?? 2 };
+const redis = new Redis("redis", { namespace, images: images.pair("redis"), slave }, cluster);
+new WebApp(
+    "key-value-app",
+    {
+        namespace,
+        image: app.reference,
+        replicas: config.getNumber("replicas") ?? 3,
+        port: 8082,
+        nodePort: config.getNumber("nodePort") ?? 30003,
+        env: { REDIS_WRITER: redis.writer, REDIS_READERS: redis.readers, REDIS_USER: "dabaweb" },
+        secrets: { REDIS_PASSWORD: redis.password },
+        awaitMinutes: config.getNumber("awaitMinutes"),
+    },
+    cluster,
+);

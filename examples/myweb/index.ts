@@ -1,0 +1,52 @@
+/** Five web pods that share a table of one MySQL server. */
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import type { BaseSources } from "../../components/bases";
+import { Image } from "../../components/image";
+import { Images } from "../../components/images";
+import { MySQL } from "../../components/mysql";
+import { stackNamespace } from "../../components/namespace";
+import { imageProvider, repositoryPrefix } from "../../components/registry";
+import { WebApp } from "../../components/web-app";
+
+const config = new pulumi.Config();
+const cluster = { provider: new k8s.Provider("kubernetes", { context: config.require("kubeContext") }) };
+const registry = { address: config.require("registry") };
+const builder = { provider: imageProvider(registry) };
+const bases: BaseSources = { own: config.getObject("bases") };
+const database = "myweb";
+
+const images = new Images("images", { names: ["mysql-master", "mysql-slave"], registry, bases }, builder);
+const app = new Image(
+    "myweb",
+    {
+        context: ".",
+        folders: ["app"],
+        repository: `${repositoryPrefix(registry, pulumi.getProject(), pulumi.getStack())}/myweb`,
+        bases,
+    },
+    builder,
+);
+
+const namespace = stackNamespace({ name: config.get("namespace") ?? "myweb", create: true }, cluster);
+const slave = { replicas: config.getNumber("slaves") ?? 0 };
+const mysql = new MySQL("mysql", { namespace, images: images.pair("mysql"), slave, database }, cluster);
+new WebApp(
+    "myweb",
+    {
+        namespace,
+        image: app.reference,
+        replicas: config.getNumber("replicas") ?? 5,
+        port: 8080,
+        nodePort: config.getNumber("nodePort") ?? 30001,
+        env: {
+            MYSQL_WRITER: mysql.writer,
+            MYSQL_READERS: mysql.readers,
+            MYSQL_USER: "dabaweb",
+            MYSQL_DATABASE: database,
+        },
+        secrets: { MYSQL_PASSWORD: mysql.password },
+    },
+    cluster,
+);
