@@ -1,13 +1,21 @@
 import * as fs from "fs";
 import * as path from "path";
 
-/** The images that the project's own images are built on, and the build argument that carries each. */
-export const BASES = {
+const PRODUCT_BASES = {
     redis: "REDIS_IMAGE",
     mysql: "MYSQL_IMAGE",
     python: "PYTHON_IMAGE",
     "python-build": "PYTHON_BUILD_IMAGE",
     nginx: "NGINX_IMAGE",
+} as const;
+/** A base of the product's own images: only these are keys of its stack files. */
+export type ProductBase = keyof typeof PRODUCT_BASES;
+
+/** The images that images are built on, and the build argument that carries each; the last two are for the examples. */
+export const BASES = {
+    ...PRODUCT_BASES,
+    node: "NODE_IMAGE",
+    "node-exporter": "NODE_EXPORTER_IMAGE",
 } as const;
 export type BaseName = keyof typeof BASES;
 
@@ -90,11 +98,18 @@ export function baseName(arg: string): BaseName | undefined {
     return (Object.keys(BASES) as BaseName[]).find((name) => BASES[name] === arg);
 }
 
-/** A record with one entry per base. */
-export function mapBases<T>(value: (name: BaseName) => T): Record<BaseName, T> {
+/** Whether the product's own images are built on a base. */
+export function isProductBase(name: string): name is ProductBase {
+    return Object.hasOwn(PRODUCT_BASES, name);
+}
+
+/** A record with one entry per base of the product's own images. */
+export function mapProductBases<T>(value: (name: ProductBase) => T): Record<ProductBase, T> {
     return Object.fromEntries(
-        (Object.keys(BASES) as BaseName[]).map((name) => [name, value(name)]),
-    ) as Record<BaseName, T>;
+        Object.keys(PRODUCT_BASES)
+            .filter(isProductBase)
+            .map((name) => [name, value(name)]),
+    ) as Record<ProductBase, T>;
 }
 
 /** The bases of a Dockerfile, keyed by the argument that carries each. */

@@ -1,7 +1,7 @@
 /** Every key of a stack file, with its form, default and description. docs/config.md is generated from this file. */
 import { z } from "zod";
 
-import { type BaseName, BASES, mapBases } from "../components/bases";
+import { BASES, mapProductBases, type ProductBase } from "../components/bases";
 import { DATASET_DEFAULTS, SLAVE_DEFAULTS } from "../components/dataset";
 import { type ImageName, mapImages } from "../components/images";
 import { MYSQL_DEFAULTS } from "../components/mysql";
@@ -157,7 +157,7 @@ const slave = {
 const redisResources = resourcesOf("128Mi", REDIS_RESOURCES);
 const mysqlResources = resourcesOf("512Mi", MYSQL_DEFAULTS.resources);
 
-function ownBase(name: BaseName) {
+function ownBase(name: ProductBase) {
     return taggedImage
         .optional()
         .describe(
@@ -222,7 +222,7 @@ export const keys = z.strictObject({
         .default({})
         .describe("Where builds download from."),
     bases: z
-        .strictObject(mapBases(ownBase))
+        .strictObject(mapProductBases(ownBase))
         .default({})
         .describe(
             "Your own base images, for example hardened ones. They must have on PATH what the official images have: the server, its client, bash and coreutils. `python-build` also needs a C compiler, MariaDB's connector, and the same Python at the same path as `python`.",

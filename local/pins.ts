@@ -76,16 +76,28 @@ export const images = {
     registry: "registry:3.1.2@sha256:ddf754342cfc8acc51a56d5d0ab6af06826461864460636d8bd5c546dab2a7b8",
     /** Base images of the product's images, as their Dockerfiles pin them. */
     bases: [
-        { name: "redis", image: pinnedBase("redis-master", "redis") },
-        { name: "nginx", image: pinnedBase("nginx", "nginx") },
-        { name: "mysql", image: pinnedBase("mysql-master", "mysql") },
-        { name: "python", image: pinnedBase("dabaweb", "python") },
-        { name: "python-build", image: pinnedBase("dabaweb", "python-build") },
+        { name: "redis", image: pinnedBase("images/redis-master", "redis") },
+        { name: "nginx", image: pinnedBase("images/nginx", "nginx") },
+        { name: "mysql", image: pinnedBase("images/mysql-master", "mysql") },
+        { name: "python", image: pinnedBase("images/dabaweb", "python") },
+        { name: "python-build", image: pinnedBase("images/dabaweb", "python-build") },
+    ],
+    /** Base images of the examples' images, which only those who run an example need. */
+    exampleBases: [
+        { name: "node", image: pinnedBase("examples/key-value/app", "node") },
+        { name: "node-exporter", image: pinnedBase("examples/node-exporter/image", "node-exporter") },
     ],
 } as const;
 
-function pinnedBase(image: string, name: BaseName): string {
-    return officialBases(path.join(__dirname, "..", "images", image, "Dockerfile")).get(BASES[name])!;
+/** A base image as a Dockerfile pins it. */
+export interface PinnedBase {
+    readonly name: BaseName;
+    /** With tag and digest. */
+    readonly image: string;
+}
+
+function pinnedBase(folder: string, name: BaseName): string {
+    return officialBases(path.join(__dirname, "..", folder, "Dockerfile")).get(BASES[name])!;
 }
 
 /** An image's name and tag, without a digest. */

@@ -16,6 +16,7 @@ export const PARTS = {
     promote: ["operations/promote", "operations/image", "operations/registry"],
     operations: ["operations", "docs/runbook"],
     local: ["local"],
+    examples: ["examples"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Part = keyof typeof PARTS;
@@ -66,7 +67,7 @@ const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/promotion": ["promote"],
     "e2e/preview": ["preview"],
     "e2e/policy": ["preview", "program"],
-    "images/base-images": ["redis", "mysql", "web", "local"],
+    "images/base-images": ["redis", "mysql", "web", "local", "examples"],
     "images/leftovers": ["local"],
     "e2e/plugins": ["local"],
 };
@@ -104,7 +105,7 @@ export const JOBS: readonly Job[] = [
         name: ENVIRONMENT,
         suite: ENVIRONMENT,
         needs: "what local-up needs",
-        command: script("local/environment/main.ts", "up"),
+        command: script("local/environment/main.ts", "up-with-examples"),
     },
     ...["lint", "types"].map((name): Job => ({
         name,

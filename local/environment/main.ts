@@ -1,6 +1,6 @@
 /**
- * The local environment's commands: up, tools, down, purge, env, plan, status; and for other scripts `with COMMAND...` and
- * `with-docker COMMAND...`, which set up whatever is missing and run the command in the environment.
+ * The local environment's commands: up, up-with-examples, tools, down, purge, env, plan, status; and for other scripts
+ * `with COMMAND...` and `with-docker COMMAND...`, which set up whatever is missing and run the command in the environment.
  */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -15,10 +15,14 @@ import { takeLock } from "../state/lock";
 import { announcement, planAll } from "../steps/announcement";
 import { allPlugins } from "../tools/plugins";
 import { down, purge } from "./down";
-import { allSteps, dockerUp, pulumiUp, up } from "./up";
+import { allSteps, dockerUp, exampleBasesUp, pulumiUp, up } from "./up";
 
 const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
     up,
+    "up-with-examples": async () => {
+        await up();
+        await exampleBasesUp();
+    },
     tools: () => pulumiUp(allPlugins),
     down: locked("make local-down", down),
     purge: locked("make local-purge", purge),

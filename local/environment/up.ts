@@ -3,8 +3,8 @@ import { table } from "../../operations/table";
 import { ClusterStep } from "../cluster/cluster";
 import { DockerStep } from "../engine/step";
 import { fetchModules, goTools, hasBuildCaches, removeBuildCaches } from "../from-source/go-tools";
-import { PushedBasesStep } from "../images/bases-in-registry";
-import { baseImageSteps, imageSteps, programsStep } from "../images/images";
+import { basesInRegistry, exampleBasesInRegistry } from "../images/bases-in-registry";
+import { baseImageSteps, exampleImageSteps, imageSteps, programsStep } from "../images/images";
 import { checkDisk, gigabytesNeeded } from "../machine/disk-and-ports";
 import { readJson, writeWhole } from "../machine/files";
 import { processorSeconds } from "../machine/processors";
@@ -34,7 +34,7 @@ export const allSteps = (): Step[] => [
     ...pluginSteps(),
     ...imageSteps(),
     new RegistryStep(),
-    new PushedBasesStep(),
+    basesInRegistry(),
     new BackendStep(),
     new ClusterStep(),
 ];
@@ -43,6 +43,11 @@ export const allSteps = (): Step[] => [
 export async function up(): Promise<void> {
     await bring(allSteps());
     console.log(`Local environment: cluster ${names.context}, registry ${registryAddress}.`);
+}
+
+/** Sets up what the examples' images are built on, after {@link up}. */
+export async function exampleBasesUp(): Promise<void> {
+    await bring([new DockerStep(), ...exampleImageSteps(), exampleBasesInRegistry()]);
 }
 
 /** Sets up what images are built and run with: an engine and the base images. */

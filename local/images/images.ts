@@ -18,6 +18,10 @@ import { answers, pull } from "./registry-answers";
 /** The images that the product's images are built on. */
 export const baseImageSteps = (): Step[] => images.bases.map((base) => new ImageStep(baseRecipe(base)));
 
+/** The images that only the examples' images are built on. */
+export const exampleImageSteps = (): Step[] =>
+    images.exampleBases.map((base) => new ImageStep(baseRecipe(base)));
+
 /** The bases, the registry, and the cluster's node image, which waits longest for its programs. */
 export const imageSteps = (): Step[] => [
     ...baseImageSteps(),

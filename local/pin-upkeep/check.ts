@@ -31,7 +31,7 @@ interface Pin {
 export const pinnedImages: readonly string[] = [
     images.node,
     images.registry,
-    ...images.bases.map(({ image }) => image),
+    ...[...images.bases, ...images.exampleBases].map(({ image }) => image),
 ];
 
 /** Every pin. `env` may name mirrors, as for `make up`. */

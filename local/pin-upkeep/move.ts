@@ -13,9 +13,13 @@ import { manifestOf, pinnedImages } from "./check";
 
 /** The files of a checkout that pin images. */
 export function pinFiles(checkout = CHECKOUT): string[] {
-    const images = path.join(checkout, "images");
-    const dockerfiles = fs.readdirSync(images).map((name) => path.join(images, name, "Dockerfile"));
-    return [path.join(checkout, "local", "pins.ts"), ...dockerfiles.filter((file) => fs.existsSync(file))];
+    const dockerfiles = ["images", "examples"].flatMap((folder) =>
+        fs
+            .readdirSync(path.join(checkout, folder), { recursive: true, encoding: "utf8" })
+            .filter((file) => /^(?!.*node_modules).*\bDockerfile$/.test(file))
+            .map((file) => path.join(checkout, folder, file)),
+    );
+    return [path.join(checkout, "local", "pins.ts"), ...dockerfiles];
 }
 
 /**

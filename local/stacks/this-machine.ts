@@ -4,16 +4,18 @@
  */
 import { isMap, parseDocument } from "yaml";
 
-import { ownBases } from "../state/bases";
+import { ownBases, productBases } from "../state/bases";
+
+const PRODUCT = "dabaweb";
 
 /**
  * A stack file's text with this machine's additions; settings that the file already has are kept.
  *
- * @param prefix of the program's keys
+ * @param prefix of the program's keys: its project's name. The product has no keys for the examples' bases.
  */
 export function forThisMachine(
     text: string,
-    prefix = "dabaweb",
+    prefix = PRODUCT,
     bases = ownBases(),
     env: NodeJS.ProcessEnv = process.env,
 ): string {
@@ -28,9 +30,10 @@ export function forThisMachine(
     if (!isMap(own) || !isMap(mirror)) {
         return text;
     }
-    const added = mirror.has("images") ? [] : Object.entries(bases).filter(([name]) => !own.has(name));
+    const usable = Object.entries(prefix === PRODUCT ? productBases(bases) : bases);
+    const added = mirror.has("images") ? [] : usable.filter(([name]) => !own.has(name));
     added.forEach(([name, image]) => own.set(name, image));
-    const proxy = mirror.has("proxy") || mirror.has("pip") ? undefined : usableProxy(env);
+    const proxy = ["proxy", "pip", "npm"].some((key) => mirror.has(key)) ? undefined : usableProxy(env);
     if (proxy !== undefined) {
         mirror.set("proxy", proxy);
     }

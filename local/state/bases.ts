@@ -1,5 +1,5 @@
 /** Remembers which image this machine uses in place of an official base image. */
-import type { BaseName } from "../../components/bases";
+import { type BaseName, isProductBase } from "../../components/bases";
 import { readJson, writeWhole } from "../machine/files";
 import { places } from "../places";
 
@@ -8,6 +8,11 @@ export type OwnBases = Readonly<Partial<Record<BaseName, string>>>;
 
 export function ownBases(file = places().bases): OwnBases {
     return readJson<OwnBases>(file) ?? {};
+}
+
+/** Those of them that the product's own images are built on, which are keys of its stack files. */
+export function productBases(bases: OwnBases): OwnBases {
+    return Object.fromEntries(Object.entries(bases).filter(([name]) => isProductBase(name)));
 }
 
 /** Records which image a base is here; undefined for Docker Hub's official image. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 import { images, tagged } from "../../local/pins";
-import { docker, exec, Scope } from "../support/docker";
+import { baseConfig, docker, Scope } from "../support/docker";
 import { OFFICIAL } from "../support/official-images";
 
 /** The format of `docker image inspect`. */
@@ -17,10 +17,10 @@ interface Config {
 }
 
 /** Stand-ins, or the official images themselves if they can be pulled. */
-describe("the base images of the product's images", function () {
+describe("the base images of the product's and the examples' images", function () {
     this.timeout(60_000);
 
-    for (const { image: pinned, name } of images.bases) {
+    for (const { image: pinned, name } of [...images.bases, ...images.exampleBases]) {
         const image = tagged(pinned);
         describe(image, () => {
             const official = OFFICIAL[name]!;
@@ -29,33 +29,36 @@ describe("the base images of the product's images", function () {
             let container: string;
 
             before(async () => {
-                const text = await docker(["image", "inspect", "--format", "{{json .Config}}", image]);
-                config = JSON.parse(text) as Config;
+                config = (await baseConfig(image)) as Config;
                 const options = ["--network", "none", "--entrypoint", "sleep"];
                 container = await scope.run({ image, name: "open", options, args: ["infinity"] });
             });
 
             after(() => scope.close());
 
-            const said = async (...command: string[]): Promise<string[]> => {
-                const { code, stdout, stderr } = await exec(container, command);
-                assert.equal(code, 0, stderr);
-                return stdout.trimEnd().split("\n");
-            };
+            const said = async (...command: string[]): Promise<string[]> =>
+                (await docker(["exec", container, ...command])).split("\n");
 
             /** The subset of these paths that exist, and of these names that are on PATH. */
             const found = async (names: readonly string[]): Promise<string[]> => {
+                // BusyBox has no bash, and `command -v` also finds what is built into a shell.
                 const script =
-                    'for name; do if [[ $name == /* ]]; then [[ -e $name ]]; else type -P "$name" >/dev/null; fi && ' +
-                    'echo "$name"; done; echo end';
-                return (await said("bash", "-c", script, "bash", ...names)).slice(0, -1);
+                    'IFS=:; for name; do case $name in /*) set "" ;; *) set $PATH ;; esac; ' +
+                    'for folder; do if [ -e "$folder/$name" ]; then echo "$name"; break; fi; done; done; echo end';
+                return (await said("sh", "-c", script, "sh", ...names)).slice(0, -1);
             };
 
             it("is configured like the official image", () => {
                 const keys = (set: object | null | undefined) => Object.keys(set ?? {}).sort();
-                const { Entrypoint = [], Cmd, WorkingDir = "", StopSignal = "", ...more } = official.config;
+                const {
+                    Entrypoint = [],
+                    Cmd = [],
+                    WorkingDir = "",
+                    StopSignal = "",
+                    ...more
+                } = official.config;
                 assert.deepEqual(config.Entrypoint ?? [], Entrypoint);
-                assert.deepEqual(config.Cmd, Cmd);
+                assert.deepEqual(config.Cmd ?? [], Cmd);
                 assert.equal(config.WorkingDir ?? "", WorkingDir);
                 assert.equal(config.StopSignal ?? "", StopSignal);
                 assert.deepEqual(keys(config.Volumes), more.Volumes ?? []);

@@ -115,10 +115,9 @@ export async function publishImages(hub: string): Promise<void> {
     const node = await nodeImage();
     const all = new Map<string, string>([
         [node!, images.node],
-        ...[images.registry, ...images.bases.map(({ image }) => image)].map((each): [string, string] => [
-            tagged(each),
-            each,
-        ]),
+        ...[images.registry, ...[...images.bases, ...images.exampleBases].map(({ image }) => image)].map(
+            (each): [string, string] => [tagged(each), each],
+        ),
     ]);
     for (const [here, name] of all) {
         await push(here, tagged(mirrored(name, hub)), `${RECIPE_LABEL}=`);

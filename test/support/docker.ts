@@ -34,6 +34,21 @@ export async function docker(args: readonly string[], options: CommandOptions = 
     return result.stdout.trim();
 }
 
+/**
+ * The configuration of a base image.
+ *
+ * @throws Error that says how to get the image, if the engine does not have it
+ */
+export async function baseConfig(image: string): Promise<unknown> {
+    const { code, stdout } = await tryDocker(["image", "inspect", "--format", "{{json .Config}}", image]);
+    if (code !== 0) {
+        throw new Error(
+            `The Docker Engine has no ${image}; run \`local/run local/environment/main.ts up-with-examples\`.`,
+        );
+    }
+    return JSON.parse(stdout);
+}
+
 /** Builds an image of the product, on the base that this machine uses, and returns its tag. */
 export async function build(options: {
     /** Build context. */

@@ -3,14 +3,15 @@
  * machine that reaches Docker Hub uses them; a stand-in from local/from-source never contains more. Sources:
  * docker-library/mysql 9.7/Dockerfile.oracle and repo-info's list of 9.7.1, packaging/rpm-docker of mysql-server;
  * redis/docker-library-redis debian/Dockerfile;
- * nginxinc/docker-nginx Dockerfile-debian.template; docker-library/python 3.13/trixie and 3.13/slim-trixie.
+ * nginxinc/docker-nginx Dockerfile-debian.template; docker-library/python 3.13/trixie and 3.13/slim-trixie;
+ * nodejs/docker-node 24/trixie-slim; prometheus/node_exporter Dockerfile, prometheus/busybox glibc.
  */
 export interface OfficialImage {
     /** The account that the image has for its server. */
     readonly user?: { readonly name: string; readonly uid: number; readonly gid: number };
     readonly config: {
         readonly Entrypoint?: readonly string[];
-        readonly Cmd: readonly string[];
+        readonly Cmd?: readonly string[];
         readonly WorkingDir?: string;
         readonly StopSignal?: string;
         readonly Volumes?: readonly string[];
@@ -229,5 +230,33 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
                 "buildpack-deps has it, and the build of the product does not need it",
             ]),
         ),
+    },
+    node: {
+        user: { name: "node", uid: 1000, gid: 1000 },
+        config: { Entrypoint: ["docker-entrypoint.sh"], Cmd: ["node"], Env: ["NODE_VERSION"] },
+        present: [
+            ...paths("/usr/local/bin", "docker-entrypoint.sh", "node", "nodejs", "npm", "npx"),
+            ...["/usr/local/lib/node_modules/npm/package.json", "/home/node"],
+        ],
+        absent: [
+            ...NOT_IN_DEBIAN_SLIM,
+            ...["curl", "git", "g++", "openssl", "update-ca-certificates", "/usr/share/ca-certificates"],
+        ],
+        notInStandIn: Object.fromEntries(
+            ["corepack", "yarn", "yarnpkg"].map((program) => [
+                `/usr/local/bin/${program}`,
+                "the examples' images are built with npm",
+            ]),
+        ),
+    },
+    "node-exporter": {
+        user: { name: "nobody", uid: 65534, gid: 65534 },
+        config: { Entrypoint: ["/bin/node_exporter"], ExposedPorts: ["9100/tcp"], Env: [] },
+        present: paths("/bin", "busybox", "cat", "node_exporter", "sh", "sleep", "wget"),
+        absent: [
+            ...["bash", "perl", "python3", "curl", "openssl", "apt-get", "jq", "gcc", "make", "strace"],
+            ...["/usr/bin/prometheus-node-exporter", "/etc/ssl/certs"],
+        ],
+        notInStandIn: { "/license/LICENSE": "Debian's package has it in another place" },
     },
 };

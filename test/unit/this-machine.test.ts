@@ -29,6 +29,16 @@ describe("the copy of a stack file", () => {
         assert.match(text, /^# Ours\.$/m);
     });
 
+    it("names the examples' bases for an example only, since the product has no such keys", () => {
+        const here = { ...STAND_INS, node: "dabaweb/base-node:0" };
+        assert.deepStrictEqual(config(forThisMachine(FILE, "dabaweb", here, {}))["dabaweb:bases"], STAND_INS);
+        const example = FILE.replaceAll("dabaweb", "key-value");
+        assert.deepStrictEqual(
+            config(forThisMachine(example, "key-value", here, {}))["key-value:bases"],
+            here,
+        );
+    });
+
     for (const [proxy, taken] of [
         ["proxy.corp:3128", "http://proxy.corp:3128"],
         ["http://10.0.0.1:3128", "http://10.0.0.1:3128"],
@@ -56,10 +66,12 @@ describe("the copy of a stack file", () => {
         assert.deepStrictEqual(config(text)["dabaweb:mirror"], { proxy: "http://q" });
     });
 
-    it("has no proxy next to a mirror of PyPI, which is reached directly", () => {
-        const own = FILE + "    dabaweb:mirror: { pip: https://p }\n";
-        assert.strictEqual(forThisMachine(own, "dabaweb", {}, { HTTP_PROXY: "http://r" }), own);
-    });
+    for (const mirror of ["pip", "npm"]) {
+        it(`has no proxy next to a mirror in ${mirror}, which is reached directly`, () => {
+            const own = `${FILE}    dabaweb:mirror: { ${mirror}: https://p }\n`;
+            assert.strictEqual(forThisMachine(own, "dabaweb", {}, { HTTP_PROXY: "http://r" }), own);
+        });
+    }
 
     it("has no stand-ins if the committed one names a mirror", () => {
         const mirrored = FILE + "    dabaweb:mirror: { images: mirror.example.com }\n";
