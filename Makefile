@@ -37,8 +37,8 @@ local-purge: ## remove the local environment with all its data, and free its dis
 tools: ## install only Pulumi and its plugins, into ~/.cache/dabaweb-pulumi: what a preview needs
 	@local/run local/environment/main.ts tools
 
-env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"
-	@local/run local/environment/main.ts env $(STACK)
+env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"; with EXAMPLE=key-value, prepare that program
+	@local/run local/stacks/main.ts env $(STACK) $(EXAMPLE)
 
 pictures: ## create the pictures in README.md and docs/: drawings, and screenshots of the running stack dev
 	@local/run docs/pictures.ts

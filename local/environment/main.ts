@@ -1,5 +1,5 @@
 /**
- * The local environment's commands: up, up-with-examples, tools, down, purge, env, plan, status; and for other scripts
+ * The local environment's commands: up, up-with-examples, tools, down, purge, plan, status; and for other scripts
  * `with COMMAND...` and `with-docker COMMAND...`, which set up whatever is missing and run the command in the environment.
  */
 import { spawnSync } from "node:child_process";
@@ -9,7 +9,7 @@ import { Refusal, reportFailure } from "../../operations/refusal";
 import { table } from "../../operations/table";
 import { clusterNodes, isReady } from "../cluster/nodes";
 import { ask } from "../engine/find";
-import { copiedStackFile, dockerChoice, exported, exportLines, names, places } from "../places";
+import { dockerChoice, exported, names, places } from "../places";
 import { containerState } from "../registry/registry";
 import { takeLock } from "../state/lock";
 import { announcement, planAll } from "../steps/announcement";
@@ -26,12 +26,6 @@ const commands: Record<string, (args: readonly string[]) => Promise<void>> = {
     tools: () => pulumiUp(allPlugins),
     down: locked("make local-down", down),
     purge: locked("make local-purge", purge),
-    env: async ([stack = "dev"]) => {
-        const variables = exported(dockerChoice()?.host);
-        // Plain `pulumi` uses it as --config-file.
-        const file = { PULUMI_OPTION_CONFIG_FILE: copiedStackFile("dabaweb", stack) };
-        process.stdout.write(exportLines({ ...variables, ...file }));
-    },
     plan: async () => {
         console.log(announcement(await planAll(allSteps())));
     },

@@ -1,10 +1,14 @@
-/** `make up` and `make down`: deploy a stack with everything that it needs, and destroy it again. */
+/**
+ * `make up` and `make down` deploy a stack with everything that it needs, and destroy it again. `make env` prints the exports
+ * for plain `pulumi`.
+ */
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 
 import { Refusal, reportFailure } from "../../operations/refusal";
 import { look } from "../../operations/status";
-import { CHECKOUT } from "../places";
+import { exampleBasesUp } from "../environment/up";
+import { CHECKOUT, dockerChoice, exported, exportLines } from "../places";
 import { whatStays } from "../state/deployed";
 import { takeLock } from "../state/lock";
 import { waitUntilGone } from "./leftovers";
@@ -78,11 +82,42 @@ function smoke(stack: Stack): void {
     }
 }
 
-async function main(command = "", name = ""): Promise<void> {
+/** For plain `pulumi`, `kubectl` and `docker` on a stack. Pulumi uses the last variable as --config-file. */
+function printExports(stack: Stack): void {
+    const variables = { ...exported(dockerChoice()?.host), PULUMI_OPTION_CONFIG_FILE: stack.copy };
+    process.stdout.write(exportLines(variables));
+}
+
+/** Sets up whatever an example needs, so that `pulumi up` in its folder deploys it. */
+async function prepare(stack: Stack, example: string): Promise<void> {
+    // Standard output is for the exports.
+    console.log = console.error;
+    const release = takeLock(`stack-${example}-${stack.name}`, `make env EXAMPLE=${example}`);
+    try {
+        await stack.environment(true);
+        await exampleBasesUp();
+        await stack.select();
+    } finally {
+        release();
+    }
+}
+
+async function env(name: string, example = ""): Promise<void> {
+    const stack = new Stack(name, example || undefined);
+    if (example !== "") {
+        await prepare(stack, example);
+    }
+    printExports(stack);
+}
+
+async function main(command = "", name = "", example?: string): Promise<void> {
+    if (command === "env") {
+        return env(name, example);
+    }
     const work = commands[command];
     if (work === undefined) {
         throw new Refusal(
-            `"${command}" is not a command; the commands are ${Object.keys(commands).join(", ")}.`,
+            `"${command}" is not a command; the commands are ${Object.keys(commands).join(", ")}, env.`,
         );
     }
     const stack = new Stack(name);

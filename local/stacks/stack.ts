@@ -19,30 +19,37 @@ import { birthOf } from "../state/lock";
 import { forThisMachine } from "./this-machine";
 import { stackVariables } from "./variables";
 
-const projectFile = path.join(CHECKOUT, "Pulumi.yaml");
-
-const project = /^name:\s*(\S+)/m.exec(fs.readFileSync(projectFile, "utf8"))![1]!;
-
 /** A stack, identified by its committed stack file. */
 export class Stack {
+    /** Folder of the program. */
+    readonly folder: string;
     /** The committed stack file. */
     readonly committed: string;
     /** The copy that Pulumi gets. */
     readonly copy: string;
+    /** Name of the program. */
+    private readonly project: string;
 
-    constructor(readonly name: string) {
-        this.committed = stackFile(name);
-        this.copy = copiedStackFile(project, name);
+    /** @param example name of a folder in examples/; undefined for the system itself. */
+    constructor(
+        readonly name: string,
+        example?: string,
+    ) {
+        this.folder = example === undefined ? CHECKOUT : exampleFolder(example);
+        this.committed = example === undefined ? stackFile(name) : exampleStackFile(this.folder, name);
+        const projectFile = fs.readFileSync(path.join(this.folder, "Pulumi.yaml"), "utf8");
+        this.project = /^name:\s*(\S+)/m.exec(projectFile)![1]!;
+        this.copy = copiedStackFile(this.project, name);
     }
 
     /** Whether it is deployed to the cluster that local/ made. */
     get isLocal(): boolean {
-        return configured(this.committed, "kubeContext") === names.context;
+        return configured(this.committed, `${this.project}:kubeContext`) === names.context;
     }
 
     /** Whether the backend of the local environment knows it. */
     get exists(): boolean {
-        const stacks = path.join(places().backend, ".pulumi", "stacks", project);
+        const stacks = path.join(places().backend, ".pulumi", "stacks", this.project);
         return ["json", "json.gz"].some((each) => fs.existsSync(path.join(stacks, `${this.name}.${each}`)));
     }
 
@@ -56,7 +63,7 @@ export class Stack {
     async select(): Promise<void> {
         const folder = path.dirname(this.copy);
         this.refresh();
-        fs.copyFileSync(projectFile, path.join(folder, "Pulumi.yaml"));
+        fs.copyFileSync(path.join(this.folder, "Pulumi.yaml"), path.join(folder, "Pulumi.yaml"));
         if (!this.exists) {
             // In the copy's folder, since this command writes the salt.
             await run("pulumi", [
@@ -69,7 +76,7 @@ export class Stack {
                 "--non-interactive",
             ]);
         }
-        await run("pulumi", ["--cwd", CHECKOUT, "stack", "select", this.name, "--non-interactive"]);
+        await run("pulumi", ["--cwd", this.folder, "stack", "select", this.name, "--non-interactive"]);
         await this.heal();
     }
 
@@ -77,7 +84,7 @@ export class Stack {
     pulumi(command: string, ...args: string[]): Promise<void> {
         const all = [command, "--stack", this.name, "--config-file", this.copy, ...args];
         return new Promise((resolve, reject) => {
-            const child = spawn("pulumi", all, { cwd: CHECKOUT, stdio: "inherit" });
+            const child = spawn("pulumi", all, { cwd: this.folder, stdio: "inherit" });
             // Pulumi receives Ctrl-C as well, and exits when it is done.
             const ignore = (): void => undefined;
             process.on("SIGINT", ignore);
@@ -92,7 +99,7 @@ export class Stack {
 
     /** The resources in the stack's state. */
     async resources(): Promise<readonly ExportedResource[]> {
-        const text = await run("pulumi", ["--cwd", CHECKOUT, "stack", "export", "--stack", this.name]);
+        const text = await run("pulumi", ["--cwd", this.folder, "stack", "export", "--stack", this.name]);
         return (
             (JSON.parse(text) as { deployment: { resources?: ExportedResource[] } }).deployment.resources ??
             []
@@ -101,7 +108,7 @@ export class Stack {
 
     /** What the stack tells other programs. */
     async outputs(): Promise<StackOutputs> {
-        const args = ["--cwd", CHECKOUT, "stack", "output", "--json", "--stack", this.name];
+        const args = ["--cwd", this.folder, "stack", "output", "--json", "--stack", this.name];
         return JSON.parse(await run("pulumi", args)) as StackOutputs;
     }
 
@@ -109,7 +116,7 @@ export class Stack {
     private refresh(): void {
         const committed = fs.readFileSync(this.committed, "utf8");
         // What is deployed to another cluster must be the same from every machine.
-        const text = this.isLocal ? forThisMachine(committed, project) : committed;
+        const text = this.isLocal ? forThisMachine(committed, this.project) : committed;
         const salt =
             fs.existsSync(this.copy) && /^encryptionsalt:.*$/m.exec(fs.readFileSync(this.copy, "utf8"));
         const ours = /^encryptionsalt:/m.test(text) || !salt ? text : `${text.trimEnd()}\n${salt[0]}\n`;
@@ -118,7 +125,14 @@ export class Stack {
 
     /** Removes the lock of a run that was killed; refuses if the run is alive, and names it. */
     private async heal(): Promise<void> {
-        const directory = path.join(places().backend, ".pulumi", "locks", "organization", project, this.name);
+        const directory = path.join(
+            places().backend,
+            ".pulumi",
+            "locks",
+            "organization",
+            this.project,
+            this.name,
+        );
         for (const file of fs.existsSync(directory) ? fs.readdirSync(directory) : []) {
             const lock = readJson<PulumiLock>(path.join(directory, file));
             if (lock === undefined) {
@@ -128,7 +142,7 @@ export class Stack {
                 console.log(
                     `Stack ${this.name} was locked by process ${lock.pid}, which is dead; the lock was removed.`,
                 );
-                await run("pulumi", ["--cwd", CHECKOUT, "cancel", "--yes", "--stack", this.name]);
+                await run("pulumi", ["--cwd", this.folder, "cancel", "--yes", "--stack", this.name]);
                 return;
             }
             throw new Refusal(
@@ -145,9 +159,30 @@ interface PulumiLock {
     readonly hostname: string;
 }
 
+/** The examples, by the names of their folders. */
+const EXAMPLES = path.join(CHECKOUT, "examples");
+
+function exampleFolder(example: string): string {
+    const all = fs.readdirSync(EXAMPLES);
+    if (!all.includes(example)) {
+        throw new Refusal(`EXAMPLE is "${example}"; the examples are ${all.join(", ")}.`);
+    }
+    return path.join(EXAMPLES, example);
+}
+
+function exampleStackFile(folder: string, stack: string): string {
+    const file = path.join(folder, `Pulumi.${stack}.yaml`);
+    if (!fs.existsSync(file)) {
+        throw new Refusal(
+            `STACK is "${stack}", and there is no ${path.relative(CHECKOUT, file)}; create it, or unset STACK.`,
+        );
+    }
+    return file;
+}
+
 /** Reads one plain-word setting of a stack file; the program itself parses these files as YAML. */
 function configured(file: string, key: string): string | undefined {
-    return new RegExp(`^\\s*["']?${project}:${key}["']?:\\s*["']?([^\\s"'#]+)`, "m").exec(
+    return new RegExp(`^\\s*["']?${key}["']?:\\s*["']?([^\\s"'#]+)`, "m").exec(
         fs.readFileSync(file, "utf8"),
     )?.[1];
 }
