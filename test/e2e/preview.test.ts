@@ -5,10 +5,9 @@ import * as path from "path";
 
 import { directories } from "../../local/places";
 import { command } from "../support/command";
-import { copyCheckout } from "../support/copy";
+import { copyCheckout, linkPackages } from "../support/copy";
 import { recordedStack } from "../support/program";
 
-const ROOT = path.resolve(__dirname, "../..");
 const STORAGE_CLASS = "dabaweb:storageClass: retained";
 
 describe("make preview in a clean clone, without credentials, cluster, Docker or kubeconfig", function () {
@@ -19,9 +18,7 @@ describe("make preview in a clean clone, without credentials, cluster, Docker or
         folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-e2e-"));
         clone = path.join(folder, "clone");
         copyCheckout(clone);
-        fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(clone, "node_modules"));
-        // Older than the installed packages: they belong to another checkout and must not be installed again.
-        fs.utimesSync(path.join(clone, "package-lock.json"), 0, 0);
+        linkPackages(clone);
         const git = async (...args: string[]) => {
             const who = [
                 "-c",

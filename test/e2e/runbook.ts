@@ -5,7 +5,7 @@ import * as path from "path";
 import { copiedStackFile } from "../../local/places";
 import { command } from "../support/command";
 import { waitFor } from "../support/docker";
-import { forStack, parseRunbook } from "../support/runbook";
+import { forStack, parsePage } from "../support/page";
 import { RECOVERY_SECONDS, System } from "../support/system";
 
 const PAGE = path.resolve(__dirname, "../../docs/runbook.md");
@@ -19,7 +19,7 @@ const COMMAND_SECONDS = 11 * 60;
  */
 export function describeRunbook(system: System): void {
     describe("docs/runbook.md", () => {
-        for (const { heading, commands } of parseRunbook(readFileSync(PAGE, "utf8")).filter(
+        for (const { heading, commands } of parsePage(readFileSync(PAGE, "utf8")).filter(
             ({ mark }) => mark === "run",
         )) {
             for (const { line, prints } of commands) {

@@ -13,11 +13,11 @@ import { command, Result } from "../support/command";
 import { copyCheckout } from "../support/copy";
 import { docker, Scope, waitFor } from "../support/docker";
 import { Registries, Registry } from "../support/registries";
-import { parseRunbook } from "../support/runbook";
+import { parsePage } from "../support/page";
 import { RECOVERY_SECONDS } from "../support/system";
 import { freeSharedPorts } from "./shared-port";
 
-const LINES = parseRunbook(fs.readFileSync(path.resolve(__dirname, "../../README.md"), "utf8"))
+const LINES = parsePage(fs.readFileSync(path.resolve(__dirname, "../../README.md"), "utf8"))
     .filter(({ heading }) => heading === "Your cluster")
     .flatMap(({ commands }) => commands.map(({ line }) => line));
 

@@ -42,3 +42,10 @@ export function copyCheckout(folder: string): void {
     const left = ["node_modules", ".git", "artifacts"].map((name) => path.join(ROOT, name));
     fs.cpSync(ROOT, folder, { recursive: true, filter: (source) => !left.includes(source) });
 }
+
+/** Lets a copy of the checkout use this checkout's installed packages. */
+export function linkPackages(folder: string): void {
+    fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
+    // Older than the installed packages: they belong to another checkout and must not be installed again.
+    fs.utimesSync(path.join(folder, "package-lock.json"), 0, 0);
+}

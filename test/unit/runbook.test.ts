@@ -2,36 +2,12 @@ import assert from "assert";
 import { spawnSync } from "child_process";
 import { readFileSync } from "fs";
 
-import { forStack, parseRunbook } from "../support/runbook";
+import { forStack, parsePage } from "../support/page";
 
 const PAGE = readFileSync("docs/runbook.md", "utf8");
-const BLOCKS = parseRunbook(PAGE);
+const BLOCKS = parsePage(PAGE);
 
 describe("the runbook", () => {
-    it("is parsed into blocks with mark, reason, commands and their output", () => {
-        const page =
-            "## One\n\n<!-- run -->\n\n```sh\nmake a\n# prints: b: c\n# prints: d\nmake e\n```\n\n" +
-            "## Two\n\n<!-- shown: it deletes -->\n\n```sh\nrm x\n```\n\n```yaml\na: 1\n```\n\n```sh\nls\n```\n";
-        assert.deepStrictEqual(parseRunbook(page), [
-            {
-                heading: "One",
-                mark: "run",
-                reason: "",
-                commands: [
-                    { line: "make a", prints: ["b: c", "d"] },
-                    { line: "make e", prints: [] },
-                ],
-            },
-            {
-                heading: "Two",
-                mark: "shown",
-                reason: "it deletes",
-                commands: [{ line: "rm x", prints: [] }],
-            },
-            { heading: "Two", mark: "", reason: "", commands: [{ line: "ls", prints: [] }] },
-        ]);
-    });
-
     it("says of every block whether it is run, or why it is only shown", () => {
         const all = PAGE.match(/^```sh$/gm)?.length;
         assert.strictEqual(BLOCKS.length, all);

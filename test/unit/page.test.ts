@@ -1,0 +1,54 @@
+import assert from "assert";
+
+import { parsePage } from "../support/page";
+
+const commands = (...lines: string[]) =>
+    parsePage(`## One\n\n<!-- run -->\n\n\`\`\`sh\n${lines.join("\n")}\n\`\`\`\n`)[0]?.commands;
+
+describe("a page of commands", () => {
+    it("is parsed into blocks with mark, reason, commands and their output", () => {
+        const page =
+            "## One\n\n<!-- run -->\n\n```sh\nmake a\n# prints: b: c\n# prints: d\nmake e\n```\n\n" +
+            "## Two\n\n<!-- shown: it deletes -->\n\n```sh\nrm x\n```\n\n```yaml\na: 1\n```\n\n```sh\nls\n```\n";
+        assert.deepStrictEqual(parsePage(page), [
+            {
+                heading: "One",
+                mark: "run",
+                reason: "",
+                commands: [
+                    { line: "make a", prints: ["b: c", "d"] },
+                    { line: "make e", prints: [] },
+                ],
+            },
+            {
+                heading: "Two",
+                mark: "shown",
+                reason: "it deletes",
+                commands: [{ line: "rm x", prints: [] }],
+            },
+            { heading: "Two", mark: "", reason: "", commands: [{ line: "ls", prints: [] }] },
+        ]);
+    });
+
+    it("has one command per line, and what each prints", () => {
+        assert.deepStrictEqual(commands("make a", "# prints: b: c", "# prints: d", "", "make e"), [
+            { line: "make a", prints: ["b: c", "d"] },
+            { line: "make e", prints: [] },
+        ]);
+    });
+
+    it("has commands that are shown being refused", () => {
+        assert.deepStrictEqual(commands("rm /", "# fails: not permitted"), [
+            { line: "rm /", prints: [], fails: "not permitted" },
+        ]);
+    });
+
+    it("has commands of several lines", () => {
+        const document = ["cat \\", "    - <<'EOF'", "a", "", "# prints: a", "EOF"];
+        assert.deepStrictEqual(commands(...document, "# prints: b", "make \\", "  c", "ls"), [
+            { line: document.join("\n"), prints: ["b"] },
+            { line: "make \\\n  c", prints: [] },
+            { line: "ls", prints: [] },
+        ]);
+    });
+});
