@@ -15,6 +15,7 @@ export const PARTS = {
     preview: ["review", "policy", "local/stacks/preview", "test/golden"],
     promote: ["operations/promote", "operations/image", "operations/registry"],
     operations: ["operations", "docs/runbook"],
+    howto: ["docs/howto"],
     local: ["local"],
     examples: ["examples"],
 } as const satisfies Record<string, readonly string[]>;
@@ -53,6 +54,7 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/your-cluster": ["program", "operations"],
     "e2e/side-by-side": ["promote", "program"],
     "e2e/kept": ["redis", "mysql", "program"],
+    "e2e/howto": ["howto"],
     "images/mysql-loss": ["mysql"],
     "images/redis-loss": ["redis"],
     "images/mysql-reseed": ["mysql"],
@@ -81,6 +83,7 @@ const WITHOUT_A_STACK = ["e2e/promote", "e2e/preview", "e2e/policy", "e2e/plugin
 const HOLDS: Readonly<Record<string, string>> = {
     "e2e/your-cluster": "nodePort 32003",
     "e2e/kept": "nodePort 32003",
+    "e2e/howto": "nodePort 32003",
     "e2e/side-by-side": "nodePort 32003",
 };
 
