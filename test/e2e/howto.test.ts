@@ -32,6 +32,8 @@ describe("the how-tos", function () {
     afterEach("clear what a failed page left", cleanUp);
 
     for (const page of [
+        "docs/howto/scale.md",
+        "docs/howto/rollout.md",
         "docs/howto/jobs.md",
         "docs/howto/dns.md",
         "docs/howto/probes.md",

@@ -5,7 +5,7 @@ import * as path from "path";
 
 import { directories } from "../../local/places";
 import { command } from "../support/command";
-import { copyCheckout, linkPackages } from "../support/copy";
+import { commitAll, copyCheckout, linkPackages } from "../support/copy";
 import { recordedStack } from "../support/program";
 
 const STORAGE_CLASS = "dabaweb:storageClass: retained";
@@ -19,21 +19,7 @@ describe("make preview in a clean clone, without credentials, cluster, Docker or
         clone = path.join(folder, "clone");
         copyCheckout(clone);
         linkPackages(clone);
-        const git = async (...args: string[]) => {
-            const who = [
-                "-c",
-                "user.name=a",
-                "-c",
-                "user.email=a@example.org",
-                "-c",
-                "init.defaultBranch=main",
-            ];
-            const { code, stderr } = await command("git", ["-C", clone, ...who, ...args]);
-            assert.strictEqual(code, 0, stderr);
-        };
-        await git("init", "--quiet");
-        await git("add", ".");
-        await git("commit", "--quiet", "--message", "clone");
+        await commitAll(clone);
     });
     after(() => fs.rmSync(folder, { recursive: true, force: true }));
 

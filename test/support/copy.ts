@@ -1,6 +1,8 @@
 import * as fs from "fs";
 import * as path from "path";
 
+import { command } from "./command";
+
 const ROOT = path.resolve(__dirname, "../..");
 
 /** The parts of the program, except its stack files. */
@@ -48,4 +50,20 @@ export function linkPackages(folder: string): void {
     fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
     // Older than the installed packages: they belong to another checkout and must not be installed again.
     fs.utimesSync(path.join(folder, "package-lock.json"), 0, 0);
+}
+
+/** Makes a folder a clone whose last commit has all its files. */
+export async function commitAll(folder: string): Promise<void> {
+    const settings = ["user.name=a", "user.email=a@example.org", "init.defaultBranch=main"];
+    const given = settings.flatMap((setting) => ["-c", setting]);
+    for (const args of [
+        ["init", "--quiet"],
+        ["add", "."],
+        ["commit", "--quiet", "--message", "clone"],
+    ]) {
+        const { code, stderr } = await command("git", ["-C", folder, ...given, ...args]);
+        if (code !== 0) {
+            throw new Error(`git ${args.join(" ")}: exit code ${code}\n${stderr}`);
+        }
+    }
 }

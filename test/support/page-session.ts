@@ -4,7 +4,7 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { copyCheckout, linkPackages } from "./copy";
+import { commitAll, copyCheckout, linkPackages } from "./copy";
 import { type Command, parsePage } from "./page";
 import { Shells } from "./shells";
 import { spending, spentOn } from "./spent";
@@ -27,6 +27,8 @@ export async function runPage(page: string): Promise<void> {
     try {
         copyCheckout(folder);
         linkPackages(folder);
+        // Pages take their edits back with git.
+        await commitAll(folder);
         const blocks = parsePage(fs.readFileSync(path.join(ROOT, page), "utf8"));
         for (const { heading, commands } of blocks.filter(({ mark }) => mark === "run")) {
             for (const command of commands) {
