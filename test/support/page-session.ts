@@ -47,7 +47,8 @@ async function execute(shells: Shells, folder: string, where: string, command: C
         shells.run(folder, ["eval", line], { timeoutSeconds: COMMAND_SECONDS }),
     );
     const answer = `${where}: ${line}\nexit code ${code}\n${stdout}${stderr}`;
-    assert.ok(fails === undefined ? code === 0 : code !== 0, answer);
+    const asThePageSays = fails === undefined ? code === 0 : code !== 0;
+    assert.ok(asThePageSays, `should ${fails === undefined ? "succeed" : "be refused"}: ${answer}`);
     // Columns are as wide as their longest value, so a reader does not compare spaces either.
     const said = narrow(stdout + stderr);
     for (const expected of fails === undefined ? prints : [...prints, fails]) {
