@@ -27,7 +27,7 @@ describe("a stack that is changed", function () {
     after("destroy, twice, and leave nothing behind", async () => {
         await destroy("changes");
         await destroy("changes");
-        assert.deepStrictEqual(await remnants(system), []);
+        assert.deepStrictEqual(await remnants(system.namespace, `dabaweb/${system.stack}/`), []);
     });
 
     describe("after the pods of both masters were deleted", () => {

@@ -2,7 +2,7 @@ import * as path from "path";
 
 import { copiedStackFile } from "../../local/places";
 import { command } from "../support/command";
-import { System } from "../support/system";
+import { kubectl } from "./side-by-side";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -67,25 +67,27 @@ export async function configure(stack: string, settings: Readonly<Record<string,
     await pulumi(stack, ["config", "set-all", "--path", ...given]);
 }
 
-/** Leftovers that a destroyed stack must not have: its namespace, its volumes, its tags in the local registry. */
-export async function remnants(system: System): Promise<string[]> {
-    const { items } = JSON.parse(
-        await system.kubectl(["get", "namespaces,persistentvolumes", "-o", "json"]),
-    ) as {
+/**
+ * Leftovers that a destroyed stack must not have: its namespace, its volumes, its tags in the local registry.
+ *
+ * @param repositories what the names of its repositories begin with.
+ */
+export async function remnants(namespace: string, repositories: string): Promise<string[]> {
+    const { items } = JSON.parse(await kubectl(["get", "namespaces,persistentvolumes", "-o", "json"])) as {
         items: { kind: string; metadata: { name: string }; spec: { claimRef?: { namespace: string } } }[];
     };
     const objects = items
         .filter(
             ({ kind, metadata, spec }) =>
-                (kind === "Namespace" && metadata.name === system.namespace) ||
-                spec.claimRef?.namespace === system.namespace,
+                (kind === "Namespace" && metadata.name === namespace) ||
+                spec.claimRef?.namespace === namespace,
         )
         .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-    const { repositories } = (await (await fetch("http://localhost:5001/v2/_catalog?n=1000")).json()) as {
+    const catalog = (await (await fetch("http://localhost:5001/v2/_catalog?n=1000")).json()) as {
         repositories: string[];
     };
     const tags: string[] = [];
-    for (const repository of repositories.filter((name) => name.startsWith(`dabaweb/${system.stack}/`))) {
+    for (const repository of catalog.repositories.filter((name) => name.startsWith(repositories))) {
         const list = (await (await fetch(`http://localhost:5001/v2/${repository}/tags/list`)).json()) as {
             tags?: string[] | null;
         };

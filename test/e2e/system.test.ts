@@ -32,7 +32,7 @@ describe("the whole system on a real cluster", function () {
     after("destroy, twice, and leave nothing behind", async () => {
         await destroy("e2e");
         await destroy("e2e");
-        assert.deepStrictEqual(await remnants(system), []);
+        assert.deepStrictEqual(await remnants(system.namespace, `dabaweb/${system.stack}/`), []);
     });
 
     describe("after up", () => behavesAsTheSourceDid(system));

@@ -14,30 +14,69 @@ const ROOT = path.resolve(__dirname, "../..");
 /** A little more than the longest timeout of a command on the pages. */
 const COMMAND_SECONDS = 11 * 60;
 
-/**
- * Runs the blocks that a page marks `run`, in order, in one bash that starts in a copy of the checkout.
- *
- * @param page path of the page, relative to the project.
- * @throws AssertionError at the first command that answers something else than the page says.
- */
-export async function runPage(page: string): Promise<void> {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "page-"));
-    // Not the user's startup files, nor a login: only what the page itself sets.
-    const shells = new Shells((checkout) => ["env", "-C", checkout, "bash", "--norc"]);
-    try {
-        copyCheckout(folder);
-        linkPackages(folder);
-        // Pages take their edits back with git.
-        await commitAll(folder);
-        const blocks = parsePage(fs.readFileSync(path.join(ROOT, page), "utf8"));
-        for (const { heading, commands } of blocks.filter(({ mark }) => mark === "run")) {
-            for (const command of commands) {
-                await execute(shells, folder, `${page}, "${heading}"`, command);
+/** The stack of the examples that tests deploy, next to a user's own stack dev. */
+export const TEST_STACK = "test";
+
+/** A reader of one page, with a checkout and a shell. */
+export class PageSession {
+    // Not the user's startup files, nor a login: only what the page itself sets. make takes the stack's name from STACK.
+    private readonly shells = new Shells((checkout) => [
+        ...(["env", "-C", checkout, `STACK=${TEST_STACK}`] as const),
+        ...["bash", "--norc"],
+    ]);
+
+    private constructor(
+        private readonly page: string,
+        private readonly checkout: string,
+    ) {}
+
+    /** @param page path of the page, relative to the project. */
+    static async open(page: string): Promise<PageSession> {
+        const checkout = fs.mkdtempSync(path.join(os.tmpdir(), "page-"));
+        copyCheckout(checkout);
+        linkPackages(checkout);
+        for (const example of fs.readdirSync(path.join(checkout, "examples"))) {
+            const file = (stack: string) => path.join(checkout, "examples", example, `Pulumi.${stack}.yaml`);
+            if (fs.existsSync(file("dev"))) {
+                fs.copyFileSync(file("dev"), file(TEST_STACK));
             }
         }
+        // Pages take their edits back with git.
+        await commitAll(checkout);
+        return new PageSession(page, checkout);
+    }
+
+    /**
+     * Runs the blocks that the page marks `run`, in order.
+     *
+     * @param headings those that the blocks are under; default: all.
+     * @throws AssertionError at the first command that answers something else than the page says.
+     */
+    async run(...headings: readonly string[]): Promise<void> {
+        const blocks = parsePage(fs.readFileSync(path.join(ROOT, this.page), "utf8")).filter(
+            ({ mark, heading }) => mark === "run" && (headings.length === 0 || headings.includes(heading)),
+        );
+        assert.ok(blocks.length > 0, `${this.page} has nothing to run under ${headings.join(", ")}`);
+        for (const { heading, commands } of blocks) {
+            for (const command of commands) {
+                await execute(this.shells, this.checkout, `${this.page}, "${heading}"`, command);
+            }
+        }
+    }
+
+    close(): void {
+        this.shells.forget(this.checkout);
+        fs.rmSync(this.checkout, { recursive: true });
+    }
+}
+
+/** Runs a whole page as {@link PageSession} does. */
+export async function runPage(page: string): Promise<void> {
+    const session = await PageSession.open(page);
+    try {
+        await session.run();
     } finally {
-        shells.forget(folder);
-        fs.rmSync(folder, { recursive: true });
+        session.close();
     }
 }
 

@@ -1,0 +1,77 @@
+import assert from "assert";
+import * as fs from "fs";
+import * as path from "path";
+
+import { copiedStackFile, places } from "../../local/places";
+import { command } from "../support/command";
+import { PageSession, TEST_STACK } from "../support/page-session";
+import { kubectl } from "./side-by-side";
+import { remnants } from "./stack";
+
+/** Longer than the program's own longest timeout. */
+const PULUMI_SECONDS = 25 * 60;
+
+/** An example on the local cluster, deployed and destroyed by the commands of its README.md. */
+export class Example {
+    private readonly folder: string;
+    private session: PageSession | undefined;
+    /** Whether the namespace is this test's, and not a user's. */
+    private mine = false;
+
+    /** @param namespace the one that it deploys to. */
+    constructor(
+        readonly name: string,
+        readonly namespace: string,
+    ) {
+        this.folder = path.resolve(__dirname, "../../examples", name);
+    }
+
+    /** Removes what a killed run left. Refuses if the namespace is a user's. */
+    async clear(): Promise<void> {
+        this.mine = this.hasStack();
+        await this.remove();
+        const found = await kubectl(["get", "namespace", this.namespace, "--ignore-not-found", "-o", "name"]);
+        const inUse = `namespace ${this.namespace} is in use; destroy what is in it, then test again`;
+        assert.strictEqual(found, "", inUse);
+        this.mine = true;
+    }
+
+    /** Runs what its README.md has under these headings; all of it by default. */
+    async run(...headings: readonly string[]): Promise<void> {
+        this.session ??= await PageSession.open(`examples/${this.name}/README.md`);
+        await this.session.run(...headings);
+    }
+
+    /** What it has left on the cluster and in the registry. */
+    remnants(): Promise<string[]> {
+        return remnants(this.namespace, `${this.name}/${TEST_STACK}/`);
+    }
+
+    /** Ends the reader's session, and removes the stack with whatever it still has. */
+    async remove(): Promise<void> {
+        this.session?.close();
+        this.session = undefined;
+        if (!this.mine) {
+            return;
+        }
+        if (this.hasStack()) {
+            await this.pulumi("destroy", "--yes", "--skip-preview");
+            await this.pulumi("stack", "rm", "--yes", "--preserve-config");
+        }
+        fs.rmSync(copiedStackFile(this.name, TEST_STACK), { force: true });
+        await kubectl(["delete", "namespace", this.namespace, "--ignore-not-found"]);
+    }
+
+    private hasStack(): boolean {
+        const stacks = path.join(places().backend, ".pulumi", "stacks", this.name);
+        return fs.existsSync(path.join(stacks, `${TEST_STACK}.json`));
+    }
+
+    /** Runs pulumi in the committed folder: a broken edit of the session must not prevent it. */
+    private async pulumi(...args: readonly string[]): Promise<void> {
+        const file = `PULUMI_OPTION_CONFIG_FILE=${copiedStackFile(this.name, TEST_STACK)}`;
+        const all = [file, "pulumi", "--cwd", this.folder, ...args, "--stack", TEST_STACK];
+        const { code, stdout, stderr } = await command("env", all, { timeoutSeconds: PULUMI_SECONDS });
+        assert.strictEqual(code, 0, `pulumi ${args.join(" ")}\n${stdout}\n${stderr}`);
+    }
+}

@@ -1,0 +1,28 @@
+import assert from "assert";
+
+import { RECOVERY_SECONDS } from "../support/system";
+import { Example } from "./example";
+
+describe("the examples", function () {
+    this.timeout(4 * RECOVERY_SECONDS * 1000);
+
+    for (const [name, namespace] of [
+        ["hello-redis", "hello"],
+        ["hello-mysql", "hello"],
+        ["myweb", "myweb"],
+        ["node-exporter", "node-exporter"],
+    ] as const) {
+        describe(name, () => {
+            const example = new Example(name, namespace);
+
+            before("clear what a killed run left", () => example.clear());
+
+            after("remove it", () => example.remove());
+
+            it("does what its README.md says, and is destroyed without a trace", async () => {
+                await example.run();
+                assert.deepStrictEqual(await example.remnants(), []);
+            });
+        });
+    }
+});
