@@ -57,6 +57,7 @@ export function places({ cache, state }: Directories = directories()) {
         origins: path.join(state, "origins.json"),
         /** The base images in use that are not Docker Hub's. */
         bases: path.join(state, "bases.json"),
+        exampleBases: path.join(state, "example-bases.json"),
         steps: path.join(state, "steps.json"),
         testTimes: path.join(state, "test-times.json"),
         locks: path.join(state, "locks"),

@@ -95,12 +95,18 @@ describe("the base that an image is built on here", () => {
     it("is remembered until the official image is available", () => {
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bases-"));
         try {
-            const file = path.join(folder, "state", "bases.json");
-            assert.deepStrictEqual(ownBases(file), {});
-            rememberBase("redis", "one", file);
-            rememberBase("mysql", "two", file);
-            rememberBase("redis", undefined, file);
-            assert.deepStrictEqual(ownBases(file), { mysql: "two" });
+            const [bases, exampleBases] = ["bases.json", "example-bases.json"].map((each) =>
+                path.join(folder, "state", each),
+            );
+            const files = { bases: bases!, exampleBases: exampleBases! };
+            assert.deepStrictEqual(ownBases(files), {});
+            rememberBase("redis", "one", files);
+            rememberBase("mysql", "two", files);
+            rememberBase("node", "three", files);
+            rememberBase("redis", undefined, files);
+            assert.deepStrictEqual(ownBases(files), { mysql: "two", node: "three" });
+            // Older checkouts write all of it to the product's stack files.
+            assert.deepStrictEqual(JSON.parse(fs.readFileSync(files.bases, "utf8")), { mysql: "two" });
         } finally {
             fs.rmSync(folder, { recursive: true });
         }
