@@ -69,6 +69,7 @@ const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/promotion": ["promote"],
     "e2e/preview": ["preview"],
     "e2e/policy": ["preview", "program"],
+    "images/examples": ["examples"],
     "images/base-images": ["redis", "mysql", "web", "local", "examples"],
     "images/leftovers": ["local"],
     "e2e/plugins": ["local"],

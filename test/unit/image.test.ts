@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { baseArguments, baseOf, officialBases } from "../../components/bases";
 import { Image } from "../../components/image";
+import { npmArguments } from "../../components/npm";
 
 const DIGEST = `sha256:${"d".repeat(64)}`;
 
@@ -67,5 +68,16 @@ describe("the base of an image", () => {
             PYTHON_IMAGE: "own:1",
         });
         assert.strictEqual(baseOf(dockerfile, sources), "own:1");
+    });
+});
+
+describe("a build that fetches npm packages", () => {
+    it("takes them from npm's registry, unless there is a mirror or a proxy", () => {
+        assert.deepStrictEqual(npmArguments({}), {});
+        assert.deepStrictEqual(npmArguments({ mirror: "https://npm.example", proxy: "http://proxy:3128" }), {
+            NPM_CONFIG_REGISTRY: "https://npm.example",
+            HTTP_PROXY: "http://proxy:3128",
+            HTTPS_PROXY: "http://proxy:3128",
+        });
     });
 });

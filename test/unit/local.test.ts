@@ -17,7 +17,7 @@ import { cacheKey, goTools } from "../../local/from-source/go-tools";
 import { unzip } from "../../local/from-source/npm-kubectl";
 import { checkDisk, checkPorts, freeGigabytes, gigabytesNeeded } from "../../local/machine/disk-and-ports";
 import { attempt, until } from "../../local/machine/shell";
-import { isAtLeast, thisPlatform } from "../../local/pins";
+import { images, isAtLeast, tagged, thisPlatform } from "../../local/pins";
 import { directories, exported, exportLines, places } from "../../local/places";
 import { Stack } from "../../local/stacks/stack";
 import { whatStays } from "../../local/state/deployed";
@@ -554,6 +554,15 @@ describe("local: a run of several steps", () => {
         ]);
         await assert.rejects(failed, { message: "a failed" });
         assert.strictEqual(order(), "a begins, b begins, a ends, b ends");
+    });
+
+    it("leave out what only the examples need", () => {
+        const names = allSteps().map(({ name }) => name);
+        const ofExamples = images.exampleBases.map(({ image }) => tagged(image));
+        assert.deepStrictEqual(
+            names.filter((name) => ofExamples.includes(name)),
+            [],
+        );
     });
 
     it("has no step that needs a later one", () => {

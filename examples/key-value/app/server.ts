@@ -4,13 +4,13 @@
  */
 import { readFileSync } from "node:fs";
 
-import Fastify, { type FastifyError } from "fastify";
+import Fastify, { LogController, type FastifyError, type FastifyReply } from "fastify";
 import { Redis } from "ioredis";
 
 const PORT = 8082;
 /** In bytes. */
 const [MAX_KEY, MAX_BODY] = [1024, 1 << 20];
-const EXAMPLE = '{"key": "...", "value": "..."}';
+const EXAMPLE = '{"key": "a", "value": "b"}';
 
 /** What is wrong with a body that Fastify refuses, by Fastify's code. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -20,7 +20,13 @@ const REFUSED: Readonly<Record<string, string>> = {
     FST_ERR_CTP_INVALID_MEDIA_TYPE: `The body is not declared as JSON; send ${EXAMPLE} with Content-Type: application/json.`,
 };
 
-const app = Fastify({ logger: true, disableRequestLogging: true, bodyLimit: MAX_BODY });
+const app = Fastify({
+    logger: true,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: MAX_BODY,
+    frameworkErrors: (_, { url }, reply: FastifyReply) =>
+        reply.code(400).send({ error: `The address ${url} cannot be decoded; encode the key as in a URL.` }),
+});
 // Fastify also accepts plain text by default.
 app.removeContentTypeParser("text/plain");
 
@@ -59,7 +65,7 @@ app.get("/readyz", async () => {
 });
 
 app.setNotFoundHandler(({ method, url }, reply) =>
-    reply.code(404).send({ error: `There is no ${method} ${url}; use POST /set or GET /get?key=....` }),
+    reply.code(404).send({ error: `There is no ${method} ${url}; use POST /set or GET /get?key=a.` }),
 );
 
 app.setErrorHandler<FastifyError>((error, request, reply) => {
@@ -71,8 +77,11 @@ app.setErrorHandler<FastifyError>((error, request, reply) => {
     return reply.code(statusCode).send({ error: said });
 });
 
-// Requests that have begun are answered; then the process has nothing left to do, and ends.
-app.addHook("onClose", () => [writer, reader].forEach((each) => each.disconnect()));
+// Requests that have begun are answered. When their connections are closed, nothing keeps the process.
+let closing = false;
+app.addHook("preClose", async () => void (closing = true));
+app.addHook("onSend", async (_, reply) => void (closing && reply.header("connection", "close")));
+app.addHook("onClose", async () => [writer, reader].forEach((each) => each.disconnect()));
 ["SIGTERM", "SIGINT"].forEach((signal) => process.once(signal, () => void app.close()));
 
 void app.listen({ host: "0.0.0.0", port: PORT });
@@ -120,7 +129,7 @@ function keyOf(value: unknown): string {
 function textOf(name: string, value: unknown): string {
     if (typeof value !== "string") {
         const what = value === undefined ? "is missing" : "is not one string";
-        throw refusal(400, `"${name}" ${what}; send it as in ${EXAMPLE} or /get?key=....`);
+        throw refusal(400, `"${name}" ${what}; send it as in ${EXAMPLE} or /get?key=a.`);
     }
     return value;
 }

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
-import Fastify, { type FastifyError, type FastifyReply } from "fastify";
+import Fastify, { LogController, type FastifyError, type FastifyReply } from "fastify";
 import mysql, { type Pool, type ResultSetHeader, type RowDataPacket } from "mysql2/promise";
 
 /** In characters, as MySQL counts them. */
@@ -31,7 +31,13 @@ const pod = { name: env("POD_NAME"), ip: env("POD_IP") };
 const master = pool(env("MYSQL_WRITER"));
 const slaves = process.env.MYSQL_READERS ? pool(process.env.MYSQL_READERS) : master;
 
-const server = Fastify({ logger: true, disableRequestLogging: true, bodyLimit: 16 << 10 });
+const server = Fastify({
+    logger: true,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: 16 << 10,
+    frameworkErrors: (_, { url }, reply: FastifyReply) =>
+        send(reply.code(400), markup`<p>The address ${url} cannot be decoded; the only page is /.</p>\n`),
+});
 server.removeAllContentTypeParsers();
 server.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_, body, done) =>
     done(null, new URLSearchParams(String(body))),
@@ -43,29 +49,19 @@ server.get("/", async (_, reply) => {
         "SELECT at, pod, text, (SELECT COUNT(*) FROM entries) AS count FROM entries ORDER BY id DESC LIMIT 20",
     );
     const entries = rows.map(
-        ({ at, pod, text }) =>
-            html`<tr>
-                <td>${at}</td>
-                <td>${pod}</td>
-                <td>${text}</td>
-            </tr>`,
+        ({ at, pod, text }) => markup`<tr><td>${at}</td><td>${pod}</td><td>${text}</td></tr>\n`,
     );
     return send(
         reply,
-        html`<p>The pod <b>${pod.name}</b> with the address <b>${pod.ip}</b> answers.</p>
-            <form method="post" action="/">
-                <input name="text" required maxlength="${MAX_TEXT}" aria-label="Text" autofocus />
-                <button>Write</button>
-            </form>
-            <p>Entries: <b>${rows[0]?.count ?? 0}</b>. The newest:</p>
-            <table>
-                <tr>
-                    <th>Time (UTC)</th>
-                    <th>Written by</th>
-                    <th>Text</th>
-                </tr>
-                ${entries}
-            </table>`,
+        markup`<p>The pod <b>${pod.name}</b> with the address <b>${pod.ip}</b> answers.</p>
+<form method="post" action="/">
+<input name="text" required maxlength="${MAX_TEXT}" aria-label="Text" autofocus> <button>Write</button>
+</form>
+<p>Entries: <b>${rows[0]?.count ?? 0}</b>. The newest:</p>
+<table>
+<tr><th>Time (UTC)</th><th>Written by</th><th>Text</th></tr>
+${entries}</table>
+`,
     );
 });
 
@@ -90,7 +86,7 @@ server.get("/readyz", async () => {
 });
 
 server.setNotFoundHandler(({ method, url }, reply) =>
-    send(reply.code(404), html`<p>There is no ${method} ${url}; the only page is /.</p>`),
+    send(reply.code(404), markup`<p>There is no ${method} ${url}; the only page is /.</p>\n`),
 );
 
 server.setErrorHandler<FastifyError>((error, { log }, reply) => {
@@ -104,10 +100,12 @@ server.setErrorHandler<FastifyError>((error, { log }, reply) => {
             "The body is not a form; send it as application/x-www-form-urlencoded.",
     };
     const said = statusCode === 500 ? "The page failed; look into the pod's log." : (known[code] ?? message);
-    return send(reply.code(statusCode), html`<p>${said}</p>`);
+    return send(reply.code(statusCode), markup`<p>${said}</p>\n`);
 });
 
+// Requests that have begun are answered. When their connections are closed, nothing keeps the process.
 let closing = false;
+server.addHook("onSend", async (_, reply) => void (closing && reply.header("connection", "close")));
 server.addHook("onClose", async () => {
     await Promise.all([...new Set([master, slaves])].map((each) => each.end()));
 });
@@ -177,30 +175,26 @@ async function query<T extends RowDataPacket[] | ResultSetHeader>(
 }
 
 /** Markup that goes into a page as it is. */
-class Html {
-    readonly markup: string;
-    constructor(markup: string) {
-        this.markup = markup;
+class Markup {
+    readonly text: string;
+    constructor(text: string) {
+        this.text = text;
     }
 }
 
 /** Markup in which every value is escaped, unless it is markup itself. */
-function html(texts: TemplateStringsArray, ...values: readonly unknown[]): Html {
+function markup(texts: TemplateStringsArray, ...values: readonly unknown[]): Markup {
     const escaped = (value: unknown): string => {
         if (Array.isArray(value)) {
             return value.map(escaped).join("");
         }
         const escape = (each: string): string => `&#${each.charCodeAt(0)};`;
-        return value instanceof Html ? value.markup : String(value).replace(/[&<>"']/g, escape);
+        return value instanceof Markup ? value.text : String(value).replace(/[&<>"']/g, escape);
     };
-    return new Html(String.raw({ raw: texts }, ...values.map(escaped)));
+    return new Markup(String.raw({ raw: texts }, ...values.map(escaped)));
 }
 
-function send(reply: FastifyReply, content: Html): FastifyReply {
-    const page = html`<!doctype html>
-        <html lang="en">
-            <meta charset="utf-8" /><title>myweb</title
-            >${content}
-        </html>`;
-    return reply.type("text/html; charset=utf-8").send(page.markup);
+function send(reply: FastifyReply, content: Markup): FastifyReply {
+    const head = markup`<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>myweb</title>\n`;
+    return reply.type("text/html; charset=utf-8").send(markup`${head}${content}</html>\n`.text);
 }
