@@ -3,16 +3,19 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { baseArguments, type BaseSources } from "./bases";
 import { contentTag } from "./content";
-import { isLoopback } from "./registry";
+import { isLoopback, type Registry, repositoryPrefix } from "./registry";
 
 /** Arguments of {@link Image}. */
 export interface ImageArgs {
-    /** Build context, relative to the program: an absolute path would differ on every machine and force a rebuild. */
-    readonly context: string;
+    /**
+     * Build context, relative to the program: an absolute path would differ on every machine and force a rebuild. Default:
+     * the program's folder.
+     */
+    readonly context?: string;
     /** Folders of the context that the Dockerfile uses. The first is the image's own and contains the Dockerfile. */
     readonly folders: readonly string[];
-    /** Repository without a tag, for example localhost:5001/dabaweb/dev/redis-master. */
-    readonly repository: string;
+    /** Where the image is pushed to: the repository is `<address>/<project>/<stack>/<name>`. */
+    readonly registry: Registry;
     /** Target platform. Default: linux/amd64. */
     readonly platform?: string;
     /** Build arguments that change what is built. Default: none. */
@@ -45,12 +48,15 @@ export class Image extends pulumi.ComponentResource {
     constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Image", name, {}, opts);
         const builtOn = Object.entries(args.builtOn ?? {});
+        const context = args.context ?? ".";
         const dockerfile = `${args.folders[0]}/Dockerfile`;
+        const prefix = repositoryPrefix(args.registry, pulumi.getProject(), pulumi.getStack());
+        const repository = `${prefix}/${name}`;
         const platform = args.platform ?? "linux/amd64";
-        const bases = baseArguments(`${args.context}/${dockerfile}`, args.bases ?? {});
+        const bases = baseArguments(`${context}/${dockerfile}`, args.bases ?? {});
         const buildArgs = { ...bases, ...args.buildArgs };
         this.tag = contentTag({
-            context: args.context,
+            context,
             folders: args.folders,
             buildArgs,
             platform,
@@ -59,10 +65,10 @@ export class Image extends pulumi.ComponentResource {
         const pushed = new docker.RegistryImage(
             name,
             {
-                name: `${args.repository}:${this.tag}`,
-                keepRemotely: args.keepRemotely ?? !isLoopback(args.repository),
+                name: `${repository}:${this.tag}`,
+                keepRemotely: args.keepRemotely ?? !isLoopback(args.registry.address),
                 build: {
-                    context: args.context,
+                    context,
                     dockerfile,
                     platform,
                     buildArgs: {
@@ -79,7 +85,7 @@ export class Image extends pulumi.ComponentResource {
         );
         this.tagged = pushed.name;
         this.reference = byDigest(pushed);
-        this.digest = pulumi.interpolate`${args.repository}@${pushed.sha256Digest}`;
+        this.digest = pulumi.interpolate`${repository}@${pushed.sha256Digest}`;
         this.registerOutputs({ reference: this.reference, digest: this.digest });
     }
 }

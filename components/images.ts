@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { baseOf, type BaseSources } from "./bases";
 import { Image } from "./image";
-import { imageProvider, type Registry, repositoryPrefix } from "./registry";
+import { imageProvider, type Registry } from "./registry";
 
 /** The six images, each with the folders of the build context that it uses, its own first. */
 export const IMAGE_FOLDERS = {
@@ -72,7 +72,6 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
         const isPinned = names.every((image) => pinned[image] !== undefined);
         const provider = opts?.provider ?? (isPinned ? undefined : imageProvider(args.registry));
         super("dabaweb:index:Images", name, {}, { ...opts, provider });
-        const prefix = repositoryPrefix(args.registry, pulumi.getProject(), pulumi.getStack());
         const unpaired = unpairedImage(pinned);
         if (unpaired !== undefined) {
             throw new Error(
@@ -89,7 +88,7 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
                       {
                           context: context(),
                           folders: IMAGE_FOLDERS[image],
-                          repository: `${prefix}/${image}`,
+                          registry: args.registry,
                           platform: args.platform,
                           keepRemotely: args.keepRemotely,
                           buildArgs: extra.buildArgs,

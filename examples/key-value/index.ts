@@ -6,27 +6,21 @@ import type { BaseSources } from "../../components/bases";
 import { Image } from "../../components/image";
 import { Images } from "../../components/images";
 import { stackNamespace } from "../../components/namespace";
+import { npmArguments } from "../../components/npm";
 import { Redis } from "../../components/redis";
-import { imageProvider, repositoryPrefix } from "../../components/registry";
+import { imageProvider } from "../../components/registry";
 import { WebApp } from "../../components/web-app";
 
 const config = new pulumi.Config();
 const cluster = { provider: new k8s.Provider("kubernetes", { context: config.require("kubeContext") }) };
 const registry = { address: config.require("registry") };
 const builder = { provider: imageProvider(registry) };
-const bases: BaseSources = { own: config.getObject("bases") };
+const mirror = config.getObject<{ images?: string; npm?: string; proxy?: string }>("mirror") ?? {};
+const bases: BaseSources = { mirror: mirror.images, own: config.getObject("bases") };
 
 const images = new Images("images", { names: ["redis-master", "redis-slave"], registry, bases }, builder);
-const app = new Image(
-    "key-value-app",
-    {
-        context: ".",
-        folders: ["app"],
-        repository: `${repositoryPrefix(registry, pulumi.getProject(), pulumi.getStack())}/key-value-app`,
-        bases,
-    },
-    builder,
-);
+const buildArgs = npmArguments({ mirror: mirror.npm, proxy: mirror.proxy });
+const app = new Image("key-value-app", { folders: ["app"], registry, bases, buildArgs }, builder);
 
 const namespace = stackNamespace({ name: config.get("namespace") ?? "key-value", create: true }, cluster);
 const slave = { replicas: config.getNumber("slaves") ?? 2 };

@@ -7,27 +7,21 @@ import { Image } from "../../components/image";
 import { Images } from "../../components/images";
 import { MySQL } from "../../components/mysql";
 import { stackNamespace } from "../../components/namespace";
-import { imageProvider, repositoryPrefix } from "../../components/registry";
+import { npmArguments } from "../../components/npm";
+import { imageProvider } from "../../components/registry";
 import { WebApp } from "../../components/web-app";
 
 const config = new pulumi.Config();
 const cluster = { provider: new k8s.Provider("kubernetes", { context: config.require("kubeContext") }) };
 const registry = { address: config.require("registry") };
 const builder = { provider: imageProvider(registry) };
-const bases: BaseSources = { own: config.getObject("bases") };
+const mirror = config.getObject<{ images?: string; npm?: string; proxy?: string }>("mirror") ?? {};
+const bases: BaseSources = { mirror: mirror.images, own: config.getObject("bases") };
 const database = "myweb";
 
 const images = new Images("images", { names: ["mysql-master", "mysql-slave"], registry, bases }, builder);
-const app = new Image(
-    "myweb",
-    {
-        context: ".",
-        folders: ["app"],
-        repository: `${repositoryPrefix(registry, pulumi.getProject(), pulumi.getStack())}/myweb`,
-        bases,
-    },
-    builder,
-);
+const buildArgs = npmArguments({ mirror: mirror.npm, proxy: mirror.proxy });
+const app = new Image("myweb", { folders: ["app"], registry, bases, buildArgs }, builder);
 
 const namespace = stackNamespace({ name: config.get("namespace") ?? "myweb", create: true }, cluster);
 const slave = { replicas: config.getNumber("slaves") ?? 0 };

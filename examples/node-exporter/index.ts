@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { Image } from "../../components/image";
 import { containerSecurity, labels, podDefaults, selector } from "../../components/pod";
-import { imageProvider, repositoryPrefix } from "../../components/registry";
+import { imageProvider } from "../../components/registry";
 
 const NAME = "node-exporter";
 const PORT = 9100;
@@ -16,12 +16,7 @@ const cluster = { provider: new k8s.Provider("kubernetes", { context: config.req
 const registry = { address: config.require("registry") };
 const image = new Image(
     NAME,
-    {
-        context: ".",
-        folders: ["image"],
-        repository: `${repositoryPrefix(registry, pulumi.getProject(), pulumi.getStack())}/${NAME}`,
-        bases: { own: config.getObject("bases") },
-    },
+    { folders: ["image"], registry, bases: { own: config.getObject("bases") } },
     { provider: imageProvider(registry) },
 );
 

@@ -24,7 +24,7 @@ function referenceOf(digest: string | undefined, preview: boolean): Promise<stri
         const image = new Image("redis-master", {
             context: "images",
             folders: ["redis-master", "redis"],
-            repository: "registry.example.com/team/redis-master",
+            registry: { address: "registry.example.com/team" },
             platform: "linux/amd64",
         });
         return new Promise((resolve) => image.reference.apply(resolve));
@@ -33,14 +33,19 @@ function referenceOf(digest: string | undefined, preview: boolean): Promise<stri
 
 describe("an image", () => {
     it("is run by its digest, and shows its tag", async () => {
-        const expected = new RegExp(`^registry\\.example\\.com/team/redis-master:[0-9a-f]{20}@${DIGEST}$`);
+        const expected = new RegExp(
+            `^registry\\.example\\.com/team/dabaweb/test/redis-master:[0-9a-f]{20}@${DIGEST}$`,
+        );
         assert.match((await referenceOf(DIGEST, false)) ?? "", expected);
         assert.match((await referenceOf(DIGEST, true)) ?? "", expected, "one that is already built");
     });
 
     it("that is not built yet is named by its tag in a preview, so that the API server sees the whole pod", async () => {
         const reference = await referenceOf(undefined, true);
-        assert.match(reference ?? "", /^registry\.example\.com\/team\/redis-master:[0-9a-f]{20}$/);
+        assert.match(
+            reference ?? "",
+            /^registry\.example\.com\/team\/dabaweb\/test\/redis-master:[0-9a-f]{20}$/,
+        );
     });
 });
 
