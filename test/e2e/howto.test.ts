@@ -4,6 +4,8 @@ import { names } from "../../local/places";
 import { docker } from "../support/docker";
 import { runPage } from "../support/page-session";
 import { RECOVERY_SECONDS } from "../support/system";
+import { Example } from "./example";
+import { describeKeyValue } from "./key-value";
 import { kubectl } from "./side-by-side";
 
 /** What the pages make, apart from what is in the namespace. */
@@ -24,27 +26,52 @@ async function cleanUp(): Promise<void> {
     await docker(["exec", `${names.cluster}-control-plane`, "rm", "-rf", FOLDER_OF_VOLUME]);
 }
 
-describe("the how-tos", function () {
+const PAGES = [
+    "docs/howto/scale.md",
+    "docs/howto/rollout.md",
+    "docs/howto/jobs.md",
+    "docs/howto/dns.md",
+    "docs/howto/probes.md",
+    "docs/howto/shared-directory.md",
+    "docs/howto/storage.md",
+    "docs/howto/static-volume.md",
+    "docs/howto/secrets-and-config.md",
+];
+
+describe("the example key-value, and the how-tos on it", function () {
     this.timeout(4 * RECOVERY_SECONDS * 1000);
 
-    before("clear what an earlier run left", cleanUp);
+    const example = new Example("key-value", "key-value");
 
-    afterEach("clear what a failed page left", cleanUp);
+    before("clear what an earlier run left", async () => {
+        await example.clear();
+        await cleanUp();
+    });
 
-    for (const page of [
-        "docs/howto/scale.md",
-        "docs/howto/rollout.md",
-        "docs/howto/jobs.md",
-        "docs/howto/dns.md",
-        "docs/howto/probes.md",
-        "docs/howto/shared-directory.md",
-        "docs/howto/storage.md",
-        "docs/howto/static-volume.md",
-        "docs/howto/secrets-and-config.md",
-    ]) {
-        it(page, async () => {
-            await runPage(page);
-            assert.strictEqual(await left(), "");
+    after("remove the example", () => example.remove());
+
+    // Suites run in their order, but a suite's own tests before those in it.
+    describe("examples/key-value/README.md", () => {
+        it("deploys it and uses it", () => example.run("Deploy it", "Use it"));
+    });
+
+    describeKeyValue();
+
+    describe("the how-tos", () => {
+        afterEach("clear what a failed page left", cleanUp);
+
+        for (const page of PAGES) {
+            it(page, async () => {
+                await runPage(page);
+                assert.strictEqual(await left(), "");
+            });
+        }
+    });
+
+    describe("the example", () => {
+        it("K5: is destroyed without a trace", async () => {
+            await example.run("Destroy it");
+            assert.deepStrictEqual(await example.remnants(), []);
         });
-    }
+    });
 });
