@@ -440,6 +440,42 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         strictEqual((await http(path, headers, form.toString())).status, 302);
     }
 
+    /** Runs the command of the CronJob, and returns its exit code and its log. */
+    async function cleanup(name: string, options: string[] = []): Promise<{ code: string; text: string }> {
+        const job = await dabaweb(name, ["cleanup", "--keep-log-days", "30"], options);
+        return { code: await docker(["wait", job]), text: (await logs(job)).trim() };
+    }
+
+    it("cleans up expired sessions and old log entries, keeps the others, and finds nothing the second time", async () => {
+        const { Cookie: session } = await signIn();
+        await sql(
+            "INSERT INTO form.django_session VALUES ('expired', '', UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE); " +
+                "INSERT INTO form.django_admin_log (action_time, object_repr, action_flag, change_message, user_id) " +
+                "SELECT UTC_TIMESTAMP(6) - INTERVAL d.days DAY, CONCAT('day ', d.days), 2, '', u.id " +
+                "FROM (SELECT 31 AS days UNION SELECT 29) d, (SELECT MIN(id) AS id FROM form.auth_user) u ORDER BY d.days DESC",
+        );
+        deepStrictEqual(await cleanup("cleanup"), {
+            code: "0",
+            text: "Deleted: 1 expired sessions, 1 log entries older than 30 days.",
+        });
+        deepStrictEqual(await cleanup("cleanup-again"), {
+            code: "0",
+            text: "Deleted: 0 expired sessions, 0 log entries older than 30 days.",
+        });
+        strictEqual(await sql("SELECT object_repr FROM form.django_admin_log"), "day 29");
+        strictEqual((await http("/admin/", { Cookie: session ?? "" })).status, 200);
+    });
+
+    it("says in one sentence why it could not clean up", async () => {
+        // No MySQL listens there.
+        const { code, text } = await cleanup("cleanup-away", ["-e", "MYSQL_WRITER=redis-master:3306"]);
+        strictEqual(code, "1");
+        match(
+            text,
+            /^CommandError: MySQL at redis-master:3306 did not delete the old rows: 200\d .*; when it accepts writes again, the next run deletes them\.$/,
+        );
+    });
+
     it("immediately shows what was written in the admin", async () => {
         await page("/User_data");
         await add(await signIn(), "in-the-admin");

@@ -50,7 +50,6 @@ class Command(BaseCommand):
                     cursor.execute("DROP TABLE " + ", ".join(half))
             call_command("migrate", interactive=False, stdout=self.stdout, stderr=self.stderr)
             call_command("loaddata", "roles", verbosity=0)
-            call_command("clearsessions")
             if not Account.objects.filter(is_superuser=True).exists():
                 Account.objects.create_superuser("admin", password=env.str("ADMIN_PASSWORD"))
         finally:
