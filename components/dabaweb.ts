@@ -41,6 +41,16 @@ export interface Ingress {
     readonly annotations?: Record<string, string>;
 }
 
+/** When rows that no one needs any more are deleted. */
+export interface Cleanup {
+    /** A cron expression of five fields, in UTC. Default: 17 3 * * *, every day at 03:17. */
+    readonly schedule?: string;
+    /** true: it does not run by itself. Default: false. */
+    readonly suspend?: boolean;
+    /** Age in days at which log entries are deleted. Default: 365. */
+    readonly keepLogDays?: number;
+}
+
 /** Arguments of {@link Dabaweb}. */
 export interface DabawebArgs extends Placement {
     readonly namespace: pulumi.Input<string>;
@@ -70,7 +80,7 @@ export interface DabawebArgs extends Placement {
     readonly ingress?: Ingress;
     /** Additional hosts that the site answers to, for example addresses of nodes. Default: none. */
     readonly extraHosts?: readonly string[];
-    /** CPU and memory of the container dabaweb, and of the migration. */
+    /** CPU and memory of the container dabaweb, of the migration, and of the cleanup. */
     readonly resources: Resources;
     /** CPU and memory of the container nginx. */
     readonly nginxResources: Resources;
@@ -78,6 +88,8 @@ export interface DabawebArgs extends Placement {
     readonly workers?: number;
     /** Whether /User_data and /Code_data, including salaries, need no sign-in. */
     readonly publicPages: boolean;
+    /** When expired sessions and old log entries are deleted. */
+    readonly cleanup?: Cleanup;
     /** How many minutes Pulumi waits for the migration, and again for the pods. Default: 10. */
     readonly awaitMinutes?: number;
     /** Image pull secret. Default: none. */
@@ -94,6 +106,10 @@ const SERVE_SECONDS = 10;
  * gunicorn.conf.py wait, each after its own {@link serveFor}.
  */
 const GRACE_SECONDS = 150;
+/** A run that the control plane missed by up to an hour is made up for. */
+const CLEANUP_LATE_SECONDS = 3600;
+/** A run that takes longer has hung, or its pod cannot start. */
+const CLEANUP_SECONDS = 900;
 const SECRETS = "/run/secrets/dabaweb";
 const ADMIN_SECRET = "/run/secrets/dabaweb-admin";
 /** Private addresses: every client of a ClusterIP Service is in the cluster, including the ingress controller. */
@@ -106,7 +122,7 @@ const BEHIND_INGRESS = [
     "",
 ].join("\n");
 
-/** The web tier: a migration that runs once per image, then pods of dabaweb and nginx behind one Service. */
+/** The web tier: a migration that runs once per image, then pods of dabaweb and nginx behind one Service, and a cleanup. */
 export class Dabaweb extends pulumi.ComponentResource {
     constructor(name: string, args: DabawebArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Dabaweb", name, {}, opts);
@@ -170,6 +186,43 @@ export class Dabaweb extends pulumi.ComponentResource {
                 // A Job that has exceeded its deadline stays failed, even with a longer deadline.
                 replaceOnChanges: ["spec.activeDeadlineSeconds"],
             },
+        );
+        // Updated in place: a run that is in progress ends with the old image.
+        new k8s.batch.v1.CronJob(
+            `${name}-cleanup`,
+            {
+                metadata: {
+                    namespace: args.namespace,
+                    labels: labels(name, `${name}-cleanup`),
+                    name: `${name}-cleanup`,
+                },
+                spec: {
+                    schedule: args.cleanup?.schedule ?? "17 3 * * *",
+                    timeZone: "Etc/UTC",
+                    suspend: args.cleanup?.suspend ?? false,
+                    concurrencyPolicy: "Forbid",
+                    startingDeadlineSeconds: CLEANUP_LATE_SECONDS,
+                    successfulJobsHistoryLimit: 3,
+                    failedJobsHistoryLimit: 1,
+                    jobTemplate: {
+                        metadata: { labels: labels(name, `${name}-cleanup`) },
+                        spec: {
+                            backoffLimit: 3,
+                            activeDeadlineSeconds: CLEANUP_SECONDS,
+                            template: {
+                                metadata: podMetadata(name, `${name}-cleanup`, args),
+                                spec: {
+                                    ...podDefaults(`${name}-cleanup`, args, 1, args.pullSecret),
+                                    restartPolicy: "Never",
+                                    containers: [cleanupContainer(app, args.cleanup)],
+                                    volumes,
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+            { parent: this, dependsOn: [migration] },
         );
         const proxies = args.ingress && ingressed(name, meta, args.ingress, { parent: this });
         new k8s.apps.v1.Deployment(
@@ -247,6 +300,13 @@ function migrateContainer(app: ReturnType<typeof appContainer>): k8s.types.input
         env: [...app.env, { name: "ADMIN_PASSWORD_FILE", value: `${ADMIN_SECRET}/password` }],
         volumeMounts: [...app.volumeMounts, { name: "admin", mountPath: ADMIN_SECRET, readOnly: true }],
     };
+}
+
+function cleanupContainer(
+    app: ReturnType<typeof appContainer>,
+    { keepLogDays = 365 }: Cleanup = {},
+): k8s.types.input.core.v1.Container {
+    return { ...app, name: "cleanup", args: ["cleanup", "--keep-log-days", String(keepLogDays)] };
 }
 
 function appContainer(args: DabawebArgs) {

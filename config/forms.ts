@@ -67,6 +67,40 @@ export const word = matching(
     40,
 );
 
+/** The fields of a cron expression: their range, and the names that stand for its numbers. */
+const CRON_FIELDS: readonly { least: number; most: number; names?: readonly string[] }[] = [
+    { least: 0, most: 59 },
+    { least: 0, most: 23 },
+    { least: 1, most: 31 },
+    { least: 1, most: 12, names: "jan feb mar apr may jun jul aug sep oct nov dec".split(" ") },
+    { least: 0, most: 6, names: "sun mon tue wed thu fri sat".split(" ") },
+];
+
+function isCronField(field: string, { least, most, names = [] }: (typeof CRON_FIELDS)[number]): boolean {
+    const valueOf = (text: string): number => {
+        const named = names.indexOf(text.toLowerCase());
+        return named >= 0 ? least + named : /^\d\d?$/.test(text) ? Number(text) : NaN;
+    };
+    return field.split(",").every((part) => {
+        const match = /^(?:\*|(\w+)(?:-(\w+))?)(?:\/[1-9]\d?)?$/.exec(part);
+        const [, first, last = first] = match ?? [];
+        if (first === undefined || last === undefined) {
+            return match !== null;
+        }
+        return least <= valueOf(first) && valueOf(first) <= valueOf(last) && valueOf(last) <= most;
+    });
+}
+
+/** What Kubernetes accepts next to a time zone, but always in five fields: no TZ= in front, no @daily. */
+export const cronSchedule = fitting((value) => {
+    const fields = value.split(" ");
+    return (
+        value.length <= 253 &&
+        fields.length === CRON_FIELDS.length &&
+        fields.every((field, at) => isCronField(field, CRON_FIELDS[at]!))
+    );
+}, "a cron expression of five fields, the last one 0 (Sunday) to 6, for example 17 3 * * *");
+
 const HOST_LABEL = "[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?";
 const HOST = `${HOST_LABEL}(?:\\.${HOST_LABEL})*`;
 const PORT = ":(?:[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])";

@@ -13,6 +13,7 @@ import {
     anyText,
     bytes,
     cores,
+    cronSchedule,
     hostName,
     imagePrefix,
     labelKey,
@@ -351,6 +352,28 @@ export const keys = z.strictObject({
                 .describe(
                     "true: anyone can read /User_data and /Code_data, including salaries, as on the original site. false: users must sign in, and their roles decide what they see.",
                 ),
+            cleanup: z
+                .strictObject({
+                    schedule: cronSchedule
+                        .default("17 3 * * *")
+                        .describe("When it runs, in UTC. Unset: every day at 03:17."),
+                    suspend: z
+                        .boolean()
+                        .default(false)
+                        .describe(
+                            "true: it does not run by itself. You can still run it by hand, and later runs delete what has become old meanwhile.",
+                        ),
+                    keepLogDays: z
+                        .int()
+                        .min(1)
+                        .max(3650)
+                        .default(365)
+                        .describe(
+                            'Age in days at which log entries are deleted. They are what "History" shows: who changed what.',
+                        ),
+                })
+                .prefault({})
+                .describe("The CronJob that deletes expired sessions and old log entries."),
             ...placement,
         })
         .prefault({})

@@ -32,6 +32,24 @@ function resources(leastMemory: fc.Arbitrary<number>) {
         }));
 }
 
+/** A field of a cron expression: every value, one of two names, or a range with a step. */
+const cronField = (least: number, most: number, ...names: string[]) =>
+    fc.oneof(
+        fc.constantFrom("*", "*/7", String(most), ...names),
+        fc
+            .tuple(between(least, most), between(least, most), between(1, 99))
+            .map(([a, b, step]) => `${Math.min(a, b)}-${Math.max(a, b)}/${step},${a}`),
+    );
+const cronSchedule = fc
+    .tuple(
+        cronField(0, 59),
+        cronField(0, 23),
+        cronField(1, 31),
+        cronField(1, 12, "jan", "Feb-DEC"),
+        cronField(0, 6, "sun", "Mon-FRI/2"),
+    )
+    .map((fields) => fields.join(" "));
+
 const toleration = fc.oneof(
     fc.record({ key: dotted, operator: fc.constant("Exists"), effect: fc.constant("NoSchedule") }),
     fc.record({
@@ -199,6 +217,13 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                         publicPages: optional(fc.boolean()),
                         resources: optional(resources(between(192, 4096))),
                         nginxResources: optional(resources(between(64, 512))),
+                        cleanup: optional(
+                            fc.record({
+                                schedule: optional(cronSchedule),
+                                suspend: optional(fc.boolean()),
+                                keepLogDays: optional(between(1, 3650)),
+                            }),
+                        ),
                         ...placement(arch),
                     }),
                 ),

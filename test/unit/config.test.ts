@@ -62,7 +62,57 @@ describe("stack configuration", () => {
         }
     });
 
+    const scheduled = (schedule: unknown) => ({ dabacluster: { cleanup: { schedule } } });
+
+    for (const schedule of [
+        "17 3 * * *",
+        "*/15 0-23/2 1,15 JAN,jul-dec sun",
+        "59 23 31 12 6",
+        "5/10 * * * mon-FRI",
+    ]) {
+        it(`accepts the schedule ${schedule}`, () => {
+            parseConfig({ ...rawConfig("dev"), ...scheduled(schedule) }, "dev");
+        });
+    }
+
+    // Kubernetes 1.34 refuses these, too, except for "@daily", two spaces, a sign and an empty part, which say nothing new.
+    for (const schedule of [
+        "",
+        "@daily",
+        "17 3 * *",
+        "17 3 * * * *",
+        "17  3 * * *",
+        "60 3 * * *",
+        "17 24 * * *",
+        "17 3 0 * *",
+        "17 3 32 * *",
+        "17 3 * 13 *",
+        "17 3 * * 7",
+        "17 3 * * fri-mon",
+        "17 3 * tue *",
+        "*/0 3 * * *",
+        "17 +3 * * *",
+        "17 0x3 * * *",
+        "17 3,, * * *",
+        "17 3 1-2-3 * *",
+        "17 3 * * L",
+        "TZ=UTC 17 3 * * *",
+        "CRON_TZ=UTC 17 3 * *",
+    ]) {
+        it(`refuses the schedule "${schedule}"`, () => {
+            assert.match(
+                complaint(scheduled(schedule)),
+                /dabaweb:dabacluster\.cleanup\.schedule is ".*"; allowed is a cron expression of five fields, the last one 0 \(Sunday\) to 6, for example 17 3 \* \* \*\./,
+            );
+        });
+    }
+
     const refused: [string, Record<string, unknown>, RegExp][] = [
+        [
+            "a cleanup that keeps no log entry",
+            { dabacluster: { cleanup: { keepLogDays: 0 } } },
+            /dabacluster\.cleanup\.keepLogDays is 0; allowed is a whole number from 1 to 3650; did you mean 1\?/,
+        ],
         [
             "a slave count of -1",
             { "redis-slave": { replicas: -1 } },

@@ -162,6 +162,7 @@ describe("a change in one place", function () {
         fs.copyFileSync("Pulumi.dev.yaml", path.join(folder, "Pulumi.dev.yaml"));
         const after = recordGraphs(["Pulumi.dev.yaml"], folder)[0]!;
         assert.deepStrictEqual(effects(graphOf("dev"), after), [
+            "CronJob dabacluster-cleanup: update",
             "Deployment dabacluster: update",
             "Job dabacluster-migrate: replace",
             "RegistryImage dabaweb: replace",

@@ -35,7 +35,9 @@ function withContainer(
     change: (container: Props, pod: Props) => void,
 ): Resource[] {
     return changed(type, name, (props) => {
-        const pod = (props.spec as { template: { spec: Props } }).template.spec;
+        type Workload = { template: { spec: Props } };
+        const spec = props.spec as Workload & { jobTemplate?: { spec: Workload } };
+        const pod = (spec.jobTemplate?.spec ?? spec).template.spec;
         const all = [pod.initContainers, pod.containers].flatMap(
             (each) => (each as Props[] | undefined) ?? [],
         );
@@ -48,6 +50,7 @@ function withContainer(
 const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
 const STATEFUL_SET = "kubernetes:apps/v1:StatefulSet";
 const JOB = "kubernetes:batch/v1:Job";
+const CRON_JOB = "kubernetes:batch/v1:CronJob";
 const CLAIM = "kubernetes:core/v1:PersistentVolumeClaim";
 const BUDGET = "kubernetes:policy/v1:PodDisruptionBudget";
 const nginx = (change: (container: Props, pod: Props) => void) =>
@@ -151,6 +154,14 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
                 "container migrate has no requests.cpu; set it",
                 "container migrate has no requests.memory; set it",
             ],
+        ],
+        [
+            "a scheduled run without limits",
+            () =>
+                withContainer(CRON_JOB, "dabacluster-cleanup", "cleanup", (container) => {
+                    container.resources = { requests: { cpu: "1", memory: "64Mi" } };
+                }),
+            ["container cleanup has no limits.cpu; set it", "container cleanup has no limits.memory; set it"],
         ],
     ],
     "secrets-stay-secret": [

@@ -23,11 +23,18 @@ interface Container {
     args?: string[];
     env?: { name: string; value?: string }[];
     resources?: { limits?: Record<string, string> };
+    volumeMounts?: { name: string }[];
+}
+
+interface PodSpec {
+    containers: Container[];
+    volumes: { name: string }[];
 }
 
 const STATEFUL_SET = "kubernetes:apps/v1:StatefulSet";
 const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
 const JOB = "kubernetes:batch/v1:Job";
+const CRON_JOB = "kubernetes:batch/v1:CronJob";
 const SECRETS = "kubernetes:core/v1:Secret";
 const CLAIM = "kubernetes:core/v1:PersistentVolumeClaim";
 const NAMESPACE = "kubernetes:core/v1:Namespace";
@@ -52,18 +59,35 @@ function workloads(recorded: readonly Recorded[]): Map<string, Recorded> {
     return new Map([...ofType(recorded, STATEFUL_SET), ...ofType(recorded, DEPLOYMENT)]);
 }
 
+/** The path of the template of a workload's pods. */
+function template({ type }: Recorded): string {
+    return type === CRON_JOB ? "spec.jobTemplate.spec.template" : "spec.template";
+}
+
 function containers(workload: Recorded): Container[] {
-    const spec = "spec.template.spec";
-    return [...(at<Container[]>(workload, `${spec}.initContainers`) ?? []), ...mainContainers(workload)];
+    const init = at<Container[] | undefined>(workload, `${template(workload)}.spec.initContainers`);
+    return [...(init ?? []), ...mainContainers(workload)];
 }
 
 function mainContainers(workload: Recorded): Container[] {
-    return at<Container[]>(workload, "spec.template.spec.containers");
+    return at<Container[]>(workload, `${template(workload)}.spec.containers`);
+}
+
+/** Workloads that end by themselves. */
+function jobs(recorded: readonly Recorded[]): Recorded[] {
+    return [JOB, CRON_JOB].flatMap((type) => [...ofType(recorded, type).values()]);
+}
+
+function everyWorkload(recorded: readonly Recorded[]): Recorded[] {
+    return [...workloads(recorded).values(), ...jobs(recorded)];
 }
 
 function imagesOfPods(recorded: readonly Recorded[]): Set<string> {
-    const pods = [...workloads(recorded).values(), ...ofType(recorded, JOB).values()];
-    return new Set(pods.flatMap(containers).map((container) => container.image));
+    return new Set(
+        everyWorkload(recorded)
+            .flatMap(containers)
+            .map((container) => container.image),
+    );
 }
 
 for (const stack of STACKS) {
@@ -168,13 +192,15 @@ for (const stack of STACKS) {
 
         it("gives the first admin's password only to the migration", () => {
             const knows = (container: Container) => JSON.stringify(container).includes("dabaweb-admin");
-            const [migration] = [...ofType(recorded, JOB).values()].flatMap(containers).filter(knows);
-            assert.ok(migration);
-            assert.deepStrictEqual([...workloads(recorded).values()].flatMap(containers).filter(knows), []);
+            const all = everyWorkload(recorded).flatMap(containers);
+            assert.deepStrictEqual(
+                all.filter(knows).map(({ name }) => name),
+                ["migrate"],
+            );
         });
 
         it("hands passwords over as files, never as environment or arguments", () => {
-            for (const container of [...workloads(recorded).values()].flatMap(containers)) {
+            for (const container of everyWorkload(recorded).flatMap(containers)) {
                 for (const { name, value } of container.env ?? []) {
                     assert.ok(!/PASSWORD$|SECRET$|TOKEN$/.test(name), `${container.name} has ${name}`);
                     assert.notStrictEqual(value, SECRET);
@@ -195,6 +221,42 @@ for (const stack of STACKS) {
         it("lets the migration finish before the web pods are changed", () => {
             const deployment = ofType(recorded, DEPLOYMENT).get("dabacluster");
             assert.ok(deployment?.dependencies.some((urn) => urn.endsWith("::dabacluster-migrate")));
+        });
+
+        it("changes the cleanup in place, after the migration, and keeps its pods out of the Service", () => {
+            const cleanup = ofType(recorded, CRON_JOB).get("dabacluster-cleanup")!;
+            assert.strictEqual(at(cleanup, "metadata.name"), "dabacluster-cleanup");
+            assert.ok(cleanup.dependencies.some((urn) => urn.endsWith("::dabacluster-migrate")));
+            const own = at<Record<string, string>>(cleanup, `${template(cleanup)}.metadata.labels`);
+            const selectors = [
+                ...[...workloads(recorded).values()].map((each) =>
+                    at<object>(each, "spec.selector.matchLabels"),
+                ),
+                ...[...ofType(recorded, "kubernetes:core/v1:Service").values()].map((each) =>
+                    at<object>(each, "spec.selector"),
+                ),
+            ];
+            assert.ok(selectors.length > 10);
+            for (const each of selectors) {
+                assert.ok(!Object.entries(each).every(([key, value]) => own[key] === value));
+            }
+        });
+
+        it("gives the cleanup the pods of the migration, without the first admin's password", () => {
+            const [migration, cleanup] = jobs(recorded).map((job) => {
+                const { volumes, containers: all, ...rest } = at<PodSpec>(job, `${template(job)}.spec`);
+                const isShared = ({ name }: { name: string }) => !/^(admin|ADMIN_PASSWORD_FILE)$/.test(name);
+                const shared = all.map((container) => ({
+                    ...container,
+                    name: "",
+                    args: [],
+                    env: container.env?.filter(isShared),
+                    volumeMounts: container.volumeMounts?.filter(isShared),
+                }));
+                return { ...rest, volumes: volumes.filter(isShared), containers: shared };
+            });
+            assert.ok(migration);
+            assert.deepStrictEqual(cleanup, migration);
         });
 
         it("records in a master's marker how many slaves there are and which override was used", () => {
@@ -225,14 +287,26 @@ describe("the dev stack", function () {
             ["dabacluster: { replicas: 1", `dabacluster: { replicas: 1, podAnnotations: ${annotations}`],
         );
         const pods = annotated.flatMap((each) => {
-            const metadata = at<{ annotations?: object } | undefined>(each, "spec.template.metadata");
+            const metadata = at<{ annotations?: object } | undefined>(each, `${template(each)}.metadata`);
             return metadata?.annotations === undefined ? [] : [[each.name, metadata.annotations]];
         });
         assert.deepStrictEqual(pods.sort(), [
             ["dabacluster", { "linkerd.io/inject": "enabled" }],
+            ["dabacluster-cleanup", { "linkerd.io/inject": "enabled" }],
             ["dabacluster-migrate", { "linkerd.io/inject": "enabled" }],
             ["mysql-slave", { "linkerd.io/inject": "enabled" }],
         ]);
+    });
+
+    it("cleans up when and what the stack file says, and in UTC", () => {
+        const cleanup = '{ schedule: "0 */6 * * 1-5", suspend: true, keepLogDays: 30 }';
+        const job = ofType(
+            changed("dev", ["dabacluster: { replicas: 1", `dabacluster: { cleanup: ${cleanup}, replicas: 1`]),
+            CRON_JOB,
+        ).get("dabacluster-cleanup")!;
+        const { schedule, timeZone, suspend } = at<Record<string, unknown>>(job, "spec");
+        assert.deepStrictEqual([schedule, timeZone, suspend], ["0 */6 * * 1-5", "Etc/UTC", true]);
+        assert.deepStrictEqual(mainContainers(job)[0]?.args, ["cleanup", "--keep-log-days", "30"]);
     });
 
     it("passes a word in `bootstrap` to the master, and records it as used", () => {
