@@ -57,6 +57,13 @@ export interface Claim {
     readonly said: string;
 }
 
+/** A CronJob's last run that has ended, if it failed. */
+export interface FailedRun {
+    readonly workload: string;
+    readonly job: string;
+    readonly why: string;
+}
+
 export interface Facts {
     readonly stack: DeployedStack;
     /** When they were read. */
@@ -64,6 +71,7 @@ export interface Facts {
     readonly pods: readonly Pod[];
     readonly claims: readonly Claim[];
     readonly configMaps: readonly string[];
+    readonly failedRuns: readonly FailedRun[];
     /** Kinds that could not be read, as Kubernetes calls them. */
     readonly unread: readonly string[];
 }
@@ -112,6 +120,12 @@ interface PodObject extends KubeObject {
     };
 }
 
+interface JobObject extends KubeObject {
+    status?: {
+        conditions?: { type: string; status: string; message?: string; lastTransitionTime?: string }[];
+    };
+}
+
 interface ClaimObject extends KubeObject {
     status?: { phase?: string };
 }
@@ -129,7 +143,10 @@ const NAME = "app.kubernetes.io/name";
 const PART_OF = "app.kubernetes.io/part-of";
 const ENGINES = ["redis", "mysql"];
 
-/** The facts in the answer to `kubectl get pods,persistentvolumeclaims,configmaps,events -o json`. */
+/** Workloads that run on a schedule: their pods come and go, and their Jobs say whether they did what they should. */
+const SCHEDULED = ["dabacluster-cleanup"];
+
+/** The facts in the answer to `kubectl get pods,persistentvolumeclaims,configmaps,events,jobs -o json`. */
 export function parseObjects(
     stack: DeployedStack,
     answer: { items: readonly KubeObject[] },
@@ -139,7 +156,8 @@ export function parseObjects(
     const of = <T extends KubeObject>(kind: string) =>
         answer.items.filter((item) => item.kind === kind) as unknown as T[];
     const events = of<EventObject>("Event").sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
-    const pods = of<PodObject>("Pod").filter((pod) => pod.metadata.labels?.[PART_OF] !== undefined);
+    const all = of<PodObject>("Pod").filter((pod) => pod.metadata.labels?.[PART_OF] !== undefined);
+    const pods = all.filter((pod) => !SCHEDULED.includes(workloadOf(pod)));
     const done = new Set(pods.filter((pod) => pod.status.phase === "Succeeded").map(jobOf));
     return {
         stack,
@@ -156,6 +174,7 @@ export function parseObjects(
             said: oneLine(events.filter(concerns(claim)).at(-1)?.message ?? ""),
         })),
         configMaps: of("ConfigMap").map((each) => each.metadata.name),
+        failedRuns: failedRuns(of<JobObject>("Job"), all, events),
     };
 }
 
@@ -221,6 +240,49 @@ function podFacts(pod: PodObject, events: readonly EventObject[]): Pod {
             : undefined,
         status: undefined,
     };
+}
+
+function failedRuns(
+    jobs: readonly JobObject[],
+    pods: readonly PodObject[],
+    events: readonly EventObject[],
+): FailedRun[] {
+    return SCHEDULED.flatMap((workload) => {
+        const last = jobs
+            .filter((job) => workloadOf(job) === workload)
+            .map((job) => ({ job: job.metadata.name, ...endOf(job) }))
+            .sort((a, b) => a.at.localeCompare(b.at))
+            .at(-1);
+        if (last === undefined || !last.failed) {
+            return [];
+        }
+        const end = pods
+            .filter((pod) => jobOf(pod) === last.job)
+            .flatMap((pod) => lastTermination(pod) ?? [])
+            .sort((a, b) => a.at.localeCompare(b.at))
+            .at(-1);
+        // A pod that takes too long is deleted; its events remain for an hour.
+        const event = events
+            .filter(
+                ({ involvedObject: { kind, name = "" }, reason = "", message = "" }) =>
+                    kind === "Pod" &&
+                    name.startsWith(`${last.job}-`) &&
+                    reason.startsWith("Failed") &&
+                    // The event before it says more.
+                    !/^Error: (ErrImagePull|ImagePullBackOff)$/.test(message),
+            )
+            .at(-1);
+        const why = oneLine(end?.words || end?.reason || event?.message || last.message);
+        return [{ workload, job: last.job, why: why.replace(/\.$/, "") }];
+    });
+}
+
+/** When and how a Job ended; the time of one that has not is before all others. */
+function endOf({ status }: JobObject): { failed: boolean; message: string; at: string } {
+    const end = status?.conditions?.find(
+        (each) => ["Complete", "Failed"].includes(each.type) && each.status === "True",
+    );
+    return { failed: end?.type === "Failed", message: end?.message ?? "", at: end?.lastTransitionTime ?? "" };
 }
 
 /** From the most telling to the least. */
@@ -296,7 +358,7 @@ function timeOf({ series, lastTimestamp, eventTime }: EventObject): string {
     return series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? "";
 }
 
-function workloadOf({ metadata }: PodObject): string {
+function workloadOf({ metadata }: KubeObject): string {
     return metadata.labels?.[NAME] ?? metadata.name;
 }
 

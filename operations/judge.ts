@@ -34,6 +34,7 @@ export function judge(now: Facts, earlier: Facts = now): string[] {
         ...fullVolumes(now),
         ...(now.unread.includes("persistentvolumeclaims") ? [] : unboundClaims(now)),
         ...(now.unread.includes("configmaps") ? [] : absentMarkers(now)),
+        ...failedRuns(now),
     ];
 }
 
@@ -202,4 +203,11 @@ function absentMarkers({ configMaps }: Facts): string[] {
                 `ConfigMap ${name} is missing: without it, a master that loses its volume starts over, empty; ` +
                 `\`pulumi up\` creates it when the master is ready (with --refresh if someone deleted it)`,
         );
+}
+
+function failedRuns({ failedRuns }: Facts): string[] {
+    return failedRuns.map(
+        ({ workload, job, why }) =>
+            `the last run of ${workload}, Job ${job}, failed: ${why}; see "The cleanup failed" in docs/runbook.md`,
+    );
 }

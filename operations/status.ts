@@ -53,7 +53,7 @@ export async function status(stack: string, json: boolean): Promise<number> {
 }
 
 async function ask(stack: DeployedStack): Promise<Facts> {
-    const kinds = "pods,persistentvolumeclaims,configmaps,events";
+    const kinds = "pods,persistentvolumeclaims,configmaps,events,jobs";
     const answer = await kubectl(stack, ["get", kinds, "-o", "json", REQUEST], GET_MS);
     const unread = [...answer.stderr.matchAll(/cannot list resource "(\w+)"/g)].map(([, kind]) => kind ?? "");
     if (answer.stdout === "" || (!answer.ok && unread.length === 0)) {

@@ -350,6 +350,90 @@ describe("status: what the cluster answers", () => {
         assert.ok(!gone.pods.some(({ name }) => name.startsWith("migrate-")));
     });
 
+    describe("the scheduled cleanup", () => {
+        const labels = {
+            "app.kubernetes.io/name": "dabacluster-cleanup",
+            "app.kubernetes.io/part-of": "dabacluster",
+        };
+        const job = (name: string, type: string, lastTransitionTime: string) => ({
+            kind: "Job",
+            metadata: { name, labels },
+            status: {
+                conditions: [
+                    { type: "FailureTarget", status: "True", lastTransitionTime },
+                    { type, status: "True", message: "Job was active too long", lastTransitionTime },
+                ],
+            },
+        });
+        const pod = (name: string, ofJob: string, message: string) =>
+            podObject(
+                name,
+                "dabacluster-cleanup",
+                {
+                    ...UNREADY,
+                    phase: "Failed",
+                    containerStatuses: [
+                        {
+                            name: "cleanup",
+                            restartCount: 0,
+                            state: { terminated: { exitCode: 1, finishedAt: `${DAY}03:17:09Z`, message } },
+                        },
+                    ],
+                },
+                { labels: { ...labels, "batch.kubernetes.io/job-name": ofJob } },
+            );
+        const DAY = "2026-03-01T";
+        const failed = job("cleanup-2", "Failed", `${DAY}03:18:00Z`);
+
+        it("is no pod of the stack, whether it waits, runs or has ended", () => {
+            const pods = [
+                pod("cleanup-1-a", "cleanup-1", "x"),
+                podObject("cleanup-2-b", "dabacluster-cleanup"),
+            ];
+            const all = facts(objects({}, [...pods, { ...pods[1], status: { phase: "Pending" } }]));
+            assert.strictEqual(all.pods.length, 5);
+            assert.deepStrictEqual(judge(all), []);
+        });
+
+        it("is named if its last run failed, with the words of the pod that ended last", () => {
+            const more = [
+                failed,
+                job("cleanup-1", "Complete", "2026-02-28T03:17:10Z"),
+                pod("cleanup-1-a", "cleanup-1", "CommandError: another one"),
+                pod(
+                    "cleanup-2-a",
+                    "cleanup-2",
+                    "Traceback\nCommandError: MySQL did not delete the old rows.",
+                ),
+            ];
+            assert.deepStrictEqual(judge(facts(objects({}, more))), [
+                "the last run of dabacluster-cleanup, Job cleanup-2, failed: CommandError: MySQL did not delete the " +
+                    'old rows; see "The cleanup failed" in docs/runbook.md',
+            ]);
+        });
+
+        it("is named with the last event of a pod that could not start, or else with the Job's own words", () => {
+            const words = (...more: object[]) => facts(objects({}, [failed, ...more])).failedRuns[0]?.why;
+            const about = (name: string, message: string) => ({
+                ...event("Pod", "uid-gone", "Failed", message, `${DAY}03:17:00Z`),
+                involvedObject: { kind: "Pod", name, uid: "uid-gone" },
+            });
+            const events = [
+                about("cleanup-2-x", "Failed to pull image"),
+                about("cleanup-2-x", "Error: ImagePullBackOff"),
+                about("cleanup-20-x", "another Job's"),
+            ];
+            assert.strictEqual(words(...events), "Failed to pull image");
+            assert.strictEqual(words(), "Job was active too long");
+        });
+
+        it("is not named once a later run has succeeded, or while one is in progress", () => {
+            const later = job("cleanup-now", "Complete", `${DAY}09:00:00Z`);
+            const running = { kind: "Job", metadata: { name: "cleanup-3", labels }, status: {} };
+            assert.deepStrictEqual(facts(objects({}, [failed, later, running])).failedRuns, []);
+        });
+    });
+
     it("reads the status lines, any of whose values may be empty", () => {
         assert.deepStrictEqual(parseStatus(statusLines("mysql-slave-0")), {
             role: "slave",
