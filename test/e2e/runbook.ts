@@ -8,20 +8,24 @@ import { waitFor } from "../support/docker";
 import { forStack, parsePage } from "../support/page";
 import { RECOVERY_SECONDS, System } from "../support/system";
 
-const PAGE = path.resolve(__dirname, "../../docs/runbook.md");
+const ROOT = path.resolve(__dirname, "../..");
 
 /** A little more than the longest timeout of a command on the page. */
 const COMMAND_SECONDS = 11 * 60;
 
 /**
- * Runs every command that docs/runbook.md marks as to be run, in order. Call this after a stack is deployed and healthy.
- * It leaves the stack healthy, with new volumes for the first slaves.
+ * Runs every command of docs/runbook.md, in order. Call this after a stack is deployed and healthy. It leaves the stack
+ * healthy, with new volumes for the first slaves.
  */
 export function describeRunbook(system: System): void {
-    describe("docs/runbook.md", () => {
-        for (const { heading, commands } of parsePage(readFileSync(PAGE, "utf8")).filter(
-            ({ mark }) => mark === "run",
-        )) {
+    describePage("docs/runbook.md", system);
+}
+
+/** Runs every command that a page marks as to be run, in order. */
+export function describePage(page: string, system: System): void {
+    describe(page, () => {
+        const blocks = parsePage(readFileSync(path.join(ROOT, page), "utf8"));
+        for (const { heading, commands } of blocks.filter(({ mark }) => mark === "run")) {
             for (const { line, prints } of commands) {
                 it(`${heading}: ${line}`, async () => {
                     if (prints.length === 0) {
@@ -48,7 +52,7 @@ async function execute(system: System, line: string): Promise<string> {
     const typed = forStack(line, system);
     const file = `PULUMI_OPTION_CONFIG_FILE=${copiedStackFile("dabaweb", system.stack)}`;
     const shell = ["bash", "-euo", "pipefail", "-c", typed];
-    const result = await command("env", ["-C", path.dirname(path.dirname(PAGE)), file, ...shell], {
+    const result = await command("env", ["-C", ROOT, file, ...shell], {
         timeoutSeconds: COMMAND_SECONDS,
     });
     // Not its output: it may be a password.

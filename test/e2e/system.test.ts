@@ -14,6 +14,7 @@ import { RECOVERY_SECONDS, System } from "../support/system";
 import { describeBrowser } from "./browser";
 import { describeFaultRows } from "./fault-rows";
 import { writeAndRead } from "./pairs";
+import { describePage } from "./runbook";
 import { Client, siteOf } from "./site";
 import { behavesAsTheSourceDid } from "./source";
 import { configure, deploy, destroy, pulumi, remnants } from "./stack";
@@ -268,6 +269,45 @@ describe("the whole system on a real cluster", function () {
                 await Promise.all(Array.from({ length: 16 }, () => client.ask("/User_data")));
                 const now = await Promise.all(SLAVES.redis.map(reads));
                 return now.every((count, index) => count > (before[index] ?? 0));
+            });
+        });
+    });
+
+    describe("the cleanup that runs on a schedule", () => {
+        const id = randomUUID().slice(0, 8);
+        const onMaster = (statement: string) => system.sql("mysql-master-0", `USE form; ${statement}`);
+        const logged = (age: string) =>
+            "INSERT INTO django_admin_log (action_time, object_repr, action_flag, change_message, user_id) " +
+            `SELECT UTC_TIMESTAMP(6) - INTERVAL ${age}, '${id} ${age}', 2, '', MIN(id) FROM auth_user; `;
+        const session = (key: string, age: string) =>
+            "INSERT INTO django_session (session_key, session_data, expire_date) " +
+            `VALUES ('${id} ${key}', '', UTC_TIMESTAMP(6) - INTERVAL ${age}); `;
+
+        before("add rows that are old, and rows that are not", () =>
+            onMaster(
+                logged("366 DAY") +
+                    logged("364 DAY") +
+                    session("expired", "1 MINUTE") +
+                    session("alive", "-1 HOUR"),
+            ),
+        );
+        after("remove them", () =>
+            onMaster(
+                `DELETE FROM django_admin_log WHERE object_repr LIKE '${id}%'; ` +
+                    `DELETE FROM django_session WHERE session_key LIKE '${id}%'`,
+            ),
+        );
+
+        describePage("docs/howto/cron-job.md", system);
+
+        // A suite's own tests run before those of the suites in it, such as the page's.
+        describe("after that page", () => {
+            it("deletes an expired session and an old log entry, and nothing else", async () => {
+                const kept = await onMaster(
+                    `SELECT object_repr FROM django_admin_log WHERE object_repr LIKE '${id}%' ` +
+                        `UNION SELECT session_key FROM django_session WHERE session_key LIKE '${id}%' ORDER BY 1`,
+                );
+                assert.deepStrictEqual(kept.split("\n"), [`${id} 364 DAY`, `${id} alive`]);
             });
         });
     });
