@@ -36,6 +36,8 @@ new WebApp(
         env: { REDIS_WRITER: redis.writer, REDIS_READERS: redis.readers, REDIS_USER: "dabaweb" },
         secrets: { REDIS_PASSWORD: redis.password },
         awaitMinutes: config.getNumber("awaitMinutes"),
+        nodeSelector: config.getObject("nodeSelector"),
+        tolerations: config.getObject("tolerations"),
     },
     cluster,
 );

@@ -24,8 +24,13 @@ const buildArgs = npmArguments({ mirror: mirror.npm, proxy: mirror.proxy });
 const app = new Image("myweb", { folders: ["app"], registry, bases, buildArgs }, builder);
 
 const namespace = stackNamespace({ name: config.get("namespace") ?? "myweb", create: true }, cluster);
-const slave = { replicas: config.getNumber("slaves") ?? 0 };
-const mysql = new MySQL("mysql", { namespace, images: images.pair("mysql"), slave, database }, cluster);
+const master = { storageClass: config.get("storageClass") };
+const slave = { ...master, replicas: config.getNumber("slaves") ?? 0 };
+const mysql = new MySQL(
+    "mysql",
+    { namespace, images: images.pair("mysql"), master, slave, database },
+    cluster,
+);
 new WebApp(
     "myweb",
     {
