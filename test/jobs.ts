@@ -75,10 +75,23 @@ const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/plugins": ["local"],
 };
 
-/** What only `make test-long` runs: a separate machine with its own cluster. */
-const FILES_OF_TEST_LONG: Readonly<Record<string, readonly Part[]>> = { "release/first-up": ["local"] };
+/** What only `make test-long` runs: a separate machine with its own cluster, and a cluster with several nodes. */
+const FILES_OF_TEST_LONG: Readonly<Record<string, readonly Part[]>> = {
+    "release/first-up": ["local"],
+    "e2e/howto-nodes": ["howto"],
+};
 
-const WITHOUT_A_STACK = ["e2e/promote", "e2e/preview", "e2e/policy", "e2e/plugins", "release/first-up"];
+const WITHOUT_A_STACK = [
+    ...["e2e/promote", "e2e/preview", "e2e/policy", "e2e/plugins"],
+    // They have their own cluster.
+    ...Object.keys(FILES_OF_TEST_LONG),
+];
+
+/** Files that run on a cluster that test/faults/lend.ts creates for them. */
+const LENT = ["e2e/howto-nodes"];
+
+const onCluster = (name: string, command: Job["command"]): Job["command"] =>
+    LENT.includes(name) ? script("test/faults/lend.ts", ...command) : command;
 
 /** The local cluster opens ten nodePorts, fewer than all stacks together would use. */
 const HOLDS: Readonly<Record<string, string>> = {
@@ -97,7 +110,7 @@ const jobsOf = (files: Readonly<Record<string, readonly Part[]>>): readonly Job[
             : WITHOUT_A_STACK.includes(name)
               ? "Pulumi and Docker"
               : "the local cluster",
-        command: [...MOCHA, `test/${name}.test.ts`],
+        command: onCluster(name, [...MOCHA, `test/${name}.test.ts`]),
         holds: HOLDS[name],
         parts,
     }));

@@ -28,10 +28,14 @@ export class PageSession {
     private constructor(
         private readonly page: string,
         private readonly checkout: string,
+        private readonly translate: (text: string) => string,
     ) {}
 
-    /** @param page path of the page, relative to the project. */
-    static async open(page: string): Promise<PageSession> {
+    /**
+     * @param page path of the page, relative to the project.
+     * @param translate rewrites what is typed and printed, for another cluster than the page is written for.
+     */
+    static async open(page: string, translate = (text: string): string => text): Promise<PageSession> {
         const checkout = fs.mkdtempSync(path.join(os.tmpdir(), "page-"));
         copyCheckout(checkout);
         linkPackages(checkout);
@@ -43,7 +47,7 @@ export class PageSession {
         }
         // Pages take their edits back with git.
         await commitAll(checkout);
-        return new PageSession(page, checkout);
+        return new PageSession(page, checkout, translate);
     }
 
     /**
@@ -58,8 +62,12 @@ export class PageSession {
         );
         assert.ok(blocks.length > 0, `${this.page} has nothing to run under ${headings.join(", ")}`);
         for (const { heading, commands } of blocks) {
-            for (const command of commands) {
-                await execute(this.shells, this.checkout, `${this.page}, "${heading}"`, command);
+            for (const { line, prints, fails } of commands) {
+                await execute(this.shells, this.checkout, `${this.page}, "${heading}"`, {
+                    line: this.translate(line),
+                    prints: prints.map(this.translate),
+                    fails: fails && this.translate(fails),
+                });
             }
         }
     }
@@ -71,8 +79,8 @@ export class PageSession {
 }
 
 /** Runs a whole page as {@link PageSession} does. */
-export async function runPage(page: string): Promise<void> {
-    const session = await PageSession.open(page);
+export async function runPage(page: string, translate?: (text: string) => string): Promise<void> {
+    const session = await PageSession.open(page, translate);
     try {
         await session.run();
     } finally {
