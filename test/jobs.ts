@@ -54,7 +54,7 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/your-cluster": ["program", "operations"],
     "e2e/side-by-side": ["promote", "program"],
     "e2e/kept": ["redis", "mysql", "program"],
-    "e2e/howto": ["howto"],
+    "e2e/howto": ["howto", "examples"],
     "images/mysql-loss": ["mysql"],
     "images/redis-loss": ["redis"],
     "images/mysql-reseed": ["mysql"],
