@@ -47,13 +47,18 @@ export class RegistryStep implements Step {
                 // So that the user can remove the data.
                 ...["--user", `${process.getuid!()}:${process.getgid!()}`],
                 ...["--env", "REGISTRY_STORAGE_DELETE_ENABLED=true", "--env", "OTEL_TRACES_EXPORTER=none"],
-                (await nameHere(images.registry)) ?? tagged(images.registry),
+                await registryImage(),
             ]);
         } catch (error) {
             await attempt("docker", ["rm", "--force", names.registry]);
             throw error;
         }
     }
+}
+
+/** The name that the registry's image has here: one that was built here has no digest. */
+export async function registryImage(): Promise<string> {
+    return (await nameHere(images.registry)) ?? tagged(images.registry);
 }
 
 /** Lets the nodes reach a registry by its name. */

@@ -16,7 +16,7 @@ import { say } from "../../local/machine/progress";
 import { attempt, run, until } from "../../local/machine/shell";
 import { images, tagged } from "../../local/pins";
 import { dockerChoice, exported, fileBackend, places } from "../../local/places";
-import { joinNetwork } from "../../local/registry/registry";
+import { joinNetwork, registryImage } from "../../local/registry/registry";
 import { Refusal } from "../../operations/refusal";
 
 /**
@@ -101,7 +101,7 @@ export async function make(): Promise<void> {
     await run("docker", [
         ...["run", "--detach", "--name", REGISTRY, "--publish", `127.0.0.1:${REGISTRY_PORT}:5000`],
         ...["--env", "REGISTRY_STORAGE_DELETE_ENABLED=true"],
-        ...["--env", "OTEL_TRACES_EXPORTER=none", images.registry],
+        ...["--env", "OTEL_TRACES_EXPORTER=none", await registryImage()],
     ]);
     await joinNetwork(NETWORK, REGISTRY);
     for (const { name } of await clusterNodes(NAME)) {
