@@ -55,6 +55,7 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/side-by-side": ["promote", "program"],
     "e2e/kept": ["redis", "mysql", "program"],
     "e2e/howto": ["howto", "examples"],
+    "e2e/examples": ["examples", "program"],
     "images/mysql-loss": ["mysql"],
     "images/redis-loss": ["redis"],
     "images/mysql-reseed": ["mysql"],
@@ -98,6 +99,7 @@ const HOLDS: Readonly<Record<string, string>> = {
     "e2e/your-cluster": "nodePort 32003",
     "e2e/kept": "nodePort 32003",
     "e2e/howto": "nodePort 32003",
+    "e2e/examples": "nodePort 32003",
     "e2e/side-by-side": "nodePort 32003",
 };
 
