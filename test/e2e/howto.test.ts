@@ -30,7 +30,7 @@ async function cleanUp(): Promise<void> {
 
 const PAGES = ["docs/howto/scale.md", "docs/howto/dns.md"];
 
-/** What Kubernetes does there does not depend on this project. */
+/** They show Kubernetes itself; the rollout shows what changes.test.ts and the failure matrix test on the system. */
 const PAGES_OF_TEST_LONG = [
     "docs/howto/rollout.md",
     "docs/howto/jobs.md",
