@@ -51,6 +51,9 @@ export interface Cleanup {
     readonly keepLogDays?: number;
 }
 
+/** The values of {@link Cleanup} that are not given. */
+export const CLEANUP_DEFAULTS = { schedule: "17 3 * * *", suspend: false, keepLogDays: 365 } as const;
+
 /** Arguments of {@link Dabaweb}. */
 export interface DabawebArgs extends Placement {
     readonly namespace: pulumi.Input<string>;
@@ -187,6 +190,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                 replaceOnChanges: ["spec.activeDeadlineSeconds"],
             },
         );
+        const cleanup = { ...CLEANUP_DEFAULTS, ...args.cleanup };
         // Updated in place: a run that is in progress ends with the old image.
         new k8s.batch.v1.CronJob(
             `${name}-cleanup`,
@@ -197,9 +201,9 @@ export class Dabaweb extends pulumi.ComponentResource {
                     name: `${name}-cleanup`,
                 },
                 spec: {
-                    schedule: args.cleanup?.schedule ?? "17 3 * * *",
+                    schedule: cleanup.schedule,
                     timeZone: "Etc/UTC",
-                    suspend: args.cleanup?.suspend ?? false,
+                    suspend: cleanup.suspend,
                     concurrencyPolicy: "Forbid",
                     startingDeadlineSeconds: CLEANUP_LATE_SECONDS,
                     successfulJobsHistoryLimit: 3,
@@ -214,7 +218,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                                 spec: {
                                     ...podDefaults(`${name}-cleanup`, args, 1, args.pullSecret),
                                     restartPolicy: "Never",
-                                    containers: [cleanupContainer(app, args.cleanup)],
+                                    containers: [cleanupContainer(app, cleanup.keepLogDays)],
                                     volumes,
                                 },
                             },
@@ -304,7 +308,7 @@ function migrateContainer(app: ReturnType<typeof appContainer>): k8s.types.input
 
 function cleanupContainer(
     app: ReturnType<typeof appContainer>,
-    { keepLogDays = 365 }: Cleanup = {},
+    keepLogDays: number,
 ): k8s.types.input.core.v1.Container {
     return { ...app, name: "cleanup", args: ["cleanup", "--keep-log-days", String(keepLogDays)] };
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 
 import { BASES, mapProductBases, type ProductBase } from "../components/bases";
+import { CLEANUP_DEFAULTS } from "../components/dabaweb";
 import { DATASET_DEFAULTS, SLAVE_DEFAULTS } from "../components/dataset";
 import { type ImageName, mapImages } from "../components/images";
 import { MYSQL_DEFAULTS } from "../components/mysql";
@@ -355,11 +356,11 @@ export const keys = z.strictObject({
             cleanup: z
                 .strictObject({
                     schedule: cronSchedule
-                        .default("17 3 * * *")
+                        .default(CLEANUP_DEFAULTS.schedule)
                         .describe("When it runs, in UTC. Unset: every day at 03:17."),
                     suspend: z
                         .boolean()
-                        .default(false)
+                        .default(CLEANUP_DEFAULTS.suspend)
                         .describe(
                             "true: it does not run by itself. You can still run it by hand, and later runs delete what has become old meanwhile.",
                         ),
@@ -367,7 +368,7 @@ export const keys = z.strictObject({
                         .int()
                         .min(1)
                         .max(3650)
-                        .default(365)
+                        .default(CLEANUP_DEFAULTS.keepLogDays)
                         .describe(
                             'Age in days at which log entries are deleted. They are what "History" shows: who changed what.',
                         ),
