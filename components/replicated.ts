@@ -108,8 +108,8 @@ export abstract class Replicated extends pulumi.ComponentResource {
             protect: args.protect,
         };
         const defaults = { ...DATASET_DEFAULTS, resources: engine.resources };
-        const masterOptions = { ...defaults, ...args.master };
-        const slaveOptions = { ...defaults, ...SLAVE_DEFAULTS, ...args.slave };
+        const masterOptions = withDefaults(defaults, args.master);
+        const slaveOptions = withDefaults({ ...defaults, ...SLAVE_DEFAULTS }, args.slave);
         const slaves = `${name}-slave`;
         const marker = `${name}-initialised`;
         const master = new Dataset(
@@ -154,4 +154,13 @@ export abstract class Replicated extends pulumi.ComponentResource {
         this.readers = slaveOptions.replicas > 0 ? slave.address : pulumi.output("");
         this.registerOutputs({ writer: this.writer, readers: this.readers });
     }
+}
+
+/** An option that is undefined, such as a setting that a stack file does not have, is not given: its default applies. */
+function withDefaults<Defaults extends object, Options extends object>(
+    defaults: Defaults,
+    options: Options = {} as Options,
+): Defaults & Options {
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    return { ...defaults, ...(given as Options) };
 }
