@@ -1,7 +1,7 @@
 /**
  * Lends the three-node cluster of `make faults` to a command: `lend.ts COMMAND [ARGUMENT...]`. Creates the cluster, runs the
- * command with its variables and those that test/e2e/side-by-side.test.ts reads, and removes the cluster. Exits with the
- * command's exit code.
+ * command with its variables and those that side-by-side.test.ts and howto-nodes.test.ts in test/e2e read, and removes the
+ * cluster. Exits with the command's exit code.
  */
 import { spawnSync } from "node:child_process";
 

@@ -427,7 +427,7 @@ describe("status: what the cluster answers", () => {
             assert.strictEqual(words(), "Job was active too long");
         });
 
-        it("is not named once a later run has succeeded, or while one is in progress", () => {
+        it("is not named once a later run has succeeded, even while another one is in progress", () => {
             const later = job("cleanup-now", "Complete", `${DAY}09:00:00Z`);
             const running = { kind: "Job", metadata: { name: "cleanup-3", labels }, status: {} };
             assert.deepStrictEqual(facts(objects({}, [failed, later, running])).failedRuns, []);
