@@ -5,7 +5,7 @@ import * as os from "os";
 import * as path from "path";
 
 import { commitAll, copyCheckout, linkPackages } from "./copy";
-import { type Command, parsePage } from "./page";
+import { type Command, hasText, parsePage } from "./page";
 import { Shells } from "./shells";
 import { spending, spentOn } from "./spent";
 
@@ -96,13 +96,10 @@ async function execute(shells: Shells, folder: string, where: string, command: C
     const answer = `${where}: ${line}\nexit code ${code}\n${stdout}${stderr}`;
     const asThePageSays = fails === undefined ? code === 0 : code !== 0;
     assert.ok(asThePageSays, `should ${fails === undefined ? "succeed" : "be refused"}: ${answer}`);
-    // Columns are as wide as their longest value, so a reader does not compare spaces either.
-    const said = narrow(stdout + stderr);
     for (const expected of fails === undefined ? prints : [...prints, fails]) {
-        assert.ok(said.includes(narrow(expected)), `"${expected}" is not in the answer to ${answer}`);
+        assert.ok(
+            hasText(`${stdout}\n${stderr}`, expected),
+            `"${expected}" is not in the answer to ${answer}`,
+        );
     }
-}
-
-function narrow(text: string): string {
-    return text.replace(/[^\S\n]+/g, " ");
 }

@@ -64,6 +64,17 @@ function stillOpen(typed: string): string | undefined {
     return rest.includes(word) ? undefined : word;
 }
 
+/**
+ * Whether an answer has the text that a page shows, as whole words: 5 is not in 15, nor worker in worker2. Columns are as wide
+ * as their longest value, so a reader does not compare spaces either.
+ */
+export function hasText(answer: string, text: string): boolean {
+    const narrow = (each: string): string => each.replace(/[^\S\n]+/g, " ");
+    const literal = narrow(text).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    const [start, end] = [/^\d/.test(text) ? "(?<![\\d.])" : "", /\w$/.test(text) ? "(?!\\w)" : ""];
+    return new RegExp(`${start}${literal}${end}`).test(narrow(answer));
+}
+
 /** Rewrites a command of a page, which is written for the stack dev, for another stack. */
 export function forStack(line: string, stack: { stack: string; namespace: string; url: string }): string {
     return line

@@ -1,6 +1,6 @@
 import assert from "assert";
 
-import { parsePage } from "../support/page";
+import { hasText, parsePage } from "../support/page";
 
 const commands = (...lines: string[]) =>
     parsePage(`## One\n\n<!-- run -->\n\n\`\`\`sh\n${lines.join("\n")}\n\`\`\`\n`)[0]?.commands;
@@ -51,4 +51,22 @@ describe("a page of commands", () => {
             { line: "ls", prints: [] },
         ]);
     });
+
+    for (const [text, answer, is] of [
+        ["5", "       5\n", true],
+        ["5", "15", false],
+        ["5", "0.5", false],
+        ["5", "50", false],
+        ["worker worker", "worker  worker", true],
+        ["worker worker", "worker worker2", false],
+        ["a b", "a\nb", false],
+        ["role:slave", "# Replication\\r\\nrole:slave\\r\\n", true],
+        ["17 3 * * *", "x   17 3 * * *   Etc/UTC", true],
+        ["[.items]", "[.items]", true],
+        ["a.b", "axb", false],
+    ] as const) {
+        it(`${is ? "finds" : "does not find"} "${text}" in the answer ${JSON.stringify(answer)}`, () => {
+            assert.strictEqual(hasText(answer, text), is);
+        });
+    }
 });
