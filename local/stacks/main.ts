@@ -95,7 +95,9 @@ async function prepare(stack: Stack, example: string): Promise<void> {
     const release = takeLock(`stack-${example}-${stack.name}`, `make env EXAMPLE=${example}`);
     try {
         await stack.environment(true);
-        await exampleBasesUp();
+        if (stack.isLocal) {
+            await exampleBasesUp();
+        }
         await stack.select();
     } finally {
         release();

@@ -163,11 +163,16 @@ interface PulumiLock {
 const EXAMPLES = path.join(CHECKOUT, "examples");
 
 function exampleFolder(example: string): string {
-    const all = fs.readdirSync(EXAMPLES);
+    const all = fs.readdirSync(EXAMPLES).filter((each) => isDeployable(path.join(EXAMPLES, each)));
     if (!all.includes(example)) {
         throw new Refusal(`EXAMPLE is "${example}"; the examples are ${all.join(", ")}.`);
     }
     return path.join(EXAMPLES, example);
+}
+
+/** Whether a folder has a program that `make env` can prepare: one with a stack file. */
+function isDeployable(folder: string): boolean {
+    return fs.existsSync(path.join(folder, "Pulumi.dev.yaml"));
 }
 
 function exampleStackFile(folder: string, stack: string): string {

@@ -690,6 +690,33 @@ describe("local: places", () => {
     });
 });
 
+describe("local: a stack of an example", () => {
+    it("has its own program and stack file", () => {
+        const { folder, copy, isLocal } = new Stack("dev", "key-value");
+        assert.strictEqual(folder, path.resolve("examples/key-value"));
+        assert.ok(copy.endsWith("/key-value/Pulumi.dev.yaml"), copy);
+        assert.ok(isLocal);
+    });
+
+    for (const example of ["README.md", "consumer", "keyvalue", ".."]) {
+        it(`is refused, with the names of the examples: ${example}`, () => {
+            assert.throws(
+                () => new Stack("dev", example),
+                new RegExp(
+                    `EXAMPLE is "${example}"; the examples are hello-mysql, hello-redis, key-value, myweb, node-exporter\\.$`,
+                ),
+            );
+        });
+    }
+
+    it("is refused if the example has no such stack file", () => {
+        assert.throws(
+            () => new Stack("nosuch", "key-value"),
+            /STACK is "nosuch", and there is no examples\/key-value\/Pulumi\.nosuch\.yaml; create it, or unset STACK\./,
+        );
+    });
+});
+
 describe("local: a stack whose update was interrupted", () => {
     const former = { ...process.env };
     let state: string;
