@@ -26,14 +26,22 @@ export class Example {
         this.folder = path.resolve(__dirname, "../../examples", name);
     }
 
-    /** Removes what a killed run left. Refuses if the namespace is a user's. */
-    async clear(): Promise<void> {
-        this.mine = this.hasStack();
+    /**
+     * Removes what a killed run left. Refuses if the namespace is a user's.
+     *
+     * @returns whether a killed run had deployed it.
+     */
+    async clear(): Promise<boolean> {
+        // Not if the stack is empty: someone else may have made the namespace since.
+        const left = await this.hasObjects();
+        this.mine = left;
         await this.remove();
+        this.mine = false;
         const found = await kubectl(["get", "namespace", this.namespace, "--ignore-not-found", "-o", "name"]);
         const inUse = `namespace ${this.namespace} is in use; destroy what is in it, then test again`;
         assert.strictEqual(found, "", inUse);
         this.mine = true;
+        return left;
     }
 
     /** Runs what its README.md has under these headings; all of it by default. */
@@ -51,15 +59,14 @@ export class Example {
     async remove(): Promise<void> {
         this.session?.close();
         this.session = undefined;
-        if (!this.mine) {
-            return;
-        }
         if (this.hasStack()) {
             await this.pulumi("destroy", "--yes", "--skip-preview");
             await this.pulumi("stack", "rm", "--yes", "--preserve-config");
         }
         fs.rmSync(copiedStackFile(this.name, TEST_STACK), { force: true });
-        await kubectl(["delete", "namespace", this.namespace, "--ignore-not-found"]);
+        if (this.mine) {
+            await kubectl(["delete", "namespace", this.namespace, "--ignore-not-found"]);
+        }
     }
 
     private hasStack(): boolean {
@@ -67,11 +74,23 @@ export class Example {
         return fs.existsSync(path.join(stacks, `${TEST_STACK}.json`));
     }
 
+    /** Whether the stack has objects on the cluster. */
+    private async hasObjects(): Promise<boolean> {
+        if (!this.hasStack()) {
+            return false;
+        }
+        const { deployment } = JSON.parse(await this.pulumi("stack", "export")) as {
+            deployment: { resources?: { type: string }[] };
+        };
+        return (deployment.resources ?? []).some(({ type }) => type.startsWith("kubernetes:"));
+    }
+
     /** Runs pulumi in the committed folder: a broken edit of the session must not prevent it. */
-    private async pulumi(...args: readonly string[]): Promise<void> {
+    private async pulumi(...args: readonly string[]): Promise<string> {
         const file = `PULUMI_OPTION_CONFIG_FILE=${copiedStackFile(this.name, TEST_STACK)}`;
         const all = [file, "pulumi", "--cwd", this.folder, ...args, "--stack", TEST_STACK];
         const { code, stdout, stderr } = await command("env", all, { timeoutSeconds: PULUMI_SECONDS });
         assert.strictEqual(code, 0, `pulumi ${args.join(" ")}\n${stdout}\n${stderr}`);
+        return stdout;
     }
 }

@@ -2,9 +2,12 @@ import assert from "assert";
 
 import { RECOVERY_SECONDS } from "../support/system";
 import { Example } from "./example";
+import { freeSharedPorts } from "./shared-port";
 
 describe("the examples", function () {
     this.timeout(4 * RECOVERY_SECONDS * 1000);
+
+    before("free the nodePort that a killed run may hold", freeSharedPorts);
 
     for (const [name, namespace] of [
         ["hello-redis", "hello"],
