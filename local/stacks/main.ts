@@ -106,8 +106,15 @@ async function prepare(stack: Stack, example: string): Promise<void> {
 
 async function env(name: string, example = ""): Promise<void> {
     const stack = new Stack(name, example || undefined);
-    if (example !== "") {
-        await prepare(stack, example);
+    try {
+        if (example !== "") {
+            await prepare(stack, example);
+        }
+    } catch (error) {
+        // Without them, what is typed next would reach the user's own cluster. `eval` itself fails with the last line.
+        printExports(stack);
+        process.stdout.write("false\n");
+        throw error;
     }
     printExports(stack);
 }
