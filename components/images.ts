@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { baseOf, type BaseSources } from "./bases";
 import { Image } from "./image";
+import { proxyArguments } from "./proxy";
 import { imageProvider, type Registry } from "./registry";
 
 /** The six images, each with the folders of the build context that it uses, its own first. */
@@ -16,6 +17,7 @@ export const IMAGE_FOLDERS = {
     nginx: ["nginx"],
 } as const;
 export type ImageName = keyof typeof IMAGE_FOLDERS;
+const ALL = Object.keys(IMAGE_FOLDERS) as readonly ImageName[];
 
 /** One reference per image. */
 export type References<Name extends ImageName = ImageName> = Readonly<Record<Name, pulumi.Output<string>>>;
@@ -66,12 +68,15 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
 
     /** @param opts default of its provider: one that builds with the local Docker and pushes to the registry. */
     constructor(name: string, args: ImagesArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
-        const names: readonly ImageName[] = args.names ?? (Object.keys(IMAGE_FOLDERS) as ImageName[]);
+        const names: readonly ImageName[] = args.names ?? ALL;
         const pinned = args.pinned ?? {};
         // The provider contacts Docker even in a preview, so a program that builds nothing has none.
-        const isPinned = names.every((image) => pinned[image] !== undefined);
-        const provider = opts?.provider ?? (isPinned ? undefined : imageProvider(args.registry));
+        const provider =
+            opts?.provider ?? (buildsImages(pinned, names) ? imageProvider(args.registry) : undefined);
         super("dabaweb:index:Images", name, {}, { ...opts, provider });
+        if (names.includes("nginx") && !names.includes("dabaweb")) {
+            throw new Error("names have nginx without dabaweb, whose static files it contains; add dabaweb");
+        }
         const unpaired = unpairedImage(pinned);
         if (unpaired !== undefined) {
             throw new Error(
@@ -144,24 +149,21 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
     }
 }
 
-/** Docker itself knows the proxy's build arguments: no Dockerfile declares them, and no image contains them. */
 function fetching({ pipMirror, proxy }: Pick<ImagesArgs, "pipMirror" | "proxy">): Record<string, string> {
     return {
         ...(pipMirror === undefined ? {} : { PIP_INDEX_URL: pipMirror }),
-        ...(proxy === undefined ? {} : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }),
+        ...proxyArguments(proxy),
     };
 }
 
 /** A record with one entry per image. */
 export function mapImages<T>(value: (image: ImageName) => T): Record<ImageName, T> {
-    return Object.fromEntries(
-        (Object.keys(IMAGE_FOLDERS) as ImageName[]).map((image) => [image, value(image)]),
-    ) as Record<ImageName, T>;
+    return Object.fromEntries(ALL.map((image) => [image, value(image)])) as Record<ImageName, T>;
 }
 
-/** Whether any image is not pinned, and Docker is therefore needed. */
-export function buildsImages(pinned: Pinned): boolean {
-    return Object.values(mapImages((image) => pinned[image])).includes(undefined);
+/** Whether any of these images is not pinned, and Docker is therefore needed. */
+export function buildsImages(pinned: Pinned, names: readonly ImageName[] = ALL): boolean {
+    return names.some((image) => pinned[image] === undefined);
 }
 
 /** The unpinned one of nginx and dabaweb, if only the other is pinned. */

@@ -1,3 +1,5 @@
+import { proxyArguments } from "./proxy";
+
 /** Where a build gets npm packages. */
 export interface NpmSources {
     /** URL of a registry that replaces npm's own. Default: none. */
@@ -6,13 +8,10 @@ export interface NpmSources {
     readonly proxy?: string;
 }
 
-/**
- * The build arguments for a Dockerfile that runs npm and declares `ARG NPM_CONFIG_REGISTRY=`. Docker itself knows the proxy's
- * arguments: no Dockerfile declares them, and no image contains them.
- */
+/** The build arguments for a Dockerfile that runs npm and declares `ARG NPM_CONFIG_REGISTRY=`. */
 export function npmArguments({ mirror, proxy }: NpmSources): Record<string, string> {
     return {
         ...(mirror === undefined ? {} : { NPM_CONFIG_REGISTRY: mirror }),
-        ...(proxy === undefined ? {} : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }),
+        ...proxyArguments(proxy),
     };
 }

@@ -54,11 +54,13 @@ export class WebApp extends pulumi.ComponentResource {
         super("dabaweb:index:WebApp", name, {}, opts);
         const meta = { namespace: args.namespace, labels: labels(name, name) };
         // Its name is generated: a changed secret makes a new Secret, so the pods that read it are rolled.
-        const secrets = new k8s.core.v1.Secret(
-            `${name}-secrets`,
-            { metadata: meta, immutable: true, stringData: { ...args.secrets } },
-            { parent: this },
-        );
+        const secrets =
+            args.secrets &&
+            new k8s.core.v1.Secret(
+                `${name}-secrets`,
+                { metadata: meta, immutable: true, stringData: args.secrets },
+                { parent: this },
+            );
         const probe = (path: string, periodSeconds: number, failureThreshold: number) =>
             httpProbe(path, args.port, periodSeconds, failureThreshold);
         new k8s.apps.v1.Deployment(
@@ -89,16 +91,25 @@ export class WebApp extends pulumi.ComponentResource {
                                     lifecycle: serveFor(SERVE_SECONDS),
                                     volumeMounts: [
                                         { name: "tmp", mountPath: "/tmp" },
-                                        { name: "secrets", mountPath: SECRETS, readOnly: true },
+                                        ...(secrets === undefined
+                                            ? []
+                                            : [{ name: "secrets", mountPath: SECRETS, readOnly: true }]),
                                     ],
                                 },
                             ],
                             volumes: [
                                 memoryVolume("tmp", "32Mi"),
-                                {
-                                    name: "secrets",
-                                    secret: { secretName: secrets.metadata.name, defaultMode: 0o440 },
-                                },
+                                ...(secrets === undefined
+                                    ? []
+                                    : [
+                                          {
+                                              name: "secrets",
+                                              secret: {
+                                                  secretName: secrets.metadata.name,
+                                                  defaultMode: 0o440,
+                                              },
+                                          },
+                                      ]),
                             ],
                         },
                     },

@@ -54,8 +54,8 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/your-cluster": ["program", "operations"],
     "e2e/side-by-side": ["promote", "program"],
     "e2e/kept": ["redis", "mysql", "program"],
-    "e2e/howto": ["howto", "examples"],
-    "e2e/examples": ["examples", "program"],
+    "e2e/howto": ["howto", "examples", "redis"],
+    "e2e/examples": ["examples", "program", "redis", "mysql"],
     "images/mysql-loss": ["mysql"],
     "images/redis-loss": ["redis"],
     "images/mysql-reseed": ["mysql"],
@@ -98,7 +98,6 @@ const onCluster = (name: string, command: Job["command"]): Job["command"] =>
 const HOLDS: Readonly<Record<string, string>> = {
     "e2e/your-cluster": "nodePort 32003",
     "e2e/kept": "nodePort 32003",
-    "e2e/howto": "nodePort 32003",
     "e2e/examples": "nodePort 32003",
     "e2e/side-by-side": "nodePort 32003",
 };

@@ -2,12 +2,12 @@ import { Provider } from "@pulumi/kubernetes";
 import { Config } from "@pulumi/pulumi";
 import { Images } from "../../components/images";
 import { MySQL } from "../../components/mysql";
-
 const config = new Config();
 const provider = new Provider("kubernetes", { context: config.require("kubeContext") });
 const images = new Images("images", {
     names: ["mysql-master", "mysql-slave"],
     registry: { address: config.require("registry") },
+    platform: config.get("platform"),
     bases: { own: config.getObject("bases") },
 }).pair("mysql");
 const namespace = config.require("namespace");

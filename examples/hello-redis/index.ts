@@ -2,12 +2,12 @@ import { Provider } from "@pulumi/kubernetes";
 import { Config } from "@pulumi/pulumi";
 import { Images } from "../../components/images";
 import { Redis } from "../../components/redis";
-
 const config = new Config();
 const provider = new Provider("kubernetes", { context: config.require("kubeContext") });
 const images = new Images("images", {
     names: ["redis-master", "redis-slave"],
     registry: { address: config.require("registry") },
+    platform: config.get("platform"),
     bases: { own: config.getObject("bases") },
 }).pair("redis");
 const namespace = config.require("namespace");

@@ -18,9 +18,14 @@ const builder = { provider: imageProvider(registry) };
 const mirror = config.getObject<{ images?: string; npm?: string; proxy?: string }>("mirror") ?? {};
 const bases: BaseSources = { mirror: mirror.images, own: config.getObject("bases") };
 
-const images = new Images("images", { names: ["redis-master", "redis-slave"], registry, bases }, builder);
+const platform = config.get("platform");
+const images = new Images(
+    "images",
+    { names: ["redis-master", "redis-slave"], registry, bases, platform },
+    builder,
+);
 const buildArgs = npmArguments({ mirror: mirror.npm, proxy: mirror.proxy });
-const app = new Image("key-value-app", { folders: ["app"], registry, bases, buildArgs }, builder);
+const app = new Image("key-value-app", { folders: ["app"], registry, bases, platform, buildArgs }, builder);
 
 const namespace = stackNamespace({ name: config.get("namespace") ?? "key-value", create: true }, cluster);
 const slave = { replicas: config.getNumber("slaves") ?? 2 };

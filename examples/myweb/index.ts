@@ -19,9 +19,14 @@ const mirror = config.getObject<{ images?: string; npm?: string; proxy?: string 
 const bases: BaseSources = { mirror: mirror.images, own: config.getObject("bases") };
 const database = "myweb";
 
-const images = new Images("images", { names: ["mysql-master", "mysql-slave"], registry, bases }, builder);
+const platform = config.get("platform");
+const images = new Images(
+    "images",
+    { names: ["mysql-master", "mysql-slave"], registry, bases, platform },
+    builder,
+);
 const buildArgs = npmArguments({ mirror: mirror.npm, proxy: mirror.proxy });
-const app = new Image("myweb", { folders: ["app"], registry, bases, buildArgs }, builder);
+const app = new Image("myweb", { folders: ["app"], registry, bases, platform, buildArgs }, builder);
 
 const namespace = stackNamespace({ name: config.get("namespace") ?? "myweb", create: true }, cluster);
 const master = { storageClass: config.get("storageClass") };

@@ -16,7 +16,12 @@ const cluster = { provider: new k8s.Provider("kubernetes", { context: config.req
 const registry = { address: config.require("registry") };
 const image = new Image(
     NAME,
-    { folders: ["image"], registry, bases: { own: config.getObject("bases") } },
+    {
+        folders: ["image"],
+        registry,
+        platform: config.get("platform"),
+        bases: { own: config.getObject("bases") },
+    },
     { provider: imageProvider(registry) },
 );
 

@@ -71,7 +71,7 @@ export class Example {
 
     private hasStack(): boolean {
         const stacks = path.join(places().backend, ".pulumi", "stacks", this.name);
-        return fs.existsSync(path.join(stacks, `${TEST_STACK}.json`));
+        return [".json", ".json.gz"].some((each) => fs.existsSync(path.join(stacks, TEST_STACK + each)));
     }
 
     /** Whether the stack has objects on the cluster. */

@@ -7,7 +7,7 @@ import { RECOVERY_SECONDS } from "../support/system";
 import { kubectl } from "./side-by-side";
 
 const NAMESPACE = "key-value";
-const URL_OF_APP = "http://localhost:32003";
+const URL_OF_APP = "http://localhost:32002";
 /** Enough for one of three pods to be missed once in 10^17 runs. */
 const REQUESTS = 100;
 
