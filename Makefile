@@ -38,7 +38,7 @@ tools: ## install only Pulumi and its plugins, into ~/.cache/dabaweb-pulumi: wha
 	@local/run local/environment/main.ts tools
 
 env: ## print the exports for plain pulumi, kubectl and docker on STACK: eval "$(make -s env)"; with EXAMPLE=key-value, prepare that program
-	@local/run local/stacks/main.ts env $(STACK) $(EXAMPLE)
+	@local/run local/stacks/main.ts env "$(STACK)" "$(EXAMPLE)"
 
 pictures: ## create the pictures in README.md and docs/: drawings, and screenshots of the running stack dev
 	@local/run docs/pictures.ts

@@ -22,7 +22,7 @@ export interface WebAppArgs extends Placement {
     readonly namespace: pulumi.Input<string>;
     /** Image reference. The container runs as any user, with a read-only root and a writable /tmp. */
     readonly image: pulumi.Input<string>;
-    /** Number of pods, 1 or more. */
+    /** Number of pods, 1 to 100. */
     readonly replicas: number;
     /** Port that the container listens on. It answers /livez, without asking other systems, and /readyz. */
     readonly port: number;
@@ -51,6 +51,8 @@ const SERVE_SECONDS = 10;
 /** An application without data: pods of one image behind a NodePort Service, all named after the component. */
 export class WebApp extends pulumi.ComponentResource {
     constructor(name: string, args: WebAppArgs, opts?: pulumi.ComponentResourceOptions) {
+        checkRange(name, "replicas", args.replicas, 1, 100);
+        checkRange(name, "nodePort", args.nodePort, 30000, 32767);
         super("dabaweb:index:WebApp", name, {}, opts);
         const meta = { namespace: args.namespace, labels: labels(name, name) };
         // Its name is generated: a changed secret makes a new Secret, so the pods that read it are rolled.
@@ -145,4 +147,11 @@ function environment({ env = {}, secrets = {} }: WebAppArgs): k8s.types.input.co
         field("POD_IP", "status.podIP"),
         ...[...Object.entries(env), ...files].map(([name, value]) => ({ name, value })),
     ];
+}
+
+/** The API server would refuse one object when it has already changed others. */
+function checkRange(name: string, what: string, value: number, least: number, most: number): void {
+    if (!Number.isInteger(value) || value < least || value > most) {
+        throw new Error(`${what} of ${name} is ${value}; set a whole number from ${least} to ${most}`);
+    }
 }

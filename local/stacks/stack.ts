@@ -62,6 +62,8 @@ export class Stack {
     /** Creates the stack if the backend does not have it, and selects it in this checkout for plain `pulumi`. */
     async select(): Promise<void> {
         const folder = path.dirname(this.copy);
+        // First: a run that holds the lock uses the copy.
+        await this.heal();
         this.refresh();
         fs.copyFileSync(path.join(this.folder, "Pulumi.yaml"), path.join(folder, "Pulumi.yaml"));
         if (!this.exists) {
@@ -77,7 +79,6 @@ export class Stack {
             ]);
         }
         await run("pulumi", ["--cwd", this.folder, "stack", "select", this.name, "--non-interactive"]);
-        await this.heal();
     }
 
     /** Runs a pulumi command on the stack, with its output on the terminal. */
@@ -177,7 +178,7 @@ function isDeployable(folder: string): boolean {
 
 function exampleStackFile(folder: string, stack: string): string {
     const file = path.join(folder, `Pulumi.${stack}.yaml`);
-    if (!fs.existsSync(file)) {
+    if (!fs.existsSync(file) || !/^[A-Za-z0-9._-]+$/.test(stack)) {
         throw new Refusal(
             `STACK is "${stack}", and there is no ${path.relative(CHECKOUT, file)}; create it, or unset STACK.`,
         );

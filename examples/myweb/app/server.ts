@@ -169,6 +169,9 @@ async function query<T extends RowDataPacket[] | ResultSetHeader>(
     } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         server.log.warn(`MySQL: ${message}`);
+        if (code === "ER_NO_SUCH_TABLE") {
+            void createTable();
+        }
         const why = `MySQL does not serve this now (${code}); try again in a few seconds.`;
         throw Object.assign(new Error(why), { statusCode: 503 });
     }
