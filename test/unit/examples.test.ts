@@ -9,6 +9,8 @@ const NAMES = fs
     .readdirSync(FOLDER, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
+/** In lines: what a reader takes in at once. A longer one needs a better component. */
+const LONGEST_PROGRAM = 90;
 /** Reads the outputs of the system itself; docs/outputs.md is its page. */
 const WITHOUT_PAGE = ["consumer"];
 
@@ -27,6 +29,12 @@ describe("the examples", () => {
     });
 
     for (const name of NAMES) {
+        it(`are short programs: ${name}`, () => {
+            const lines = read(name, "index.ts").trimEnd().split("\n").length;
+            console.log(`      examples/${name}/index.ts: ${lines} lines`);
+            assert.ok(lines <= LONGEST_PROGRAM, `${lines} lines`);
+        });
+
         it(`are each a project of their own name: ${name}`, () => {
             assert.match(read(name, "Pulumi.yaml"), new RegExp(`^name: ${name}$`, "m"));
             assert.match(read("README.md"), new RegExp(`\\[${name}\\]\\(`));
