@@ -7,7 +7,6 @@ import { runPage } from "../support/page-session";
 import { RECOVERY_SECONDS } from "../support/system";
 import { Example } from "./example";
 import { describeKeyValue } from "./key-value";
-import { freeSharedPorts } from "./shared-port";
 import { kubectl } from "./side-by-side";
 
 /** What the pages make, apart from what is in the namespace. */
@@ -56,7 +55,6 @@ describe("the example key-value, and the how-tos on it", function () {
             "",
             "a how-to is in use; run what its page cleans up, then test again",
         );
-        await freeSharedPorts();
     });
 
     after("remove the example", () => example.remove());
