@@ -150,15 +150,50 @@ slave_addresses() {
     { timeout 3 getent ahosts "${SLAVES_HOST-}" || true; } | sed -n 's/ .*STREAM.*//p' | sort -u
 }
 
-# query_server ADDRESS PORT SQL: queries another pod's server as the account `seed`, with the answer in $RUN/answer. Every way of not
-# answering has a timeout, and SIGTERM is handled throughout.
-query_server() {
+# client_of_seed ADDRESS PORT SQL: queries another pod's server as the account `seed`; log_in_as_seed comes first. Every way of not answering
+# has a timeout.
+client_of_seed() {
+    timeout "${QUERY_SECONDS:-10}" mysql --defaults-file="$RUN/seed.cnf" --host="$1" --port="$2" --batch --skip-column-names -e "$3"
+}
+
+log_in_as_seed() {
     printf '[client]\nuser=seed\npassword=%s\nprotocol=tcp\nssl-mode=REQUIRED\nconnect-timeout=3\n' "$(secret seed)" >"$RUN/seed.cnf"
-    in_background timeout "${QUERY_SECONDS:-10}" mysql --defaults-file="$RUN/seed.cnf" --host="$1" --port="$2" \
-        --batch --skip-column-names -e "$3" && return 0
+}
+
+# query_server ADDRESS PORT SQL: queries one server, with the answer in $RUN/answer. SIGTERM is handled throughout.
+query_server() {
+    log_in_as_seed
+    in_background client_of_seed "$@" && return 0
     # A client that timeout ended prints nothing.
     if [[ ! -s $RUN/answer ]]; then echo "no answer in time" >"$RUN/answer"; fi
     return 1
+}
+
+# query_all SQL SERVER...: asks servers, each "ADDRESS PORT", side by side, so that those that do not answer cost their timeout once. At most
+# eight at a time: each client takes memory that the server of this pod may need. Sets for each server, in the same order, answered to yes or
+# no, and answers to the answer, or to the reason why there is none, in one line.
+answered=() answers=()
+query_all() {
+    local sql=$1 server address port i text started=()
+    shift
+    answered=() answers=()
+    log_in_as_seed
+    while (($# > 0)); do
+        started=()
+        for server in "${@:1:8}"; do
+            read -r address port <<<"$server"
+            client_of_seed "$address" "$port" "$sql" >"$RUN/answer.${#started[@]}" 2>&1 &
+            started+=("$!")
+        done
+        for i in "${!started[@]}"; do
+            if wait "${started[i]}"; then answered+=(yes); else answered+=(no); fi
+            text=$(<"$RUN/answer.$i")
+            if [[ -z $text && ${answered[-1]} == no ]]; then text="no answer in time"; fi
+            answers+=("${text//$'\n'/ }")
+            rm -f "$RUN/answer.$i"
+        done
+        shift "${#started[@]}"
+    done
 }
 
 # ask_server ADDRESS [PORT]: asks another pod's server for its state; the default port is that of the slaves. Sets
