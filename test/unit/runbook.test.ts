@@ -20,7 +20,7 @@ describe("the runbook", () => {
 
     it("runs nothing that destroys the stack, its masters' data or someone else's work", () => {
         const dangerous =
-            /destroy|make (down|up|local)|cancel|unprotect|--replace|refresh|--force|taint|PURGE|master-0 --wait=false/;
+            /destroy|make (down|up|local)|cancel|unprotect|--replace|refresh|--force|taint|PURGE BINARY|master-0 --wait=false/;
         const lines = BLOCKS.filter(({ mark }) => mark === "run").flatMap(({ commands }) => commands);
         assert.deepStrictEqual(
             lines.filter(({ line }) => dangerous.test(line)),
@@ -42,6 +42,27 @@ describe("the runbook", () => {
         }
         // A shell for each line is slow on a busy machine.
     }).timeout(60_000);
+
+    it("cleans a dump of the statements that would keep its rows from the slaves, and of nothing else", () => {
+        const head = "SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\n";
+        const rows =
+            "INSERT INTO `t` VALUES (1,'SET @@SESSION.SQL_LOG_BIN= 0;');\nDROP TABLE IF EXISTS `u`;\n";
+        const off = "SET @@SESSION.SQL_LOG_BIN= 0;\n";
+        const on = "SET @@SESSION.SQL_LOG_BIN = @MYSQLDUMP_TEMP_LOG_BIN;\n";
+        const set = "SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-77";
+        const awk = BLOCKS.flatMap(({ commands }) => commands)
+            .map(({ line }) => line)
+            .find((line) => line.startsWith("awk "))
+            ?.replace(/ \S+ >\S+$/, "");
+        assert.ok(awk);
+        for (const purged of ["", `${set}';\n`, `${set},\n4e11fa47-71ca-11e1-9e33-c80aa9429562:1-5';\n`]) {
+            const { stdout } = spawnSync("bash", ["-c", awk], {
+                input: head + off + purged + rows + on,
+                encoding: "utf8",
+            });
+            assert.strictEqual(stdout, head + rows);
+        }
+    });
 
     it("has the sections that other files refer to", () => {
         const headings = [...PAGE.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
