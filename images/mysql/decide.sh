@@ -98,25 +98,73 @@ decide_open() {
     fi
 }
 
+# decide_late ANSWERS EXPECTED LACKING HOLDERS: what a master does that opened although slaves had not answered.
+#   ANSWERS   how many slaves have answered since it started
+#   EXPECTED  how many there should be
+#   LACKING   GTID set that slaves of the same identity have and this data lacks, or empty
+#   HOLDERS   addresses of the slaves that have it
+# Prints one of: enough (all have answered), ask (again), or "close" and a sentence.
+decide_late() {
+    local answers=$1 expected=$2 lacking=$3 holders=$4
+    if [[ -n $lacking ]]; then
+        echo "close $holders has answered only now and has transactions that this data lacks ($lacking)"
+    elif ((answers < expected)); then
+        echo ask
+    else
+        echo enough
+    fi
+}
+
+# decide_uuid ANSWERS EXPECTED: whether a master with data continues to number its transactions as before. An older copy would use numbers
+# again that its slaves have for other transactions, and nobody could tell the two apart.
+#   ANSWERS   how many slaves have answered, so that what they have is known
+#   EXPECTED  how many there should be
+# Prints keep, or renew (take a new server UUID).
+decide_uuid() {
+    if (($1 < $2)); then echo renew; else echo keep; fi
+}
+
+# decide_point ON_NO_REPLICA FOLLOWERS: the point at which commits wait for a slave when the server opens. FOLLOWERS is how many slaves have
+# answered that have this data: if none has, the first one may yet have to be cloned, see decide_semi_sync. Prints AFTER_SYNC or AFTER_COMMIT.
+decide_point() {
+    local mode=$1 followers=$2
+    if [[ $mode == wait ]] && ((followers == 0)); then echo AFTER_COMMIT; else echo AFTER_SYNC; fi
+}
+
 # decide_semi_sync ON_NO_REPLICA POINT CLIENTS HANGING CLONES: what to do about commits that wait for a slave.
 #   POINT    AFTER_SYNC (a commit waits before anyone sees it) or AFTER_COMMIT
 #   CLIENTS  slaves that acknowledge
 #   HANGING  sessions whose commit waits
 #   CLONES   clones of this server in progress
 # A commit that waits before it is complete blocks every clone. If the only slave has yet to be cloned, that would never end, so while no
-# slave is attached, commits must wait afterwards instead. Prints one of: keep, after_sync, or release (disconnect the clients whose
-# commits block a clone, and let later commits wait afterwards).
+# slave is attached and one is cloned, commits must wait afterwards instead. Prints one of: keep, after_commit (let later commits wait
+# afterwards), release (the same, and disconnect the clients whose commits block the clone), after_sync (let them wait before again).
 decide_semi_sync() {
     local mode=$1 point=$2 clients=$3 hanging=$4 clones=$5
     if [[ $mode != wait ]]; then
         echo keep
     elif ((clients > 0)) && [[ $point == AFTER_COMMIT ]]; then
         echo after_sync
-    elif ((clients == 0 && hanging > 0 && clones > 0)) && [[ $point == AFTER_SYNC ]]; then
-        echo release
+    elif ((clients == 0 && clones > 0)) && [[ $point == AFTER_SYNC ]]; then
+        if ((hanging > 0)); then echo release; else echo after_commit; fi
     else
         echo keep
     fi
+}
+
+# How many connections the accounts of a server may have. Those of the application get what the others leave, so however often its clients try
+# again, slaves can attach and be seeded, and the operator, the probes and the companion get in.
+#   replication  the receivers of 20 slaves; two more, so that one whose former link the server does not know to be dead can replace it
+#   seed         the questions of slaves and masters, and one clone, which takes up to five
+#   root         the operator
+#   companion    the programs in the master's own container
+#   others       every account without a limit of its own (max_user_connections in my.cnf)
+readonly REPLICATION_CONNECTIONS=22 SEED_CONNECTIONS=10 ROOT_CONNECTIONS=8 COMPANION_CONNECTIONS=5 OTHER_CONNECTIONS=5
+readonly RESERVED_CONNECTIONS=$((REPLICATION_CONNECTIONS + SEED_CONNECTIONS + ROOT_CONNECTIONS + COMPANION_CONNECTIONS + OTHER_CONNECTIONS))
+
+# decide_connections MAX: prints how many of the server's MAX connections the application's account may have, at least 1.
+decide_connections() {
+    if (($1 > RESERVED_CONNECTIONS)); then echo $(($1 - RESERVED_CONNECTIONS)); else echo 1; fi
 }
 
 # decide_alive WAITING SOCKET ANSWER: liveness. WAITING is yes if start waits on purpose; SOCKET is yes if the server has created its

@@ -10,6 +10,8 @@ readonly CONFIG=/opt/dabaweb/etc/my.cnf
 readonly RUN=/run/mysqld
 readonly DATA=/data/mysql
 readonly BESIDE=/data/identity
+# The words of the operator that were used, one per line.
+readonly WORDS=/data/bootstrap
 readonly RECIPIENT=/data/seed
 readonly UUID='^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 
@@ -174,37 +176,30 @@ query_server() {
 # no, and answers to the answer, or to the reason why there is none, in one line.
 answered=() answers=()
 query_all() {
-    local sql=$1 server address port i text started=()
+    local sql=$1 server address port i text pids=()
     shift
     answered=() answers=()
     log_in_as_seed
     while (($# > 0)); do
-        started=()
+        pids=()
         for server in "${@:1:8}"; do
             read -r address port <<<"$server"
-            client_of_seed "$address" "$port" "$sql" >"$RUN/answer.${#started[@]}" 2>&1 &
-            started+=("$!")
+            client_of_seed "$address" "$port" "$sql" >"$RUN/answer.${#pids[@]}" 2>&1 &
+            pids+=("$!")
         done
-        for i in "${!started[@]}"; do
-            if wait "${started[i]}"; then answered+=(yes); else answered+=(no); fi
+        for i in "${!pids[@]}"; do
+            if wait "${pids[i]}"; then answered+=(yes); else answered+=(no); fi
             text=$(<"$RUN/answer.$i")
             if [[ -z $text && ${answered[-1]} == no ]]; then text="no answer in time"; fi
             answers+=("${text//$'\n'/ }")
             rm -f "$RUN/answer.$i"
         done
-        shift "${#started[@]}"
+        shift "${#pids[@]}"
     done
 }
 
-# ask_server ADDRESS [PORT]: asks another pod's server for its state; the default port is that of the slaves. Sets
-#   asked_identity   identity of its data
-#   asked_executed   GTID set it has executed; for a slave, without what was written there by hand
-#   asked_received   GTID set its receiver has fetched, executed or not
-#   asked_receiver   state of the receiver: ON, CONNECTING, OFF, or empty if replication is not set up
-#   asked_applier    state of the applier: ON, OFF, or empty
-#   asked_age        seconds since the heartbeat in its data, or empty
-#   asked_why        why there is no answer, in one line, otherwise empty
-# and fails if there is no answer.
+# What a server says of itself: identity, GTID set executed, GTID set received, state of receiver and applier (ON, CONNECTING, OFF, or empty if
+# replication is not set up), seconds since the heartbeat in its data or empty, server id.
 # What was written by hand on a slave (GTIDs with its own uuid) does not count as lacking on a master. Otherwise the master would stay closed
 # because of it, and the slave, which needs an open master to be cloned again, would never get rid of it.
 readonly STATE_OF_SERVER="$SET_AGE
@@ -215,40 +210,58 @@ readonly STATE_OF_SERVER="$SET_AGE
         IFNULL(REPLACE(MAX(received_transaction_set), '\n', ''), ''),
         IFNULL(MAX(receiver.service_state), ''),
         IFNULL(MAX(applier.service_state), ''),
-        IFNULL(ROUND(@age / 1e6, 1), ''))
+        IFNULL(ROUND(@age / 1e6, 1), ''),
+        @@GLOBAL.server_id)
     FROM replication.identity
     LEFT JOIN performance_schema.replication_connection_status receiver ON receiver.channel_name = ''
     LEFT JOIN performance_schema.replication_applier_status applier ON applier.channel_name = ''"
-asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_why=""
+asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_id="" asked_why=""
+
+# understand OK ANSWER: sets the variables above to what a server answered, and asked_why to the reason why it has no answer. OK is no if it did
+# not answer; then ANSWER is the reason. Fails if there is no answer.
 # shellcheck disable=SC2034 # Not every program that sources this reads all of it.
-ask_server() {
-    asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_why=""
-    if ! query_server "$1" "${2:-${SLAVES_PORT-}}" "$STATE_OF_SERVER"; then
-        asked_why=$(answer_line)
+understand() {
+    asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_id="" asked_why=""
+    if [[ $1 == no ]]; then
+        asked_why=$2
         return 1
     fi
-    IFS='|' read -r asked_identity asked_executed asked_received asked_receiver asked_applier asked_age <"$RUN/answer" || true
+    IFS='|' read -r asked_identity asked_executed asked_received asked_receiver asked_applier asked_age asked_id <<<"$2" || true
     if [[ ! $asked_identity =~ $UUID ]]; then
         asked_why="its identity is \"$asked_identity\", which is not a UUID"
         return 1
     fi
 }
 
-# ask_slaves: asks every slave. Sets the arrays addresses, identities and holdings (GTID set executed or received) for those that
-# answered, and the array silent ("ADDRESS - WHY") for those that did not.
-addresses=() identities=() holdings=() silent=()
+# ask_server ADDRESS [PORT]: asks another pod's server for its state; the default port is that of the slaves. Fails if there is no answer.
+ask_server() {
+    local ok=no
+    if query_server "$1" "${2:-${SLAVES_PORT-}}" "$STATE_OF_SERVER"; then ok=yes; fi
+    understand "$ok" "$(answer_line)"
+}
+
+# ask_slaves: asks every slave, side by side, for about ten seconds in total, however many do not answer. Sets the arrays addresses, ids (server
+# id, which tells a pod from its predecessors' addresses), identities and holdings (GTID set executed or received) for those that answered, and
+# the array silent ("ADDRESS - WHY") for those that did not.
+addresses=() ids=() identities=() holdings=() silent=()
 ask_slaves() {
-    local found=() address
-    addresses=() identities=() holdings=() silent=()
+    local found=() servers=() i QUERY_SECONDS
+    addresses=() ids=() identities=() holdings=() silent=()
     in_background slave_addresses || true
     mapfile -t found <"$RUN/answer"
-    for address in "${found[@]}"; do
-        if ask_server "$address"; then
-            addresses+=("$address")
+    servers=("${found[@]/%/ ${SLAVES_PORT-}}")
+    # query_all asks eight at a time.
+    QUERY_SECONDS=$((10 / (${#found[@]} / 8 + 1)))
+    if ((QUERY_SECONDS < 1)); then QUERY_SECONDS=1; fi
+    query_all "$STATE_OF_SERVER" "${servers[@]}"
+    for i in "${!found[@]}"; do
+        if understand "${answered[i]}" "${answers[i]}"; then
+            addresses+=("${found[i]}")
+            ids+=("$asked_id")
             identities+=("$asked_identity")
             holdings+=("$asked_executed${asked_received:+,$asked_received}")
         else
-            silent+=("$address - $asked_why")
+            silent+=("${found[i]} - $asked_why")
         fi
     done
 }
@@ -277,9 +290,23 @@ expected_slaves() {
     if [[ $number =~ ^[0-9]{1,4}$ ]]; then printf '%s' "$((10#$number))"; fi
 }
 
-# overridden: prints yes if the operator's word counts, that is, if it has not been used yet.
+# overridden: prints yes if the operator's word counts, that is, if it has not been used yet. The program records it only after an update that
+# succeeded, so the master records it beside its data, too.
 overridden() {
-    if [[ -n ${BOOTSTRAP-} && ${BOOTSTRAP-} != "$(marker bootstrap)" ]]; then echo yes; else echo no; fi
+    if [[ -z ${BOOTSTRAP-} || ${BOOTSTRAP-} == "$(marker bootstrap)" ]] || grep -qxF -e "${BOOTSTRAP-}" "$WORDS" 2>/dev/null; then
+        echo no
+    else
+        echo yes
+    fi
+}
+
+# use_word: records that the operator's word was used, atomically.
+use_word() {
+    if [[ $(overridden) == no ]]; then return 0; fi
+    { cat "$WORDS" 2>/dev/null || true; printf '%s\n' "$BOOTSTRAP"; } >"$WORDS.new"
+    sync "$WORDS.new"
+    mv "$WORDS.new" "$WORDS"
+    sync -f /data
 }
 
 # clone_from ADDRESS PORT IDENTITY: one attempt to make $DATA.new a complete copy of a server's data; the caller renames it. A temporary

@@ -8,9 +8,12 @@ source /opt/dabaweb/lib/sql.sh
 
 readonly RUN=/run/mysqld
 
-# ask SQL: prints the answer of this pod's server, or the client's error message.
+# ask SQL: prints the answer of this pod's server, or the client's error message. On a master, by the account whose connections nobody else
+# can use up.
 ask() {
-    mysql --connect-timeout=2 --batch --skip-column-names -e "$1" 2>&1
+    local login=()
+    if [[ -e $RUN/companion.cnf ]]; then login=("--defaults-file=$RUN/companion.cnf"); fi
+    mysql "${login[@]}" --connect-timeout=2 --batch --skip-column-names -e "$1" 2>&1
 }
 
 # stop_if_waiting: reports what start waits for, and exits unready.

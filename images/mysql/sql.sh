@@ -21,3 +21,19 @@ readonly COMMIT_HANGS="processlist_command <> 'Sleep' AND
 readonly WORKER_ERROR="SELECT CONCAT_WS(' ', last_error_number, last_error_message)
     FROM performance_schema.replication_applier_status_by_worker
     WHERE last_error_number <> 0 ORDER BY last_error_number = 3030, worker_id LIMIT 1"
+
+# apply_password USER PASSWORD [REST]: prints statements that set the password of an account, if it exists; REST follows in ALTER USER.
+# Credentials are applied, not compared: kept volumes and lost state need no old password. The former password stays valid until the next
+# change, however often the server starts in between, so that the pods that use it can follow one by one. Therefore only a change retains it,
+# and the account itself says which password was applied last: its attribute is part of the data, of every copy too. Without RETAIN, a former
+# password that is retained already stays. The passwords are random and long, so a hash tells nothing about them.
+apply_password() {
+    cat <<SQL
+SET @changed = NOT EXISTS (SELECT 1 FROM mysql.user WHERE user = '$1' AND host = '%'
+    AND user_attributes->>'$.metadata.password' = SHA2('$2', 256));
+SET @step = CONCAT("ALTER USER IF EXISTS '$1'@'%' IDENTIFIED BY '$2'", IF(@changed, ' RETAIN CURRENT PASSWORD', ''), " ${3-}",
+    " ATTRIBUTE '", JSON_OBJECT('password', SHA2('$2', 256)), "'");
+PREPARE step FROM @step;
+EXECUTE step;
+SQL
+}

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 
 import { Result } from "../support/command";
 import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
 import { isLong } from "../support/long";
 import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
+import { parsePage } from "../support/page";
 
 /** The transactions that a slave has executed or received. */
 const HELD =
@@ -385,6 +387,34 @@ describe("loss of a mysql master", function () {
                 env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" },
             });
             assert.equal(await pods.sql(master, "SELECT id FROM replication.identity"), declared);
+            // The word does not count again, whether or not the update that brought it has succeeded.
+            const words = await exec(pods.running(master), ["cat", "/data/bootstrap"]);
+            assert.equal(words.stdout, "older\n");
+        });
+
+        it("closes again if the slave that has more answers late; meanwhile, nothing is acknowledged or mixed", async () => {
+            await system(1);
+            const [slave] = slaves as [Pod];
+            const uuid = await pods.sql(master, "SELECT @@server_uuid");
+            await bringOlderCopyBack();
+            await pods.stop(slave);
+            // A word that was used before does not open it, even if no update has recorded it.
+            await pods.scope.inVolume(master.volume, "echo spent >bootstrap; chown 10001 bootstrap");
+            await startMaster({ env: { BOOTSTRAP: "spent" } });
+            await pods.ready(master);
+            // Its transactions cannot be taken for those that the slave has.
+            assert.notEqual(await pods.sql(master, "SELECT @@server_uuid"), uuid);
+            const write = await hangs(3);
+            await pods.start(slave);
+            await pods.unready(master, /an older copy of the volume was restored/);
+            assert.match((await write()).stderr, /ERROR 2013/);
+            assert.match(await insertAsApplication(4), /ERROR 3032/);
+            assert.deepEqual(await rows(slave), [1, 2]);
+            await pods.stop(master);
+            await pods.emptyVolume(master);
+            await startMaster();
+            await isBack([1, 2]);
+            await everySlaveFollows();
         });
 
         it("is refused by the slaves if it is a new system, and they keep everything they have", async () => {
@@ -406,6 +436,12 @@ describe("loss of a mysql master", function () {
             }
         });
     });
+
+    /** Writes a row as the application. Returns the error, or nothing. */
+    async function insertAsApplication(n: number): Promise<string> {
+        const account = ["mysql-master", "dabaweb", pods.passwords.dabaweb] as const;
+        return (await pods.login(master, ...account, "-e", `INSERT INTO form.t VALUES (${n})`)).stderr;
+    }
 
     /** The master does not let a slave in. */
     async function refused(pod: Pod): Promise<void> {
@@ -477,6 +513,101 @@ describe("loss of a mysql master", function () {
             assert.equal(code, 0);
             assert.match(log, /closing: not waiting for the slaves.*Lock wait timeout/);
             assert.match((await write()).stderr, /ERROR 2013/);
+        });
+
+        it("wait: clients that try again leave room for the slave that ends their wait, and for the operator", async () => {
+            await system(1);
+            const [slave] = slaves as [Pod];
+            await docker(["kill", pods.running(slave)]);
+            // Three for the application, which the next opening applies.
+            await pods.sql(master, "SET GLOBAL max_connections = 53");
+            await exec(pods.running(master), ["bash", "-c", "echo test >/run/mysqld/older"]);
+            await pods.logged(pods.running(master), /closing again: test/);
+            await pods.ready(master);
+            const writes = [await hangs(1), await hangs(2), await hangs(3)];
+            const hanging =
+                "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_user = 'dabaweb'";
+            await waitFor("three clients", 60, async () => (await pods.sql(master, hanging)) === "3");
+            assert.match(await insertAsApplication(4), /ERROR 1226/);
+            // The operator's writes hang, too, and cannot lock out the probes.
+            const operator = Array.from({ length: 10 }, (_, n) =>
+                docker([
+                    "exec",
+                    "-d",
+                    pods.running(master),
+                    "mysql",
+                    "-e",
+                    `INSERT INTO form.t VALUES (${10 + n})`,
+                ]),
+            );
+            await Promise.all(operator);
+            await waitFor("the operator's limit", 60, async () =>
+                /ERROR 1226/.test((await pods.mysql(master, "DO 0")).stderr),
+            );
+            await pods.ready(master);
+            assert.match(
+                (await status(master)).replication ?? "",
+                /, 1\d commits wait, the longest for \d+ s; connections \d+ of 53, of dabaweb 3 of 3/,
+            );
+            await docker(["start", pods.running(slave)]);
+            for (const write of writes) {
+                assert.equal((await write()).code, 0);
+            }
+            await everySlaveFollows();
+        });
+
+        it("wait: the runbook's command ends the waiting commits", async () => {
+            await system(0);
+            await startMaster({ slaves: 0 }, "restart");
+            const write = await hangs(1);
+            const [line] = parsePage(readFileSync("docs/runbook.md", "utf8"))
+                .filter(({ heading, mark }) => heading === "Writes hang" && mark === "shown")
+                .flatMap(({ commands }) => commands)
+                .map((command) => command.line);
+            const [, statement = ""] = /mysql -e '(.*)'$/.exec(line ?? "") ?? [];
+            assert.match(statement, /^SET GLOBAL /);
+            await pods.sql(master, statement);
+            assert.equal((await write()).code, 0);
+        });
+
+        it("wait: neither a long query nor a long transaction makes others wait when a first slave attaches", async () => {
+            await system(1);
+            const [slave] = slaves as [Pod];
+            await insert(1);
+            await everySlaveFollows();
+            await pods.stop(slave);
+            await startMaster({}, "restart");
+            const busy = ["SELECT n, SLEEP(300) FROM form.t", "UPDATE form.u SET n = n + SLEEP(300)"];
+            await pods.sql(
+                master,
+                "SET sql_log_bin = 0; CREATE TABLE form.u (n INT PRIMARY KEY); INSERT INTO form.u VALUES (1)",
+            );
+            for (const statement of busy) {
+                await docker(["exec", "-d", pods.running(master), "mysql", "-e", statement]);
+            }
+            const running =
+                "SELECT GROUP_CONCAT(processlist_id) FROM performance_schema.threads " +
+                "WHERE processlist_info LIKE '%SLEEP(300)%' AND processlist_id <> CONNECTION_ID()";
+            await waitFor("both run", 60, async () => (await pods.sql(master, running)).includes(","));
+            await pods.start(slave);
+            // Each beat is a turn in which the master could have taken the lock.
+            const beats = "SELECT COUNT(*) FROM replication.heartbeat WHERE at > NOW(6) - INTERVAL 2 SECOND";
+            for (let n = 2; n < 12; n += 1) {
+                assert.equal(await insertAsApplication(n), "");
+                assert.equal((await pods.mysql(master, "SELECT COUNT(*) FROM form.t", 3)).code, 0);
+                await waitFor("a beat", 60, async () => (await pods.sql(master, beats)) === "1");
+                await pods.sql(master, "DO SLEEP(1)");
+            }
+            const ids = await pods.sql(master, running);
+            assert.match(ids, /^\d+,\d+$/);
+            await pods.sql(
+                master,
+                ids
+                    .split(",")
+                    .map((id) => `KILL ${id};`)
+                    .join(" "),
+            );
+            await attached(1);
         });
 
         it("degrade: a write returns", async () => {

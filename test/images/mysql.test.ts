@@ -134,6 +134,23 @@ describe("mysql images", function () {
                 "CREATE DATABASE x",
             );
             assert.match(denied.stderr, /ERROR 1044/);
+            const refused = [
+                ["SET sql_log_bin = 0", /ERROR 1227/],
+                ["SET GLOBAL max_connections = 1000", /ERROR 1227/],
+                ["CREATE TABLE form.x (n INT) DATA DIRECTORY = '/tmp'", /ERROR 1045/],
+                ["CREATE TABLE form.x (n INT) ENGINE = MyISAM", /ERROR 3161 .*MyISAM is disabled/],
+                ["CREATE TABLE form.x (n INT) ENGINE = MEMORY", /ERROR 3161/],
+                ["CREATE TABLE form.x (n INT); ALTER TABLE form.x ENGINE = ARCHIVE", /ERROR 3161/],
+            ] as const;
+            for (const [statement, error] of refused) {
+                const account = ["dabaweb", pods.passwords.dabaweb] as const;
+                const { stderr } = await pods.login(master, "mysql-master", ...account, "-e", statement);
+                assert.match(stderr, error, statement);
+            }
+            // What was made without a primary key has one all the same.
+            const key = "SELECT column_name FROM information_schema.key_column_usage WHERE table_name = 'x'";
+            assert.equal(await pods.sql(master, key), "my_row_id");
+            await pods.sql(master, "DROP TABLE form.x");
             const other = await pods.login(
                 master,
                 "mysql-master",
@@ -153,6 +170,25 @@ describe("mysql images", function () {
             );
             assert.match(root.stderr, /ERROR 1(045|130)/);
         });
+    });
+
+    it("the accounts of a master leave each other room: together they have as many connections as there are", async () => {
+        const [max, others, ...limits] = (
+            await pods.sql(
+                master,
+                "SELECT @@max_connections UNION ALL SELECT @@global.max_user_connections UNION ALL " +
+                    "SELECT max_user_connections FROM mysql.user WHERE user NOT LIKE 'mysql.%'",
+            )
+        )
+            .split("\n")
+            .map(Number) as [number, number, ...number[]];
+        // The application, replication, seed, root and companion.
+        assert.equal(limits.length, 5);
+        assert.ok(limits.every((limit) => limit > 0));
+        assert.equal(
+            limits.reduce((sum, limit) => sum + limit, others),
+            max,
+        );
     });
 
     describe("later starts of a master", () => {
@@ -504,19 +540,36 @@ describe("mysql images", function () {
             }
         });
 
-        it("let the former ones expire at the master's next start", async () => {
-            await pods.restart(master, { initialised: true });
-            await pods.ready(slave);
-            await pods.ready(second);
-            await replicates(slave, second);
+        it("keep the former ones valid however often the master starts, until the next change", async () => {
             const [, , seedPassword = "", application = ""] = everyPassword;
-            for (const [user, password] of [
-                ["seed", seedPassword],
-                ["dabaweb", application],
-            ] as const) {
-                const { stderr } = await pods.login(master, "mysql-master", user, password, "-e", "SELECT 1");
-                assert.match(stderr, /ERROR 1045/);
+            const accepted = async (): Promise<boolean[]> => {
+                const all: boolean[] = [];
+                for (const [user, password] of [
+                    ["seed", seedPassword],
+                    ["dabaweb", application],
+                ] as const) {
+                    const { code } = await pods.login(
+                        master,
+                        "mysql-master",
+                        user,
+                        password,
+                        "-e",
+                        "SELECT 1",
+                    );
+                    all.push(code === 0);
+                }
+                return all;
+            };
+            await pods.restart(master, { initialised: true });
+            await pods.restart(master, { initialised: true });
+            assert.deepEqual(await accepted(), [true, true]);
+            await pods.usePasswords(newPasswords());
+            await pods.restart(master, { initialised: true });
+            assert.deepEqual(await accepted(), [false, false]);
+            for (const pod of [slave, second]) {
+                await pods.restart(pod);
             }
+            await replicates(slave, second);
         });
     });
 

@@ -227,8 +227,11 @@ describe("mysql decisions", () => {
             ["wait", "AFTER_COMMIT", 1, 3, 1, "after_sync"],
             ["wait", "AFTER_SYNC", 1, 3, 1, "keep"],
             ["wait", "AFTER_SYNC", 0, 3, 0, "keep"],
-            ["wait", "AFTER_SYNC", 0, 0, 1, "keep"],
+            ["wait", "AFTER_SYNC", 0, 0, 0, "keep"],
+            ["wait", "AFTER_SYNC", 0, 0, 1, "after_commit"],
+            ["wait", "AFTER_SYNC", 1, 0, 1, "keep"],
             ["wait", "AFTER_SYNC", 0, 1, 1, "release"],
+            ["degrade", "AFTER_SYNC", 0, 0, 1, "keep"],
             ["degrade", "AFTER_SYNC", 0, 1, 1, "keep"],
             ["degrade", "AFTER_COMMIT", 1, 0, 0, "keep"],
         ];
@@ -239,6 +242,77 @@ describe("mysql decisions", () => {
                     code: 0,
                     printed: decision,
                 });
+            });
+        }
+    });
+
+    describe("decide_point: where commits wait when the server opens", () => {
+        const cases: [mode: string, followers: number, point: string][] = [
+            ["wait", 0, "AFTER_COMMIT"],
+            ["wait", 1, "AFTER_SYNC"],
+            ["wait", 20, "AFTER_SYNC"],
+            ["degrade", 0, "AFTER_SYNC"],
+            ["degrade", 1, "AFTER_SYNC"],
+        ];
+        for (const [mode, followers, point] of cases) {
+            it(`${mode}, ${followers} slaves with this data: ${point}`, () => {
+                assert.deepEqual(call("decide_point", mode, String(followers)), { code: 0, printed: point });
+            });
+        }
+    });
+
+    describe("decide_late: slaves that answer after the server was opened", () => {
+        const more = "0a1b2c3d-0000-4000-8000-000000000001:7-9";
+        const cases: [answers: number, expected: number, lacking: string, decision: RegExp][] = [
+            [0, 2, "", /^ask$/],
+            [1, 2, "", /^ask$/],
+            [2, 2, "", /^enough$/],
+            [3, 2, "", /^enough$/],
+            [0, 0, "", /^enough$/],
+            [1, 2, more, /^close 10.0.0.1 has answered only now and has .*lacks \(.*:7-9\)$/],
+            [2, 2, more, /^close /],
+        ];
+        for (const [answers, expected, lacking, decision] of cases) {
+            it(`${answers} of ${expected}, lacks "${lacking}": ${decision.source}`, () => {
+                const { code, printed } = call(
+                    "decide_late",
+                    String(answers),
+                    String(expected),
+                    lacking,
+                    "10.0.0.1",
+                );
+                assert.equal(code, 0);
+                assert.match(printed, decision);
+            });
+        }
+    });
+
+    describe("decide_uuid: whether transactions are numbered as before", () => {
+        for (const [answers, expected, decision] of [
+            [0, 0, "keep"],
+            [0, 1, "renew"],
+            [1, 2, "renew"],
+            [2, 2, "keep"],
+            [3, 2, "keep"],
+        ] as const) {
+            it(`${answers} of ${expected} slaves have answered: ${decision}`, () => {
+                const printed = call("decide_uuid", String(answers), String(expected));
+                assert.deepEqual(printed, { code: 0, printed: decision });
+            });
+        }
+    });
+
+    describe("decide_connections: what the application leaves to the others", () => {
+        for (const [max, printed] of [
+            [1, "1"],
+            [50, "1"],
+            [51, "1"],
+            [52, "2"],
+            [100, "50"],
+            [1000, "950"],
+        ] as const) {
+            it(`${max} in all: ${printed}`, () => {
+                assert.deepEqual(call("decide_connections", String(max)), { code: 0, printed });
             });
         }
     });
@@ -297,11 +371,15 @@ describe("mysql decisions", () => {
     it("needs nothing but bash", () => {
         assert.deepEqual(declaredIn(functions), [
             "decide_alive",
+            "decide_connections",
             "decide_data",
             "decide_donor",
+            "decide_late",
             "decide_open",
+            "decide_point",
             "decide_semi_sync",
             "decide_server_id",
+            "decide_uuid",
         ]);
     });
 });
