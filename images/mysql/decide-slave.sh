@@ -64,7 +64,8 @@ decide_follow() {
     local master=${10} pause=60
     if [[ -n $errant ]]; then
         # A slave applies and never writes, so only someone with root's password can have done this.
-        echo "reseed transactions were written on this slave by hand ($errant), so it has diverged from the master"
+        echo "reseed transactions were written on this slave by hand ($errant), or by a start that emptied a MEMORY table, so it has diverged from" \
+            "the master"
     elif [[ $receiver == OFF && $receiver_error =~ ^(1236|13114)\ .*purged ]]; then
         echo "reseed the master no longer has the binlogs that this slave needs next"
     elif [[ $applier == OFF && -n $applier_error ]] && ((tries >= 3)); then
@@ -98,22 +99,26 @@ decide_follow() {
     fi
 }
 
-# decide_fit ROLE WANTED IDENTITY RECEIVER APPLIER AGE MAX_STALE MASTER LACKS EXTRA: whether a server's data may be cloned.
+# decide_fit ROLE WANTED IDENTITY RECEIVER APPLIER AGE MAX_STALE MASTER LACKS EXTRA PURGED TABLES: whether a server's data may be cloned.
 #   ROLE      role of that server: master or slave
 #   WANTED    the identity that the data must have
 #   IDENTITY  identity of that server, empty if it did not answer; RECEIVER, APPLIER and AGE also describe that server
-#   MASTER    yes if the master answered, otherwise no
+#   MASTER    yes if the master answered, no if it did not, lost if it answered once and not again
 #   LACKS     transactions that this slave has and that server has not executed, or empty
 #   EXTRA     transactions that server has and the master does not have, as far as known, or empty
+#   PURGED    transactions that server lacks and the master has no binlogs of any more, as far as known, or empty
+#   TABLES    why a clone would leave tables of that server empty, as far as known, or empty
 # If it may not, prints the reason in one line and fails.
 decide_fit() {
-    local role=$1 wanted=$2 identity=$3 receiver=$4 applier=$5 age=$6 max_stale=$7 master=$8 lacks=$9 extra=${10}
+    local role=$1 wanted=$2 identity=$3 receiver=$4 applier=$5 age=$6 max_stale=$7 master=$8 lacks=$9 extra=${10} purged=${11} tables=${12}
     if [[ -z $identity ]]; then
         echo "does not answer"
     elif [[ $identity != "$wanted" ]]; then
         echo "has identity $identity, not $wanted"
     elif [[ -n $lacks ]]; then
         echo "lacks $lacks"
+    elif [[ -n $tables ]]; then
+        echo "$tables"
     elif [[ $role == master ]]; then
         return 0
     elif [[ $applier != ON ]]; then
@@ -126,10 +131,48 @@ decide_fit() {
         echo "its receiver is ${receiver:-not set up}"
     elif [[ -n $age ]] && ((age > max_stale * 1000)); then
         echo "its data is $(seconds "$age") s old, but MAX_STALE_SECONDS allows $max_stale"
+    elif [[ $master == lost ]]; then
+        echo "cannot be compared with the master, which no longer answers"
+    elif [[ -n $purged ]]; then
+        # A copy of it could never attach to the master.
+        echo "lacks $purged, which the master no longer has in its binlogs"
     else
         return 0
     fi
     return 1
+}
+
+# rank_donors ORDINAL: puts possible donors in the order in which they are to be tried. Standard input has a line for each:
+# "INDEX ROLE CLONED FAILED CLONES", where CLONED counts the copies of it that did not help, FAILED the tries that gave no copy, and CLONES
+# its clones in progress: a server gives one at a time. Prints the indexes, one per line. A copy that did not help is not taken again from the
+# same server while there is another; an idle server comes before a busy one; the master comes last, because it is busy with writes. Of
+# equal ones, slaves with different ordinals begin at different ones.
+rank_donors() {
+    local ordinal=$1 index role cloned failed clones keys=() key least i
+    while read -r index role cloned failed clones; do
+        if [[ $role == master ]]; then role=1; else role=0; fi
+        keys+=("$(printf '%04d %d %04d %d' "$cloned" "$((clones > 0))" "$failed" "$role") $index")
+    done
+    for i in "${!keys[@]}"; do
+        key=${keys[i]% *} index=${keys[i]##* }
+        keys[i]="$key $(printf '%04d' "$(((i + ${#keys[@]} - ordinal % ${#keys[@]}) % ${#keys[@]}))") $index"
+    done
+    while ((${#keys[@]} > 0)); do
+        least=""
+        for i in "${!keys[@]}"; do
+            if [[ -z $least || ${keys[i]} < ${keys[least]} ]]; then least=$i; fi
+        done
+        echo "${keys[least]##* }"
+        unset "keys[$least]"
+    done
+}
+
+# decide_pause TRIES AGO: seconds to wait before the next copy, if TRIES were begun since replication last ran for long, the last one AGO
+# seconds ago: twice as long after each, up to a minute.
+decide_pause() {
+    local tries=$1 ago=$2 pause=0
+    if ((tries > 5)); then pause=60; elif ((tries > 0)); then pause=$((1 << tries)); fi
+    if ((ago < 0 || ago >= pause)); then echo 0; else echo $((pause - ago)); fi
 }
 
 # decide_identity MASTER SLAVE...: which identity an empty volume may take. MASTER and each SLAVE are the identities that these servers

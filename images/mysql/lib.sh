@@ -3,6 +3,8 @@
 
 # shellcheck source=decide.sh
 source /opt/dabaweb/lib/decide.sh
+# shellcheck source=decide-data.sh
+source /opt/dabaweb/lib/decide-data.sh
 # shellcheck source=sql.sh
 source /opt/dabaweb/lib/sql.sh
 
@@ -13,6 +15,7 @@ readonly BESIDE=/data/identity
 # The words of the operator that were used, one per line.
 readonly WORDS=/data/bootstrap
 readonly RECIPIENT=/data/seed
+readonly COPIED=/data/copied
 readonly UUID='^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 
 # Files hold passwords unless said otherwise.
@@ -309,20 +312,35 @@ use_word() {
     sync -f /data
 }
 
-# clone_from ADDRESS PORT IDENTITY: one attempt to make $DATA.new a complete copy of a server's data; the caller renames it. A temporary
-# server receives the clone: it keeps running, because the clone goes to another directory. On failure, clone_why has the reason in one
-# line, and nothing of the clone is left.
+# clone_from ADDRESS PORT IDENTITY [SET]: one attempt to make $DATA.new a complete copy of a server's data that contains the GTID set; the caller
+# renames it. A temporary server receives the clone: it keeps running, because the clone goes to another directory. On failure, clone_why has
+# the reason in one line, and nothing of the clone is left. If this program is killed while it checks a clone, that clone is checked again by
+# the next attempt, three times at most: to copy everything anew takes hours for large data.
 clone_why=""
 # shellcheck disable=SC2034 # The caller reads clone_why.
 clone_from() {
-    local address=$1 port=$2 identity=$3
+    local address=$1 port=$2 identity=$3 set=${4-} tables
     local options=(--datadir="$RECIPIENT" --skip-log-bin --super-read-only=OFF --read-only=OFF --innodb-redo-log-capacity=8M)
     clone_why=""
+    if has_copy; then
+        say "checking the copy that an earlier attempt made"
+        check_copy "$(sed -n 's/^from: //p' "$COPIED")" "$identity" "$set"
+        return
+    fi
     drop_clone
+    if query_server "$address" "$port" "SELECT $NOT_INNODB"; then
+        tables=$(left_empty "$(answer_line)")
+        if [[ -n $tables ]]; then
+            clone_why="$address:$port $tables"
+            return 1
+        fi
+    fi
     say "creating a temporary server for the clone"
     in_background mysqld --defaults-file="$CONFIG" "${options[@]}" --initialize-insecure || {
         cat "$RUN/answer" >&2
-        fail "MySQL could not initialise $RECIPIENT; its log is above"
+        drop_clone
+        clone_why="MySQL could not initialise $RECIPIENT for the clone; its log is above"
+        return 1
     }
     temporary_server "${options[@]}" --plugin-load-add=mysql_clone.so --clone-valid-donor-list="$address:$port" --clone-max-concurrency=4
     say "cloning $address:$port, identity $identity"
@@ -335,10 +353,41 @@ SQL
     rm -rf "$RECIPIENT"
     if [[ $(<"$RUN/answer") != Completed ]]; then
         clone_why="the clone of $address:$port failed: $(answer_line)"
+        drop_clone
+        return 1
+    fi
+    sync -f "$DATA.new"
+    printf 'from: %s:%s\n' "$address" "$port" >"$COPIED"
+    check_copy "$address:$port" "$identity" "$set"
+}
+
+# has_copy: whether there is a complete clone that has yet to be checked, and that was not checked too often.
+has_copy() {
+    [[ -e $DATA.new && -e $COPIED ]] && (($(grep -c '^check$' "$COPIED") < 3))
+}
+
+# check_copy FROM IDENTITY SET: starts a server on the clone, which completes it, and checks what it holds. The clone of a slave includes that
+# slave's replication settings, which name a relay log that does not exist here.
+# shellcheck disable=SC2034 # The caller of clone_from reads clone_why.
+check_copy() {
+    local from=$1 identity=$2 set=$3 found tables lacks
+    echo check >>"$COPIED"
+    temporary_server --datadir="$DATA.new" --skip-grant-tables --skip-log-bin --super-read-only=OFF --read-only=OFF
+    in_background temporary_client -e "RESET REPLICA ALL; SELECT CONCAT_WS('|', (SELECT MAX(id) FROM replication.identity),
+        REPLACE(GTID_SUBTRACT('$set', @@GLOBAL.gtid_executed), '\n', ''), $NOT_INNODB)" || true
+    stop_temporary_server
+    IFS='|' read -r found lacks tables <"$RUN/answer" || true
+    if [[ ! $found =~ $UUID ]]; then
+        clone_why="the clone of $from does not report what it holds and is discarded: $(answer_line)"
+    elif [[ $found != "$identity" ]]; then
+        clone_why="the clone of $from has identity \"$found\" instead of $identity and is discarded"
+    elif [[ -n $lacks ]]; then
+        clone_why="the clone of $from lacks $lacks and is discarded"
+    elif [[ -n $tables ]]; then
+        clone_why="the clone is discarded: $from $(left_empty "$tables")"
     else
-        find_identity "$DATA.new" "$identity"
-        if [[ $inside == "$identity" ]]; then return 0; fi
-        clone_why="the clone of $address:$port has identity \"$inside\" instead of $identity and is discarded"
+        rm -f "$COPIED"
+        return 0
     fi
     drop_clone
     return 1
@@ -357,7 +406,7 @@ release_donor() {
 
 # drop_clone: removes what an interrupted clone left.
 drop_clone() {
-    rm -rf "$DATA.new" "$RECIPIENT"
+    rm -rf "$DATA.new" "$RECIPIENT" "$COPIED"
 }
 
 # leave_login: writes an option file in memory, so that `mysql` in this container logs in as root.

@@ -37,3 +37,8 @@ PREPARE step FROM @step;
 EXECUTE step;
 SQL
 }
+
+# The user's tables that are not InnoDB, as "schema.table ENGINE, ...", or an empty string. An account sees only tables that it has a privilege on.
+readonly NOT_INNODB="(SELECT IFNULL(GROUP_CONCAT(REPLACE(CONCAT(table_schema, '.', table_name, ' ', engine), '|', '/') SEPARATOR ', '), '')
+    FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB'
+    AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema'))"

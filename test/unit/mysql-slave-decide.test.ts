@@ -303,6 +303,8 @@ describe("mysql slave decisions", () => {
             master?: string;
             lacks?: string;
             extra?: string;
+            purged?: string;
+            tables?: string;
             why: string;
         }
         const cases: Case[] = [
@@ -317,6 +319,11 @@ describe("mysql slave decisions", () => {
             { applier: "OFF", why: "its applier is OFF" },
             { applier: "", why: "its applier is not set up" },
             { age: "10001", why: "its data is 10.0 s old, but MAX_STALE_SECONDS allows 10" },
+            { purged: SET, why: `lacks ${SET}, which the master no longer has in its binlogs` },
+            { tables: "has tables", why: "has tables" },
+            { master: "lost", why: "cannot be compared with the master, which no longer answers" },
+            { master: "no", tables: "has tables", why: "has tables" },
+            { role: "master", tables: "has tables", why: "has tables" },
             // Without the master, no slave can be fresh.
             { master: "no", receiver: "CONNECTING", age: "86400000", why: "" },
             { master: "no", applier: "OFF", why: "its applier is OFF" },
@@ -337,14 +344,77 @@ describe("mysql slave decisions", () => {
                     master: "yes",
                     lacks: "",
                     extra: "",
+                    purged: "",
+                    tables: "",
                     ...given,
                 };
-                const { role, identity, receiver, applier, age, master, lacks, extra } = full;
+                const { role, identity, receiver, applier, age, master } = full;
+                const holds = [full.lacks, full.extra, full.purged, full.tables];
                 const expected = { code: why === "" ? 0 : 1, printed: why };
                 assert.deepEqual(
-                    call("decide_fit", role, A, identity, receiver, applier, age, "10", master, lacks, extra),
+                    call("decide_fit", role, A, identity, receiver, applier, age, "10", master, ...holds),
                     expected,
                 );
+            });
+        }
+    });
+
+    describe("rank_donors: who is asked for a copy first, by index, role, copies, failures, clones in progress", () => {
+        const cases: [name: string, ordinal: string, donors: string[], order: string][] = [
+            ["the master last", "0", ["0 slave 0 0 0", "1 slave 0 0 0", "2 master 0 0 0"], "0 1 2"],
+            [
+                "other ordinals begin elsewhere",
+                "1",
+                ["0 slave 0 0 0", "1 slave 0 0 0", "2 master 0 0 0"],
+                "1 0 2",
+            ],
+            ["a large ordinal", "22", ["0 slave 0 0 0", "1 slave 0 0 0", "2 master 0 0 0"], "1 0 2"],
+            ["idle ones first", "0", ["0 slave 0 0 1", "1 slave 0 0 0", "2 master 0 0 0"], "1 2 0"],
+            ["failures after that", "0", ["0 slave 0 2 0", "1 slave 0 1 0", "2 master 0 0 0"], "2 1 0"],
+            ["the master, after its copy was no help", "0", ["0 slave 1 0 0", "1 master 0 0 0"], "1 0"],
+            [
+                "a copy that was no help: rather wait for another",
+                "0",
+                ["0 slave 1 0 0", "1 master 0 0 1"],
+                "1 0",
+            ],
+            [
+                "all tried: from the start again",
+                "0",
+                ["0 slave 1 0 0", "1 slave 1 0 0", "2 master 1 0 0"],
+                "0 1 2",
+            ],
+            ["only the master", "7", ["0 master 3 9 1"], "0"],
+        ];
+        for (const [name, ordinal, donors, order] of cases) {
+            it(name, () => {
+                const { stdout } = callFunction(
+                    functions,
+                    "rank_donors",
+                    [ordinal],
+                    donors.join("\n") + "\n",
+                );
+                assert.equal(stdout.trim().replace(/\n/g, " "), order);
+            });
+        }
+    });
+
+    describe("decide_pause: seconds until the next copy, by tries and the seconds since the last one", () => {
+        const cases: [tries: string, ago: string, pause: string][] = [
+            ["0", "0", "0"],
+            ["1", "0", "2"],
+            ["1", "2", "0"],
+            ["2", "1", "3"],
+            ["5", "0", "32"],
+            ["6", "0", "60"],
+            ["6", "59", "1"],
+            ["1000", "0", "60"],
+            // The clock of the node was set back.
+            ["6", "-3600", "0"],
+        ];
+        for (const [tries, ago, pause] of cases) {
+            it(`${tries} tries, ${ago} s ago: ${pause} s`, () => {
+                assert.deepEqual(call("decide_pause", tries, ago), { code: 0, printed: pause });
             });
         }
     });
@@ -415,8 +485,10 @@ describe("mysql slave decisions", () => {
             "decide_fit",
             "decide_follow",
             "decide_identity",
+            "decide_pause",
             "decide_ready",
             "milliseconds",
+            "rank_donors",
             "seconds",
         ]);
         assert.deepEqual(
