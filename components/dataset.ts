@@ -270,7 +270,8 @@ function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSp
             {
                 ...container(args.system),
                 ports: [{ name: args.system, containerPort: args.port }],
-                // 10 minutes: crash recovery of a large volume must not be interrupted, or it starts again.
+                // It passes while a server recovers, however long: an interrupted recovery of a large volume would start again. So it
+                // ends at once and has no deadline of its own.
                 startupProbe: execProbe("live", { periodSeconds: 2, failureThreshold: 300 }),
                 // Each probe runs a process in the container and several of the runtime: 45 ms of CPU time.
                 readinessProbe: execProbe("ready", { periodSeconds: 5, failureThreshold: 3 }),

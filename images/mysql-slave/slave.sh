@@ -5,8 +5,14 @@
 # shellcheck source=../mysql/decide-slave.sh
 source /opt/dabaweb/lib/decide-slave.sh
 
-# Every transaction that this server could have written itself; a slave writes none.
-readonly OWN="CONCAT(@@server_uuid, ':1-9223372036854775806')"
+# Every transaction that this server could have written itself, also under a former server_uuid, see data.sh; a slave writes none.
+former=""
+if [[ -e /data/former ]]; then
+    while read -r one; do
+        if [[ $one =~ ^[0-9a-f-]{36}$ ]]; then former+=",$one:1-9223372036854775806"; fi
+    done </data/former
+fi
+readonly OWN="CONCAT(@@server_uuid, ':1-9223372036854775806$former')"
 # The subset that it did write.
 readonly OWN_EXECUTED="REPLACE(GTID_SUBTRACT(@@GLOBAL.gtid_executed, GTID_SUBTRACT(@@GLOBAL.gtid_executed, $OWN)), '\n', '')"
 

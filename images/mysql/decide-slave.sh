@@ -58,7 +58,7 @@ decide_ready() {
 #   ERRANT                        transactions in this data that this server made itself, or empty
 #   MASTER                        what the master reports: "unknown" (no answer), "ok", "older SET" (it has this data's identity but
 #                                 lacks SET), "other IDENTITY"
-# Prints one of: none, "start receiver", "stop receiver", "start applier", "reseed WHY", "hold WHY".
+# Prints one of: none, "start receiver", "stop receiver", "start applier", "reseed WHY", "renew WHY" (a new server_uuid), "hold WHY".
 decide_follow() {
     local receiver=$1 receiver_error=$2 receiver_off=$3 applier=$4 applier_error=$5 applier_off=$6 tries=$7 started=$8 errant=$9
     local master=${10} pause=60
@@ -66,8 +66,16 @@ decide_follow() {
         # A slave applies and never writes, so only someone with root's password can have done this.
         echo "reseed transactions were written on this slave by hand ($errant), or by a start that emptied a MEMORY table, so it has diverged from" \
             "the master"
+    elif [[ $receiver == OFF && $receiver_error =~ same\ server_uuid ]]; then
+        # Only with volumes that were copied before they had the name of their pod, see data.sh. The one that made the data cannot be told.
+        echo "renew another slave has the same identity (server_uuid), because its volume is a copy of this one's or the reverse"
+    elif [[ $receiver == OFF && $receiver_error =~ equal\ MySQL\ server\ UUIDs ]]; then
+        echo "renew the master has the same identity (server_uuid), because this volume is a copy of its volume"
     elif [[ $receiver == OFF && $receiver_error =~ ^(1236|13114)\ .*purged ]]; then
         echo "reseed the master no longer has the binlogs that this slave needs next"
+    elif [[ -z $receiver ]] && ((applier_off >= 15)); then
+        # start sets it up before anyone is let in; damaged metadata or a damaged index of relay logs undoes that.
+        echo "reseed replication cannot be set up from this data: the server's log has the reason"
     elif [[ $applier == OFF && -n $applier_error ]] && ((tries >= 3)); then
         echo "reseed the applier stopped again after $tries starts: $applier_error"
     else

@@ -25,7 +25,7 @@ umask 077
 prepare() {
     rm -rf /data/tmp
     mkdir /data/tmp
-    rm -f "$RUN"/*.sock "$RUN"/*.sock.lock "$RUN"/*.pid "$RUN/waiting"
+    rm -f "$RUN"/*.sock "$RUN"/*.sock.lock "$RUN"/*.pid "$RUN/waiting" "$RUN/answered"
 }
 
 say() {
@@ -417,15 +417,22 @@ leave_login() {
     printf '[client]\nuser=root\npassword=%s\nsocket=%s/mysqld.sock\n[mysql]\nloose-commands=ON\n' "$password" "$RUN" >"$RUN/.my.cnf"
 }
 
-# become_server SQL_FILE [COMPANION...]: replaces this process with the server, so that signals reach it. The server runs the file before it
-# lets anyone in; super_read_only applies from then on. The companion runs in parallel, ends with the server and is not waited for.
-become_server() {
-    local id pool file=$1
-    shift
+# server_options SQL_FILE: sets options to what differs from pod to pod. The server runs the file before it lets anyone in.
+options=()
+server_options() {
+    local id pool
     id=$(decide_server_id "${MYSQL_SERVER_ID_BASE-}" "${POD_NAME-}") || exit 1
     pool=$(setting MYSQL_BUFFER_POOL_SIZE '^[1-9][0-9]{6,13}$' 'a number of bytes, at least 5242880')
+    options=(--server-id="$id" --report-host="$POD_NAME" --innodb-buffer-pool-size="$pool" --init-file="$1")
+}
+
+# become_server SQL_FILE [COMPANION...]: replaces this process with the server, so that signals reach it. super_read_only applies once the file
+# has run. The companion runs in parallel, ends with the server and is not waited for.
+become_server() {
+    server_options "$1"
+    shift
     leave_login
     rm -f "$RUN/waiting"
     if (($# > 0)); then "$@" & fi
-    exec mysqld --defaults-file="$CONFIG" --server-id="$id" --report-host="$POD_NAME" --innodb-buffer-pool-size="$pool" --init-file="$file"
+    exec mysqld --defaults-file="$CONFIG" "${options[@]}"
 }

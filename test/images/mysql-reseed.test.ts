@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
-import { times } from "../support/long";
+import { isLong, times } from "../support/long";
 import { MysqlPods, Pod, Start } from "../support/mysql-pods";
 
 describe("mysql slaves that diverge or fall behind", function () {
@@ -90,7 +90,7 @@ describe("mysql slaves that diverge or fall behind", function () {
         return stdout
             .trim()
             .split("\n")
-            .filter((name) => !["copies", "pod"].includes(name));
+            .filter((name) => !["copies", "former", "pod"].includes(name));
     }
 
     async function restart(pod: Pod, options: Start = {}): Promise<void> {
@@ -274,6 +274,157 @@ describe("mysql slaves that diverge or fall behind", function () {
             await heals(slave, /written on this slave by hand/);
             await pods.start(second);
         });
+    });
+
+    /** Starts a container again whenever it has ended, as the kubelet does, until the pod is ready. Returns its log. */
+    async function restartedUntilReady(pod: Pod): Promise<string> {
+        const container = pods.running(pod);
+        await waitFor(`${pod.name} is ready after restarts`, 240, async () => {
+            const state = await docker(["inspect", "-f", "{{.State.Status}}", container]);
+            if (state === "exited") {
+                await docker(["start", container]);
+                return false;
+            }
+            const { code, stdout, stderr } = await pods.probe(pod, "ready");
+            if (code === 0) {
+                return true;
+            }
+            throw new Error(stdout + stderr + (await logs(container)).slice(-2000));
+        });
+        return logs(container);
+    }
+
+    describe("damaged data", () => {
+        const zero = (file: string): string =>
+            `for f in ${file}; do head -c $(stat -c %s "$f") /dev/zero >"$f"; done`;
+        const damages: [what: string, script: string][] = [
+            ["the system tablespace", zero("mysql/ibdata1")],
+            ...(isLong
+                ? ([
+                      ["the redo log", zero("mysql/#innodb_redo/*")],
+                      ["a lost redo log", "rm -r mysql/#innodb_redo"],
+                      ["the dictionary", zero("mysql/mysql.ibd")],
+                      ["a lost table", "rm mysql/form/t.ibd"],
+                      ["the binlog index", "echo nonsense >mysql/binlog.index"],
+                      ["auto.cnf", "echo nonsense >mysql/auto.cnf"],
+                      ["the index of the relay logs", "echo nonsense >mysql/relay.index"],
+                      ["a relay log", zero("mysql/relay.0*")],
+                  ] as [string, string][])
+                : []),
+        ];
+        for (const [what, script] of damages) {
+            it(`of a slave is replaced by a copy: ${what}`, async () => {
+                await pods.stop(slave);
+                await pods.scope.inVolume(slave.volume, script);
+                await pods.start(slave);
+                const log = await restartedUntilReady(slave);
+                assert.match(log, /cloned .* in \d+ s/);
+                await haveAll(slave);
+                assert.deepEqual(await files(slave), ["identity", "lost+found", "mysql", "tmp"]);
+            });
+        }
+
+        it("of a slave stays while no master can vouch for a donor, and what is not damage is only reported", async () => {
+            await pods.stop(slave);
+            await pods.stop(master);
+            // As after two starts without an answer.
+            await pods.scope.inVolume(
+                slave.volume,
+                "printf '1\\n2\\n' >starts; echo unknown=1 >>mysql/mysqld-auto.cnf",
+            );
+            await pods.start(slave);
+            await pods.unready(slave, /is damaged.*it stays until the master mysql-master:3306 vouches/);
+            assert.equal((await exec(pods.running(slave), ["test", "-e", "/data/mysql/ibdata1"])).code, 0);
+            await pods.start(master, used);
+            await pods.ready(master);
+            await restartedUntilReady(slave);
+            await restart(slave, { env: { MYSQL_BUFFER_POOL_SIZE: "99999999999999" } });
+            await pods.scope.inVolume(slave.volume, "printf '1\\n2\\n' >starts");
+            await docker(["restart", pods.running(slave)]);
+            await pods.unready(
+                slave,
+                /MySQL does not start, and the data in .* is not known to be the cause/,
+            );
+            await restart(slave);
+        });
+
+        it("of a master is reported with what the slaves hold and the one command, and stays", async () => {
+            await pods.stop(master);
+            const broken = await pods.copyOf(master, "mysql-master-2");
+            await pods.scope.inVolume(broken.volume, `${zero("mysql/ibdata1")}; printf '1\\n2\\n' >starts`);
+            await pods.start(broken, used);
+            await pods.unready(
+                broken,
+                /is damaged, so MySQL cannot start from it: .*ibdata1.*mysql-slave-0 has identity .* up to 2\d{3}-.* UTC; .*kubectl delete --wait=false pvc\/data-mysql-master-2 pod\/mysql-master-2/,
+            );
+            await pods.stop(broken);
+            await pods.start(master, used);
+            await pods.ready(master);
+        });
+    });
+
+    it("get a server_uuid of their own on the volume of another pod", async () => {
+        await pods.stop(slave);
+        const copy = await pods.copyOf(slave, "mysql-slave-7");
+        const old = await pods.copyOf(slave, "mysql-slave-8");
+        await pods.scope.inVolume(old.volume, "rm pod");
+        await pods.start(slave);
+        await pods.start(copy);
+        await haveAll(slave, copy);
+        const uuids = await Promise.all([slave, copy].map((pod) => pods.sql(pod, "SELECT @@server_uuid")));
+        assert.notEqual(uuids[0], uuids[1]);
+        // What was written by hand under the former one still counts as written by hand.
+        assert.equal((await exec(pods.running(copy), ["cat", "/data/former"])).stdout.trim(), uuids[0]);
+        await pods.stop(copy);
+        // A volume that was copied before it had the name of its pod: both throw each other off the master, once.
+        await pods.start(old);
+        await pods.logged(
+            pods.running(old),
+            /restarting with a new server_uuid: another slave has the same identity/,
+        );
+        await restartedUntilReady(old);
+        await restartedUntilReady(slave);
+        await haveAll(slave, old);
+        await pods.stop(old);
+    });
+
+    it("are not copied from a server with tables that a copy would leave empty, until these are InnoDB", async () => {
+        // New tables of this kind are refused, old data has them.
+        const server =
+            "mysqld --defaults-file=/opt/dabaweb/etc/my.cnf --server-id=1 --disabled-storage-engines= --skip-grant-tables";
+        const client = "mysql --no-defaults --user=root --socket=/run/mysqld/old.sock";
+        const old = `${server} --skip-networking --super-read-only=OFF --read-only=OFF --socket=/run/mysqld/old.sock &
+            until ${client} -e 'DO 0' 2>/dev/null; do sleep 0.2; done
+            ${client} -e "SET sql_log_bin = 0; CREATE TABLE form.legacy (n INT) ENGINE = MyISAM; INSERT INTO form.legacy VALUES (1), (2), (3)"
+            kill %1; wait`;
+        for (const pod of [slave, second, master]) {
+            await pods.stop(pod);
+            await docker(
+                ["run", "--rm", "-v", `${pod.volume}:/data`, "--tmpfs", "/run/mysqld:mode=1777"].concat([
+                    "--entrypoint",
+                    "bash",
+                    pods.images[pod.role],
+                    "-ec",
+                    old,
+                ]),
+                { timeoutSeconds: 120 },
+            );
+        }
+        await pods.start(master, used);
+        await pods.start(second);
+        await pods.ready(master);
+        await haveAll(second);
+        await pods.emptyVolume(slave);
+        const seed = await pods.start(slave, { command: "seed" });
+        await pods.logged(
+            seed,
+            /mysql-master has tables that a copy would leave empty, .*form\.legacy MyISAM.*ALTER TABLE/,
+        );
+        await pods.sql(master, "ALTER TABLE form.legacy ENGINE = InnoDB");
+        await pods.ended(seed);
+        await pods.start(slave);
+        await haveAll(slave);
+        assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.legacy"), "3");
     });
 
     describe("an interrupted reseed", () => {

@@ -229,6 +229,22 @@ describe("mysql slave decisions", () => {
             { applier: "OFF", applierOff: "60", tries: "3", decision: /^start applier$/ },
             { applier: "OFF", applierOff: "60", receiver: "OFF", started: "no", decision: /^start applier$/ },
             { applier: "OFF", receiver: "OFF", started: "no", decision: /^start receiver$/ },
+            // Two servers of one identity.
+            {
+                receiver: "OFF",
+                receiverError:
+                    "13114 Got fatal error 1236 from source when reading data from binary log: 'A replica with the same server_uuid/server_id as this replica has connected to the source; the first event ...'",
+                decision: /^renew another slave has the same identity/,
+            },
+            {
+                receiver: "OFF",
+                receiverError:
+                    "13117 Fatal error: The replica I/O thread stops because source and replica have equal MySQL server UUIDs; these UUIDs must be different for replication to work.",
+                decision: /^renew the master has the same identity/,
+            },
+            // Without metadata, there are no threads.
+            { receiver: "", applier: "", applierOff: "14", decision: /^none$/ },
+            { receiver: "", applier: "", applierOff: "15", decision: /^reseed replication cannot be set up/ },
             // Written on this slave by hand: regardless of the threads.
             ...["ON", "OFF", "CONNECTING"].map((receiver) => ({
                 receiver,
