@@ -17,8 +17,9 @@ export interface MySQLArgs extends ReplicatedArgs {
     };
     readonly slave?: SlaveOptions & {
         /**
-         * true: a slave whose data has a gap or transactions of its own replaces it with a new copy by itself, as soon as it
-         * finds a donor that has everything the slave has. false: the slave waits for the operator. Default: true.
+         * true: a slave whose data has a gap, transactions of its own or damage replaces it with a new copy by itself, as soon
+         * as it finds a donor that has everything the slave has; for damaged data, the master must vouch for the donor. false:
+         * the slave waits for the operator. Default: true.
          */
         readonly autoReseed?: boolean;
     };

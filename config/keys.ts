@@ -320,7 +320,7 @@ export const keys = z.strictObject({
                 .boolean()
                 .default(MYSQL_DEFAULTS.autoReseed)
                 .describe(
-                    "true: a slave whose data has a gap or transactions of its own replaces it with a new copy by itself, as soon as it finds a donor that has everything the slave has. false: the slave waits for the operator.",
+                    "true: a slave whose data has a gap, transactions of its own or damage replaces it with a new copy by itself, as soon as it finds a donor that has everything the slave has; for damaged data, the master must vouch for the donor. false: the slave waits for the operator.",
                 ),
             ...MYSQL_STORAGE,
             resources: mysqlResources,

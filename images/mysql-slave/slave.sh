@@ -80,7 +80,7 @@ survey_address=() survey_identity=() survey_name=() survey_executed=() survey_re
 survey_lacks=() survey_clones=() survey_tables=() survey_why=()
 known_addresses=()
 survey() {
-    local own addresses address servers=() query identity name executed receiver applier age written lacks clones tables i
+    local own addresses address servers=() query identity name executed receiver applier age written lacks clones tables why i
     in_background timeout 3 getent ahosts "${HOSTNAME-}" || true
     own=" ${POD_IP-} $(sed -n 's/ .*STREAM.*//p' "$RUN/answer" | tr '\n' ' ') "
     in_background slave_addresses || true
@@ -98,16 +98,16 @@ survey() {
     query_all "$query" "$MASTER_HOST $MASTER_PORT"
     survey_address+=("$MASTER_HOST") all_answered+=("${answered[0]}") all_answers+=("${answers[0]}")
     for i in "${!survey_address[@]}"; do
-        identity="" name="" executed="" receiver="" applier="" age="" written="" lacks="" clones="" tables="" address=""
+        identity="" name="" executed="" receiver="" applier="" age="" written="" lacks="" clones="" tables="" why=""
         if [[ ${all_answered[i]} == yes ]]; then
             IFS='|' read -r identity name executed receiver applier age written lacks clones tables <<<"${all_answers[i]}"
-            if [[ ! $identity =~ $UUID ]]; then address="its identity is \"$identity\", which is not a UUID" identity=""; fi
+            if [[ ! $identity =~ $UUID ]]; then why="its identity is \"$identity\", which is not a UUID" identity=""; fi
         else
-            address=${all_answers[i]}
+            why=${all_answers[i]}
         fi
         survey_identity+=("$identity") survey_name+=("${name:-${survey_address[i]}}") survey_executed+=("$executed") survey_receiver+=("$receiver")
         survey_applier+=("$applier") survey_age+=("$(milliseconds "$age")") survey_own+=("$written") survey_lacks+=("$lacks")
-        survey_clones+=("${clones:-0}") survey_tables+=("$tables") survey_why+=("$address")
+        survey_clones+=("${clones:-0}") survey_tables+=("$tables") survey_why+=("$why")
     done
 }
 
@@ -144,12 +144,13 @@ pause_left() {
     decide_pause "$(count_copies begun)" "$((EPOCHSECONDS - at))"
 }
 
-# tell_copies: one sentence about copies that did not help, or nothing.
+# tell_copies: a few words about copies that did not help, or nothing.
 tell_copies() {
     local cloned first
     cloned=$(count_copies cloned)
     if ((cloned == 0)); then return 0; fi
-    read -r first _ <"$COPIES"
+    read -r first _ <"$COPIES" || true
+    if [[ ! $first =~ ^[0-9]+$ ]]; then first=$EPOCHSECONDS; fi
     printf '%s' "this is copy $((cloned + 1)) in $(((EPOCHSECONDS - first) / 60 + 1)) min: those before did not help"
 }
 
