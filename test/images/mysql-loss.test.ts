@@ -268,7 +268,7 @@ describe("loss of a mysql master", function () {
             // The companion releases the donor after the master has opened.
             await waitFor("the donor to be released", 60, async () => {
                 const left = (await exec(pods.running(master), ["ls", "/data"])).stdout.trim().split("\n");
-                assert.deepEqual(left, ["identity", "lost+found", "mysql", "tmp"]);
+                assert.deepEqual(left, ["identity", "lost+found", "mysql", "pod", "tmp"]);
                 return true;
             });
             assert.equal((await insert(-1)).code, 0);

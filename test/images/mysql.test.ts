@@ -370,7 +370,7 @@ describe("mysql images", function () {
             assert.match(log, /removing what an interrupted clone left/);
             assert.equal(
                 await pods.scope.inVolume(slave.volume, "ls | tr '\\n' ' '"),
-                "identity lost+found mysql tmp",
+                "copies identity lost+found mysql tmp",
             );
 
             // From the moment that clients are let in, no client may write, not even root.
