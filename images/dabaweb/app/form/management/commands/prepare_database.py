@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error, connections
 
 from dabaweb.settings import env
-from form import pages
+from form import locks, pages
 from form.database import separate_connection
 
 # Changing a table may take long; a step that takes longer than this has hung and fails.
@@ -33,8 +33,9 @@ class Command(BaseCommand):
         """Returns when the database is as this image needs it; the caller sets the time limit."""
         # As process 1, Python would ignore the signal.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-        patience = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "init_command": "SET max_execution_time = 0"}
-        connections["default"].settings_dict["OPTIONS"] |= patience
+        patience = f"SET max_execution_time = 0, lock_wait_timeout = {locks.TRY_SECONDS}"
+        options = {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS, "init_command": patience}
+        connections["default"].settings_dict["OPTIONS"] |= options
         # The lock has its own connection and ends with it, so nothing that Django does to "default" can lose the lock.
         lock = separate_connection("default", STEP_SECONDS)
         lock.settings_dict["OPTIONS"]["connect_timeout"] = 2
@@ -43,15 +44,15 @@ class Command(BaseCommand):
         try:
             self._wait("MySQL at {HOST}:{PORT}".format(**lock.settings_dict), lambda: _why_not_writable(lock))
             self._wait(f'the lock "{name}"', lambda: _who_has(lock, name))
-            if half := _cut_off(lock):
-                self.stdout.write("An earlier first installation was interrupted: starting over.")
-                with lock.cursor() as cursor:
-                    cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
-                    cursor.execute("DROP TABLE " + ", ".join(half))
-            call_command("migrate", interactive=False, stdout=self.stdout, stderr=self.stderr)
-            call_command("loaddata", "roles", verbosity=0)
-            if not Account.objects.filter(is_superuser=True).exists():
-                Account.objects.create_superuser("admin", password=env.str("ADMIN_PASSWORD"))
+            with connections["default"].execute_wrapper(locks.Patient(self.stdout.write)):
+                if half := _cut_off(lock):
+                    self.stdout.write("An earlier first installation was interrupted: starting over.")
+                    with connections["default"].constraint_checks_disabled(), connections["default"].cursor() as cursor:
+                        cursor.execute("DROP TABLE " + ", ".join(half))
+                call_command("migrate", interactive=False, stdout=self.stdout, stderr=self.stderr)
+                call_command("loaddata", "roles", verbosity=0)
+                if not Account.objects.filter(is_superuser=True).exists():
+                    Account.objects.create_superuser("admin", password=env.str("ADMIN_PASSWORD"))
         finally:
             lock.close()
         # The load did not trigger the signals of the models.
