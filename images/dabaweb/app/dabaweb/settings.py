@@ -84,10 +84,14 @@ CONNECTION_MAX_AGE = 30
 _address = validate.Regexp(r"^([^:,]+:\d{1,5})?$", error="{input}: host:port is required, for example db.example:3306")
 
 
+# gunicorn's threads in each worker, for gunicorn.conf.py and dabaweb.writes.
+WEB_THREADS = env.int("WEB_THREADS", 4, validate=validate.Range(1, 32))
+
+
 def _mysql(address):
     host, _, port = address.rpartition(":")
     return {
-        "ENGINE": "django.db.backends.mysql",
+        "ENGINE": "dabaweb.mysql",
         "HOST": host,
         "PORT": int(port),
         "NAME": env.str("MYSQL_DATABASE"),
