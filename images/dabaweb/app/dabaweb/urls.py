@@ -17,3 +17,5 @@ urlpatterns = [
     path("language", csrf_exempt(set_language), name="set_language"),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "form.middleware.server_error"

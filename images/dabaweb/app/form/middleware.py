@@ -1,12 +1,14 @@
 """The site's own middleware, in addition to Django's."""
 
 import logging
+import sys
 
 from django.conf import settings
 from django.core import signing
 from django.db import InterfaceError, OperationalError
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
+from django.views import defaults
 
 from form import pages
 
@@ -46,10 +48,24 @@ class DatabaseAway(MiddlewareMixin):
     """A clear message instead of a broken page, and a hint when to retry."""
 
     def process_exception(self, request, exception):
-        """Handles lost connections, timeouts and locks that others hold; anything else is an error in this application."""
-        if not isinstance(exception, (OperationalError, InterfaceError)):
-            return None
-        log.error("%s %s: the database does not answer: %s", request.method, request.path, exception)
-        response = render(request, "503.html", status=503)
-        response["Retry-After"] = "5"
-        return response
+        """Handles what a view raises."""
+        return _away(request, exception)
+
+
+def server_error(request):
+    """The handler of every other error: sessions and sign-in are read and written outside of views."""
+    return _away(request, sys.exception()) or defaults.server_error(request)
+
+
+def _away(request, exception):
+    """
+    Answers lost and refused connections, timeouts and locks that others hold; None for an error in this application.
+    No one may keep the answer: the next one may be a page.
+    """
+    if not isinstance(exception, (OperationalError, InterfaceError)):
+        return None
+    log.error("%s %s: the database does not answer: %s", request.method, request.path, exception)
+    response = render(request, "503.html", status=503)
+    response["Retry-After"] = "5"
+    response["Cache-Control"] = "no-store"
+    return response

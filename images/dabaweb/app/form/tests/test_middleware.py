@@ -112,6 +112,24 @@ class Away(SignedIn):
             self.assertContains(answer, "The database does not answer", status_code=503)
             self.assertEqual(answer["Retry-After"], "5")
 
+    def test_full_servers_are_told_in_the_same_way_wherever_it_happens(self):
+        self.be("editor")
+        self.client.raise_request_exception = False
+        full = OperationalError(1226, "User 'dabaweb' has exceeded the 'max_user_connections' resource")
+        sign_in = {"username": "editor", "password": "x"}
+        for what, ask in (
+            ("form.admin.UserDataAdmin.get_queryset", lambda: self.get("/admin/form/userdata/")),
+            ("django.contrib.auth.backends.ModelBackend.authenticate", lambda: self.post("/admin/login/", sign_in)),
+            ("django.contrib.sessions.backends.cached_db.SessionStore.load", lambda: self.get("/admin/form/userdata/")),
+            ("form.pages.read", lambda: self.get("/User_data")),
+            # Outside of views.
+            ("form.middleware.signing.loads", lambda: self.get("/home")),
+        ):
+            with self.subTest(what), mock.patch(what, side_effect=full), self.assertLogs("form.middleware", "ERROR"):
+                answer = ask()
+                self.assertContains(answer, "The database does not answer", status_code=503)
+                self.assertEqual((answer["Retry-After"], answer["Cache-Control"]), ("5", "no-store"))
+
     def test_an_error_of_ours_is_not_called_so(self):
         self.be("editor")
         self.client.raise_request_exception = False
