@@ -89,6 +89,11 @@ export interface DabawebArgs extends Placement {
     readonly nginxResources: Resources;
     /** gunicorn worker processes in each pod. Default: one per 192 MiB of the memory limit, at most two per core. */
     readonly workers?: number;
+    /**
+     * Threads of each worker, 1 to 32. A pod has at most workers x (threads + 1) connections to each MySQL server. At most
+     * half of the threads wait in writes at a time. Default: 4.
+     */
+    readonly threads?: number;
     /** Whether /User_data and /Code_data, including salaries, need no sign-in. */
     readonly publicPages: boolean;
     /** When expired sessions and old log entries are deleted. */
@@ -100,6 +105,9 @@ export interface DabawebArgs extends Placement {
 }
 
 const GUNICORN_PORT = 8000;
+/** Where probes are answered by threads that visitors cannot use up (images/dabaweb/app/dabaweb/probes.py). */
+const PROBES_PORT = 8001;
+const THREADS = 4;
 const NGINX_PORT = 8080;
 /** How long nginx in a stopping pod still answers. With 5 s, a node with 25 runnable processes per core refused requests. */
 const SERVE_SECONDS = 10;
@@ -109,6 +117,13 @@ const SERVE_SECONDS = 10;
  * gunicorn.conf.py wait, each after its own {@link serveFor}.
  */
 const GRACE_SECONDS = 150;
+/** A name server that does not answer is asked for 2 s instead of 10 s, then another one if there is one. */
+const dnsConfig = {
+    options: [
+        { name: "timeout", value: "1" },
+        { name: "attempts", value: "2" },
+    ],
+};
 /** A run that the control plane missed by up to an hour is made up for. */
 const CLEANUP_LATE_SECONDS = 3600;
 /** A run that takes longer has hung, or its pod cannot start. */
@@ -170,6 +185,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                         metadata: podMetadata(name, `${name}-migrate`, args),
                         spec: {
                             ...podDefaults(`${name}-migrate`, args, 1, args.pullSecret),
+                            dnsConfig,
                             restartPolicy: "Never",
                             containers: [migrateContainer(app)],
                             volumes: [
@@ -217,6 +233,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                                 metadata: podMetadata(name, `${name}-cleanup`, args),
                                 spec: {
                                     ...podDefaults(`${name}-cleanup`, args, 1, args.pullSecret),
+                                    dnsConfig,
                                     restartPolicy: "Never",
                                     containers: [cleanupContainer(app, cleanup.keepLogDays)],
                                     volumes,
@@ -241,15 +258,19 @@ export class Dabaweb extends pulumi.ComponentResource {
                         metadata: podMetadata(name, name, args),
                         spec: {
                             ...podDefaults(name, args, args.replicas, args.pullSecret),
+                            dnsConfig,
                             terminationGracePeriodSeconds: GRACE_SECONDS,
                             containers: [
                                 {
                                     ...app,
                                     args: ["serve"],
-                                    ports: [{ name: "gunicorn", containerPort: GUNICORN_PORT }],
-                                    startupProbe: httpProbe("/livez", GUNICORN_PORT, 2, 60),
-                                    readinessProbe: httpProbe("/readyz", GUNICORN_PORT, 5, 2),
-                                    livenessProbe: httpProbe("/livez", GUNICORN_PORT, 10, 6),
+                                    ports: [
+                                        { name: "gunicorn", containerPort: GUNICORN_PORT },
+                                        { name: "probes", containerPort: PROBES_PORT },
+                                    ],
+                                    startupProbe: httpProbe("/livez", PROBES_PORT, 2, 60),
+                                    readinessProbe: httpProbe("/readyz", PROBES_PORT, 5, 2),
+                                    livenessProbe: httpProbe("/livez", PROBES_PORT, 10, 6),
                                     // Longer than nginx, which still forwards its last requests.
                                     lifecycle: serveFor(SERVE_SECONDS + 3),
                                 },
@@ -329,6 +350,7 @@ function appContainer(args: DabawebArgs) {
         PUBLIC_PAGES: String(args.publicPages),
         EXTRA_HOSTS: (args.extraHosts ?? []).join(","),
         WEB_WORKERS: String(args.workers ?? workersFor(args.resources)),
+        WEB_THREADS: String(args.threads ?? THREADS),
     };
     return {
         name: "dabaweb",

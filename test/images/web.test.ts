@@ -1,5 +1,5 @@
 import { deepStrictEqual, doesNotMatch, match, notStrictEqual, ok, strictEqual } from "node:assert";
-import { spawn } from "node:child_process";
+import { ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { IncomingHttpHeaders, request } from "node:http";
@@ -31,6 +31,7 @@ describe("dabaweb and nginx images", function () {
     let app = "";
     let nginx = "";
     let port = 0;
+    let probesPort = 0;
 
     before("check Docker, build images, begin the first start", async function () {
         this.timeout(900_000);
@@ -143,19 +144,30 @@ describe("dabaweb and nginx images", function () {
         return result.stdout + result.stderr;
     }
 
+    /** The port on this machine. */
+    async function published(container: string, inside: number): Promise<number> {
+        return Number((await docker(["port", container, String(inside)])).split(":").pop());
+    }
+
+    /** The status that the kubelet gets, in the time that it waits. */
+    async function probe(path: string, at = probesPort): Promise<number> {
+        return (await http(path, {}, undefined, 5, at)).status;
+    }
+
     /** One request to nginx, with a timeout in seconds; redirects are not followed. */
     function http(
         path: string,
         headers: Record<string, string> = {},
         form?: string,
         seconds = 20,
+        at = port,
     ): Promise<Answer> {
         return new Promise((resolve, reject) => {
             const method = form === undefined ? "GET" : "POST";
             const defaults = { Host: "localhost:32000" };
             const type = form === undefined ? {} : { "Content-Type": "application/x-www-form-urlencoded" };
             const sent = request(
-                { host: "127.0.0.1", port, path, method, headers: { ...defaults, ...type, ...headers } },
+                { host: "127.0.0.1", port: at, path, method, headers: { ...defaults, ...type, ...headers } },
                 (received) => {
                     const parts: Buffer[] = [];
                     received.on("data", (part: Buffer) => parts.push(part));
@@ -245,7 +257,7 @@ describe("dabaweb and nginx images", function () {
     });
 
     it("serves within its memory limit", async () => {
-        app = await dabaweb("app", ["serve"], ["-p", "127.0.0.1::8080"]);
+        app = await dabaweb("app", ["serve"], ["-p", "127.0.0.1::8080", "-p", "127.0.0.1::8001"]);
         nginx = await scope.run({
             name: "nginx",
             image: image("nginx"),
@@ -253,9 +265,11 @@ describe("dabaweb and nginx images", function () {
             tmpfs: ["/run/nginx", "/tmp"],
             options: ["--network", `container:${app}`],
         });
-        port = Number((await docker(["port", app, "8080"])).split(":").pop());
+        port = await published(app, 8080);
+        probesPort = await published(app, 8001);
         await waitFor("/readyz", 30, async () => (await http("/readyz")).status === 200);
         strictEqual((await http("/livez", { Host: "10.1.2.3:8000" })).status, 200);
+        deepStrictEqual([await probe("/livez"), await probe("/readyz"), await probe("/")], [200, 200, 404]);
         strictEqual((await http("/nginx-health", { Host: "10.1.2.3:8080" })).status, 200);
     });
 
@@ -555,6 +569,83 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         match(await page("/User_data"), row("sam", 10000));
     });
 
+    /** A client of MySQL that stays connected after its first statement. */
+    async function holding(statement: string, ...options: string[]): Promise<ChildProcessWithoutNullStreams> {
+        const args = ["mysql", "--batch", "--skip-column-names", "--unbuffered", ...options];
+        const client = spawn("docker", ["exec", "-i", "-e", `MYSQL_PWD=${passwords.mysql}`, mysql, ...args]);
+        client.stdin.write(`${statement}; SELECT 'done';\n`);
+        const signal = AbortSignal.timeout(30_000);
+        const ended = once(client, "close", { signal }).then(() => ["it has ended"]);
+        const [said] = (await Promise.race([once(client.stdout, "data", { signal }), ended])) as unknown[];
+        strictEqual(String(said), "done\n");
+        return client;
+    }
+
+    /** How many connections wait for a table. */
+    async function waiting(): Promise<number> {
+        const asked =
+            "SELECT COUNT(*) FROM performance_schema.processlist WHERE state LIKE 'Waiting for table%'";
+        return Number(await sql(asked));
+    }
+
+    it("answers its probes while a visitor waits in every thread", async () => {
+        await manage("clear_page_cache");
+        const session = await signIn();
+        const lock = await holding("LOCK TABLES form.form_user_data WRITE");
+        try {
+            // Each of 8 threads waits in MySQL, and more requests for a thread.
+            const pages = Array.from({ length: 20 }, () =>
+                http("/admin/form/userdata/", session, undefined, 60),
+            );
+            await waitFor("all threads to wait", 30, async () => (await waiting()) === 8);
+            for (let i = 0; i < 5; i++) {
+                deepStrictEqual([await probe("/livez"), await probe("/readyz")], [200, 200]);
+            }
+            strictEqual(await waiting(), 8);
+            lock.stdin.end("UNLOCK TABLES;\n");
+            for (const answer of await Promise.all(pages)) {
+                strictEqual(answer.status, 200);
+            }
+        } finally {
+            lock.kill();
+        }
+    });
+
+    it("stays ready while no connection is free, and tells visitors when to ask again", async () => {
+        const session = await signIn();
+        const login = await http("/admin/login/");
+        await exec(redis, ["redis-cli", "FLUSHALL"]);
+        await sql("ALTER USER dabaweb@'%' WITH MAX_USER_CONNECTIONS 1");
+        const own = "FROM performance_schema.processlist WHERE user = 'dabaweb'";
+        const kills = await sql(`SELECT CONCAT('KILL ', id, ';') ${own}`);
+        await tryDocker(["exec", mysql, "mysql", "--force", "-e", kills]);
+        const account = ["-h127.0.0.1", "-udabaweb", "--ssl-mode=REQUIRED"];
+        const holder = await waitFor("the one connection", 30, () => holding("DO 0", ...account));
+        try {
+            const form = {
+                username: "admin",
+                password: passwords.admin,
+                csrfmiddlewaretoken: token(login),
+            };
+            const headers = { Cookie: cookie(login, "csrftoken"), Origin: "http://localhost:32000" };
+            for (const answer of [
+                await http("/User_data"),
+                await http("/admin/form/userdata/", session),
+                await http("/admin/login/", headers, new URLSearchParams(form).toString()),
+            ]) {
+                strictEqual(answer.status, 503);
+                strictEqual(answer.headers["retry-after"], "5");
+                strictEqual(answer.headers["cache-control"], "no-store");
+            }
+            deepStrictEqual([await probe("/livez"), await probe("/readyz")], [200, 200]);
+            match(await logs(app), /still ready: replica: error 1226; default: error 1226/);
+        } finally {
+            await sql("ALTER USER dabaweb@'%' WITH MAX_USER_CONNECTIONS 0");
+            holder.kill();
+        }
+        match(await page("/User_data"), row("sam", 10000));
+    });
+
     it("limits password attempts, but not reads", async () => {
         const tries = await Promise.all(Array.from({ length: 40 }, () => http("/admin/login/", {}, "x=1")));
         const refused = tries.filter(({ status }) => status === 429);
@@ -595,27 +686,10 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
 
     it("finishes requests in progress when it is told to stop", async () => {
         await manage("clear_page_cache");
-        const lock = spawn("docker", [
-            "exec",
-            "-i",
-            mysql,
-            "mysql",
-            "--batch",
-            "--skip-column-names",
-            "--unbuffered",
-        ]);
+        const lock = await holding("LOCK TABLES form.form_user_data WRITE");
         try {
-            const [said] = await Promise.all([
-                once(lock.stdout, "data", { signal: AbortSignal.timeout(30_000) }),
-                lock.stdin.write("LOCK TABLES form.form_user_data WRITE; SELECT 'locked';\n"),
-            ]);
-            strictEqual(String(said), "locked\n");
             const answer = http("/User_data", {}, undefined, 60);
-            await waitFor("the page to wait for its rows", 30, async () => {
-                const waiting =
-                    "SELECT COUNT(*) FROM performance_schema.processlist WHERE state LIKE 'Waiting for table%'";
-                return (await sql(waiting)) !== "0";
-            });
+            await waitFor("the page to wait for its rows", 30, async () => (await waiting()) > 0);
             const stops = [nginx, app].map((container) =>
                 docker(["stop", "-t", "60", container], { timeoutSeconds: 70 }),
             );

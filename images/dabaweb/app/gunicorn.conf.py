@@ -2,13 +2,14 @@
 
 from environs import env, validate
 
-from dabaweb.settings import LOGGING
+from dabaweb import probes
+from dabaweb.settings import LOGGING, WEB_THREADS
 
 wsgi_app = "django.core.wsgi:get_wsgi_application()"
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
 workers = env.int("WEB_WORKERS", 2, validate=validate.Range(1, 64))
-threads = 4
+threads = WEB_THREADS
 # Workers share the memory loaded before the fork.
 preload_app = True
 # Heartbeat files are in memory: on a slow disk, a worker would look dead.
@@ -22,3 +23,27 @@ keepalive = 75
 accesslog = None
 control_socket_disable = True
 logconfig_dict = LOGGING
+
+_probes = None
+_threads = probes.Threads(threads)
+
+
+def on_starting(server):
+    """Before the first worker."""
+    global _probes
+    _probes = probes.listen()
+
+
+def post_worker_init(worker):
+    """In each worker, which can serve from now on."""
+    probes.serve(_probes, _threads)
+
+
+def pre_request(worker, request):
+    """In one of the worker's threads."""
+    _threads.begin()
+
+
+def post_request(worker, request, environ, response):
+    """In the same thread."""
+    _threads.end()

@@ -16,7 +16,6 @@ from django.db import OperationalError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.test import SimpleTestCase, TransactionTestCase, override_settings
 
-from dabaweb import health
 from form import pages
 from form.models import CodeData, User, UserData
 from form.tests.fakes import FakeRedis
@@ -319,33 +318,6 @@ class HostsAndHealth(Site):
         for path in ("/livez", "/readyz"):
             with self.assertNumQueries(0):
                 self.assertEqual(self.get(path, Host="10.1.2.3:8000").status_code, 200)
-
-    def test_readiness(self):
-        real = health.separate_connection
-
-        def without(*away):
-            def connect(alias, seconds):
-                if alias in away:
-                    return mock.Mock(cursor=mock.Mock(side_effect=OperationalError(2002, "away")))
-                return real(alias, seconds)
-
-            return mock.patch.object(health, "separate_connection", connect)
-
-        for aliases in ((), ("replica",), ("default",)):
-            with without(*aliases):
-                self.assertContains(self.get("/readyz"), "ready\n", msg_prefix=str(aliases))
-        with without("default", "replica"), self.assertLogs("dabaweb.health", "WARNING"):
-            away = "not ready: replica: error 2002; default: error 2002"
-            self.assertContains(self.get("/readyz"), away, status_code=503)
-        more = {*health.migrations(), ("form", "9999_not_yet")}
-        with mock.patch.object(health, "migrations", lambda: more), self.assertLogs("dabaweb.health", "WARNING"):
-            lacking = "default lacks 1 migrations, such as form.9999_not_yet"
-            self.assertContains(self.get("/readyz"), lacking, status_code=503)
-        with mock.patch("django.db.migrations.recorder.MigrationRecorder.has_table", lambda _: False):
-            with self.assertLogs("dabaweb.health", "WARNING"):
-                self.assertContains(self.get("/readyz"), "replica lacks", status_code=503)
-        self.redis.readers_away = self.redis.writer_away = True
-        self.assertEqual(self.get("/readyz").status_code, 200)
 
 
 class Logs(Site):
