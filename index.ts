@@ -1,6 +1,6 @@
-import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { Cluster } from "./components/cluster";
 import { Dabaweb } from "./components/dabaweb";
 import { Images } from "./components/images";
 import { MySQL } from "./components/mysql";
@@ -17,7 +17,7 @@ async function main(): Promise<Provided<StackOutputs>> {
     const config = readConfig();
     const cluster = await preflight(config, await lastUpdate());
 
-    const provider = new k8s.Provider("kubernetes", {
+    const provider = new Cluster("kubernetes", {
         context: config.kubeContext,
         // Fixed, so that another kubeconfig path or user makes no difference. The preflight tells clusters apart.
         clusterIdentifier: `${PROJECT}-${pulumi.getStack()}`,
@@ -34,6 +34,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         namespace,
         pullSecret: pullSecret(config.registry, namespace, { provider }),
         protect: config.protect,
+        rollout: config.rollout,
     };
 
     const redis = new Redis(

@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { Cluster } from "./cluster";
 import {
     containerSecurity,
     disruptionBudget,
@@ -13,6 +14,7 @@ import {
     Resources,
     selector,
 } from "./pod";
+import type { Rollout } from "./rollout";
 
 /** What a user can set for the pods and volumes of one master or one group of slaves. */
 export interface DatasetOptions extends Placement {
@@ -86,6 +88,14 @@ export interface DatasetArgs extends DatasetOptions {
      * deployment uses them again. Default: false.
      */
     readonly protect?: boolean;
+    /**
+     * What must be finished before the StatefulSet is created or updated, in addition to its volumes.
+     *
+     * @param before the StatefulSet before this update; undefined if there is none, or if nobody can tell.
+     */
+    readonly after?: (before: Rollout | undefined) => Promise<readonly pulumi.Resource[]>;
+    /** What to do if the pods do not become ready, as the end of a sentence. Default: look at the pods. */
+    readonly remedy?: string;
 }
 
 /** Resource options for objects that must not be lost: see {@link DatasetArgs.protect}. */
@@ -106,11 +116,17 @@ export const KEPT_ANNOTATIONS = { "pulumi.com/patchForce": "true" };
 export class Dataset extends pulumi.ComponentResource {
     /** `<name>.<namespace>.svc:<port>`, which reaches ready pods only. Plain text: nothing waits for endpoints. */
     readonly address: pulumi.Output<string>;
-    /** Resolves when the pods are ready. */
     readonly statefulSet: k8s.apps.v1.StatefulSet;
+    /** The StatefulSet before this update; undefined if there was none, in a preview, or without a {@link Cluster}. */
+    readonly before: Promise<Rollout | undefined>;
+    /** Resolves to the StatefulSet when every pod runs what this update wants and is ready. */
+    readonly rolledOut: Promise<k8s.apps.v1.StatefulSet>;
 
     constructor(name: string, args: DatasetArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:Dataset", name, {}, opts);
+        const cluster = Cluster.of(this);
+        const namespace = plain(args.namespace);
+        this.before = namespace.then((known) => cluster?.rollout(known, name));
         const meta = (suffix = "") => ({
             name: `${name}${suffix}`,
             namespace: args.namespace,
@@ -166,6 +182,10 @@ export class Dataset extends pulumi.ComponentResource {
                     { parent: this, ...keptWith(args.protect) },
                 ),
         );
+        const ready: Promise<pulumi.Input<pulumi.Resource>[]> = this.before.then(async (before) => [
+            ...volumes,
+            ...((await args.after?.(before)) ?? []),
+        ]);
         this.statefulSet = new k8s.apps.v1.StatefulSet(
             name,
             {
@@ -185,14 +205,30 @@ export class Dataset extends pulumi.ComponentResource {
             },
             {
                 parent: this,
-                dependsOn: volumes,
+                dependsOn: ready,
                 ignoreChanges: ["spec.volumeClaimTemplates"],
                 customTimeouts: awaitTimeouts(args.awaitMinutes),
             },
         );
+        this.rolledOut = this.before.then(async (before) => {
+            const updated = plain(this.statefulSet.metadata).then(() => {});
+            // Pulumi's own wait is right for a StatefulSet that it creates.
+            await (before === undefined
+                ? updated
+                : cluster?.rolledOut(
+                      await namespace,
+                      name,
+                      before,
+                      updated,
+                      args.awaitMinutes ?? DATASET_DEFAULTS.awaitMinutes,
+                      args.remedy ?? `see why with \`kubectl describe pods --namespace ${await namespace}\``,
+                  ));
+            return this.statefulSet;
+        });
         disruptionBudget(name, args.system, args.namespace, args.replicas, { parent: this });
         this.address = pulumi.interpolate`${name}.${args.namespace}.svc:${args.port}`;
-        this.registerOutputs({ address: this.address });
+        // The update is not over before that.
+        this.registerOutputs({ address: pulumi.output(this.rolledOut).apply(() => this.address) });
     }
 }
 
@@ -232,6 +268,11 @@ export function slaveEnv(
 /** Pulumi's deadline for an object to become ready. */
 export function awaitTimeouts(minutes: number = DATASET_DEFAULTS.awaitMinutes): pulumi.CustomTimeouts {
     return { create: `${minutes}m`, update: `${minutes}m` };
+}
+
+/** The value of an input once it is known. */
+function plain<T>(input: pulumi.Input<T>): Promise<pulumi.Unwrap<T>> {
+    return new Promise((resolve) => pulumi.output(input).apply(resolve));
 }
 
 function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSpec {

@@ -17,16 +17,17 @@ export interface Initialised {
  * It tells a master without data that it lost a volume and must not start empty. It is not part of the pod's template, so a
  * different number of slaves does not restart the master.
  *
- * @param master what must be ready before the marker is created.
+ * @param master resolves when the master is ready, before the marker is created.
  */
 export function initialisedMarker(
     name: string,
     system: string,
     namespace: pulumi.Input<string>,
     { slaves, bootstrap }: Initialised,
-    master: pulumi.Resource,
+    master: Promise<pulumi.Resource>,
     opts: { readonly parent: pulumi.Resource; readonly protect?: boolean },
 ): k8s.core.v1.ConfigMap {
+    const ready: Promise<pulumi.Input<pulumi.Resource>[]> = master.then((resource) => [resource]);
     return new k8s.core.v1.ConfigMap(
         name,
         {
@@ -38,6 +39,10 @@ export function initialisedMarker(
                 bootstrap,
             },
         },
-        { parent: opts.parent, ...keptWith(opts.protect), dependsOn: [master] },
+        {
+            parent: opts.parent,
+            ...keptWith(opts.protect),
+            dependsOn: ready,
+        },
     );
 }

@@ -13,6 +13,7 @@ import {
 } from "./dataset";
 import { initialisedMarker } from "./marker";
 import { labels, Resources } from "./pod";
+import { type RolloutOrder, slavesGoFirst } from "./rollout";
 
 /** Arguments of every master with slaves. */
 export interface ReplicatedArgs {
@@ -30,6 +31,11 @@ export interface ReplicatedArgs {
      * the next deployment uses them again. Default: false.
      */
     readonly protect?: boolean;
+    /**
+     * slavesFirst: in an update, the master's pod is not replaced before every slave runs its new revision and is ready. If the
+     * master is not ready when the update begins, it does not wait. together: it never waits. Default: slavesFirst.
+     */
+    readonly rollout?: RolloutOrder;
 }
 
 /** Environment variables. */
@@ -112,6 +118,23 @@ export abstract class Replicated extends pulumi.ComponentResource {
         const slaveOptions = withDefaults({ ...defaults, ...SLAVE_DEFAULTS }, args.slave);
         const slaves = `${name}-slave`;
         const marker = `${name}-initialised`;
+        const slave = new Dataset(
+            slaves,
+            {
+                ...shared,
+                ...slaveOptions,
+                ...engine.slave,
+                image: args.images.slave,
+                remedy:
+                    `${name}-master is updated after that (if the slaves need its update to become ready, set rollout to ` +
+                    "together and update again)",
+                env: engine.slave.env(
+                    slaveEnv(slaveOptions, `${name}-master`, slaves, engine.port),
+                    slaveOptions.resources,
+                ),
+            },
+            { parent: this },
+        );
         const master = new Dataset(
             `${name}-master`,
             {
@@ -125,6 +148,15 @@ export abstract class Replicated extends pulumi.ComponentResource {
                     masterOptions.resources,
                 ),
                 initialisedMarker: marker,
+                after: async (before) =>
+                    slavesGoFirst(
+                        args.rollout ?? "slavesFirst",
+                        before,
+                        await slave.before,
+                        slaveOptions.replicas,
+                    )
+                        ? [await slave.rolledOut]
+                        : [],
             },
             { parent: this },
         );
@@ -133,22 +165,8 @@ export abstract class Replicated extends pulumi.ComponentResource {
             name,
             args.namespace,
             { slaves: slaveOptions.replicas, bootstrap: masterOptions.bootstrap ?? "" },
-            master.statefulSet,
+            master.rolledOut,
             { parent: this, protect: args.protect },
-        );
-        const slave = new Dataset(
-            slaves,
-            {
-                ...shared,
-                ...slaveOptions,
-                ...engine.slave,
-                image: args.images.slave,
-                env: engine.slave.env(
-                    slaveEnv(slaveOptions, `${name}-master`, slaves, engine.port),
-                    slaveOptions.resources,
-                ),
-            },
-            { parent: this },
         );
         this.writer = master.address;
         this.readers = slaveOptions.replicas > 0 ? slave.address : pulumi.output("");

@@ -285,6 +285,12 @@ export const keys = z.strictObject({
         .describe(
             "true: volumes and passwords cannot be deleted until you unprotect them. Even then, volumes outlive the stack, and the next `up` uses them again.",
         ),
+    rollout: z
+        .enum(["slavesFirst", "together"])
+        .default("slavesFirst")
+        .describe(
+            "slavesFirst: in an update, a master's pod is not replaced before each of its slaves runs the new revision and is ready. If the master is not ready when the update begins, it does not wait. together: it never waits, for example because slaves need its update to become ready.",
+        ),
     storageClass: storageClassName
         .optional()
         .describe(

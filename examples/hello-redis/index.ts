@@ -1,9 +1,9 @@
-import { Provider } from "@pulumi/kubernetes";
 import { Config } from "@pulumi/pulumi";
+import { Cluster } from "../../components/cluster";
 import { Images } from "../../components/images";
 import { Redis } from "../../components/redis";
 const config = new Config();
-const provider = new Provider("kubernetes", { context: config.require("kubeContext") });
+const provider = new Cluster("kubernetes", { context: config.require("kubeContext") });
 const images = new Images("images", {
     names: ["redis-master", "redis-slave"],
     registry: { address: config.require("registry") },

@@ -1,8 +1,8 @@
 /** A key-value store over HTTP: its pods write to a Redis master and read from the master's slaves. */
-import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { BaseSources } from "../../components/bases";
+import { Cluster } from "../../components/cluster";
 import { Image } from "../../components/image";
 import { Images } from "../../components/images";
 import { stackNamespace } from "../../components/namespace";
@@ -12,7 +12,7 @@ import { imageProvider } from "../../components/registry";
 import { WebApp } from "../../components/web-app";
 
 const config = new pulumi.Config();
-const cluster = { provider: new k8s.Provider("kubernetes", { context: config.require("kubeContext") }) };
+const cluster = { provider: new Cluster("kubernetes", { context: config.require("kubeContext") }) };
 const registry = { address: config.require("registry") };
 const builder = { provider: imageProvider(registry) };
 const mirror = config.getObject<{ images?: string; npm?: string; proxy?: string }>("mirror") ?? {};

@@ -1,0 +1,118 @@
+import { setTimeout as pause } from "timers/promises";
+
+import { AppsV1Api, KubeConfig, V1StatefulSet } from "@kubernetes/client-node";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import { isRolledOut, type Rollout, rolloutProgress } from "./rollout";
+
+/** How often a StatefulSet is asked for, in milliseconds. */
+const ASK_EVERY_MS = 1000;
+/** How often a wait says what it is for, in milliseconds. */
+const SAY_EVERY_MS = 30_000;
+/** How long one answer may take, in seconds. */
+const ANSWER_SECONDS = 10;
+
+/** Arguments of {@link Cluster}. */
+export interface ClusterArgs extends Omit<k8s.ProviderArgs, "context" | "kubeconfig"> {
+    /** A context of the kubeconfig that the environment variable KUBECONFIG points to. */
+    readonly context: string;
+}
+
+/**
+ * The provider of a cluster, which components can also ask what runs there. With a provider of another kind, a master does
+ * not wait for its slaves in an update, and `up` may return before the last pod of a StatefulSet is replaced
+ * (https://github.com/pulumi/pulumi-kubernetes/issues/3329, fixed in 4.26.0).
+ */
+export class Cluster extends k8s.Provider {
+    private readonly context: string;
+
+    constructor(name: string, args: ClusterArgs, opts?: pulumi.ResourceOptions) {
+        super(name, { ...args }, opts);
+        this.context = args.context;
+    }
+
+    /** The cluster of a resource's objects; undefined in a preview, in which nothing is rolled out. */
+    static of(resource: pulumi.Resource): Cluster | undefined {
+        const provider = resource.getProvider("kubernetes:apps/v1:StatefulSet");
+        return provider instanceof Cluster && !pulumi.runtime.isDryRun() ? provider : undefined;
+    }
+
+    /** A StatefulSet as it is now; undefined if there is none. */
+    async rollout(namespace: string, name: string): Promise<Rollout | undefined> {
+        const config = new KubeConfig();
+        config.loadFromDefault();
+        config.setCurrentContext(this.context);
+        try {
+            const found = await Promise.race([
+                config.makeApiClient(AppsV1Api).readNamespacedStatefulSet({ name, namespace }),
+                pause(ANSWER_SECONDS * 1000, undefined, { ref: false }),
+            ]);
+            if (found === undefined) {
+                throw new Error(
+                    `the cluster of context ${this.context} gave no answer within ${ANSWER_SECONDS} s`,
+                );
+            }
+            return rolloutOf(found);
+        } catch (error) {
+            if ((error as { code?: number }).code === 404) {
+                return undefined;
+            }
+            throw error;
+        }
+    }
+
+    /**
+     * Waits until every pod of an updated StatefulSet runs its newest revision and is ready, and says every 30 s what for.
+     *
+     * @param before the StatefulSet before the update.
+     * @param updated resolves when Pulumi has updated it.
+     * @param minutes how long it may take after that; then this fails.
+     * @param remedy what to do if it takes too long.
+     */
+    async rolledOut(
+        namespace: string,
+        name: string,
+        before: Rollout,
+        updated: Promise<void>,
+        minutes: number,
+        remedy: string,
+    ): Promise<void> {
+        let deadline = Infinity;
+        void updated.then(() => (deadline = Date.now() + minutes * 60_000));
+        for (let sayNext = Date.now() + SAY_EVERY_MS; ;) {
+            // One lost answer must not end a wait of minutes.
+            const now = await this.rollout(namespace, name).catch((error: Error) => error);
+            const isUpdated = deadline < Infinity;
+            if (isUpdated && (now === undefined || (!(now instanceof Error) && isRolledOut(before, now)))) {
+                return;
+            }
+            const progress =
+                now === undefined || now instanceof Error
+                    ? `${name} cannot be read (${now?.message ?? "it is gone"})`
+                    : rolloutProgress(name, now);
+            if (Date.now() > deadline) {
+                throw new pulumi.RunError(`after ${minutes} minutes, ${progress}; ${remedy}`);
+            }
+            if (Date.now() > sayNext) {
+                void pulumi.log.info(`${progress}; ${remedy}`);
+                sayNext += SAY_EVERY_MS;
+            }
+            // Before that, Pulumi's own wait decides how long the program runs; it fails after the same time.
+            await pause(ASK_EVERY_MS, undefined, { ref: isUpdated });
+        }
+    }
+}
+
+function rolloutOf({ metadata, spec, status }: V1StatefulSet): Rollout {
+    return {
+        generation: metadata?.generation ?? 0,
+        observedGeneration: status?.observedGeneration ?? 0,
+        wanted: spec?.replicas ?? 1,
+        existing: status?.replicas ?? 0,
+        updated: status?.updatedReplicas ?? 0,
+        ready: status?.readyReplicas ?? 0,
+        currentRevision: status?.currentRevision ?? "",
+        updateRevision: status?.updateRevision ?? "",
+    };
+}
