@@ -42,6 +42,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         {
             ...shared,
             images: images.pair("redis"),
+            spread: cluster.spread.redis,
             master: withStorageClass(config, "redis-master"),
             slave: withStorageClass(config, "redis-slave"),
         },
@@ -53,6 +54,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         {
             ...shared,
             images: images.pair("mysql"),
+            spread: cluster.spread.mysql,
             master: withStorageClass(config, "mysql-master"),
             slave: withStorageClass(config, "mysql-slave"),
             database: "form",
@@ -66,6 +68,7 @@ async function main(): Promise<Provided<StackOutputs>> {
             ...shared,
             ...config.dabacluster,
             images: images.references,
+            platform: images.platform,
             mysql: {
                 writer: mysql.writer,
                 readers: mysql.readers,

@@ -2,21 +2,28 @@ import { execFile } from "child_process";
 import { promisify } from "util";
 
 import {
+    AppsV1Api,
     CoreV1Api,
     KubeConfig,
     NetworkingV1Api,
     StorageV1Api,
+    V1Node,
+    V1PersistentVolume,
     V1PersistentVolumeClaim,
+    V1StatefulSet,
 } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
 
 import { askedName, baseName, baseOf, basesOf, REGISTRY_ANSWER_MS, whyNotGiven } from "./components/bases";
 import { buildsImages, IMAGE_FOLDERS, ImageName } from "./components/images";
 import { OWNER, thisStack } from "./components/namespace";
+import { partOf } from "./components/pod";
 import { quantityValue } from "./components/quantity";
 import { hasDockerLogin, registryUrl } from "./components/registry";
+import { accepts, type Node, platformLabels, sharedNodes, type Spread, spreadOf } from "./components/spread";
+import { BASE_ANNOTATION, stepProblem } from "./components/versions";
 import { baseSources, StackConfig } from "./config";
-import { datasets } from "./config/contradictions";
+import { type Dataset, datasets, SYSTEMS, WORKLOADS } from "./config/contradictions";
 
 /** What the preflight found. */
 export interface Cluster {
@@ -25,7 +32,11 @@ export interface Cluster {
      * the next run notices when the kubeconfig points to another cluster.
      */
     readonly fingerprint: string | undefined;
+    /** How the pods of each system are spread. */
+    readonly spread: Readonly<Record<System, Spread>>;
 }
+
+type System = (typeof SYSTEMS)[number];
 
 /** What the cluster contains, as far as the checks need it. A value that could not be read is undefined. */
 export interface Facts {
@@ -33,7 +44,7 @@ export interface Facts {
     readonly fingerprint: string | undefined;
     readonly storageClasses:
         ReadonlyArray<{ name: string; isDefault: boolean; expandable: boolean }> | undefined;
-    readonly nodePlatforms: readonly string[] | undefined;
+    readonly nodes: readonly Node[] | undefined;
     /** The stack's namespace, if it was created beforehand. Its UID is the fingerprint for a user with rights nowhere else. */
     readonly namespace:
         { readonly uid: string; readonly labels: Readonly<Record<string, string>> } | "absent" | undefined;
@@ -44,8 +55,26 @@ export interface Facts {
     readonly nodePortOwner: string | undefined;
     /** Read only if the configuration names one. */
     readonly ingressClasses: readonly string[] | undefined;
+    /** `node` is the only node that the volume can be used on; undefined: any, or it is not known. */
     readonly volumes:
-        ReadonlyArray<{ name: string; storageClass: string | undefined; size: string }> | undefined;
+        | ReadonlyArray<{
+              name: string;
+              storageClass: string | undefined;
+              size: string;
+              node?: string | undefined;
+          }>
+        | undefined;
+    /** The StatefulSets of the stack; empty if they could not be read. */
+    readonly running: Readonly<Record<string, Running>>;
+}
+
+/** A StatefulSet that exists. */
+interface Running {
+    readonly pods: number;
+    readonly image: string | undefined;
+    /** What its image is built on; undefined if that was not known when it was deployed. */
+    readonly base: string | undefined;
+    readonly spread: Spread;
 }
 
 /** How long each request to the cluster may take, in milliseconds. By default, kubectl waits forever. */
@@ -66,6 +95,10 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
         buildsImages(config.images) ? toolsProblems(config, newBases(config, before.bases)) : [],
     ]);
     const problems: string[] = [];
+    let spread: Cluster["spread"] = {
+        redis: config.spread ?? "preferred",
+        mysql: config.spread ?? "preferred",
+    };
     const unreachable: string[] = [...toolProblems];
     let fingerprint = known;
     if (cluster instanceof Error) {
@@ -74,7 +107,11 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
                 `answer: ${cluster.message}; check the context and the kubeconfig, or run \`make local-up\``,
         );
     } else {
-        problems.push(...misfits(config, cluster, { name: thisStack(), cluster: known }));
+        problems.push(
+            ...misfits(config, cluster, { name: thisStack(), cluster: known, bases: before.bases }),
+        );
+        remarks(config, cluster).forEach((remark) => void pulumi.log.warn(`${remark}.`));
+        spread = { redis: spreadIn(config, cluster, "redis"), mysql: spreadIn(config, cluster, "mysql") };
         if (known?.startsWith(BY_NAMESPACE) === false && cluster.fingerprint === undefined) {
             void pulumi.log.warn(
                 "not checked: no permission to read namespace kube-system, which identifies this stack's cluster.",
@@ -93,7 +130,7 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
             `The preflight found problems, nothing was changed:\n${problems.map((p) => `  - ${p}.`).join("\n")}`,
         );
     }
-    return { fingerprint };
+    return { fingerprint, spread };
 }
 
 /** What this stack's own outputs record about its last update. */
@@ -138,13 +175,17 @@ export function newBases(config: StackConfig, before: LastUpdate["bases"]): Read
 /**
  * What in the configuration does not fit the cluster, one sentence each.
  *
- * @param stack its qualified name, and the fingerprint of the cluster that it was deployed to (undefined before the first
- * update).
+ * @param stack its qualified name, the fingerprint of the cluster that it was deployed to (undefined before the first
+ * update), and the bases that its last update built on.
  */
 export function misfits(
     config: StackConfig,
     facts: Facts,
-    stack: { readonly name: string; readonly cluster: string | undefined },
+    stack: {
+        readonly name: string;
+        readonly cluster: string | undefined;
+        readonly bases?: LastUpdate["bases"];
+    },
 ): string[] {
     const known = stack.cluster;
     const found = known?.startsWith(BY_NAMESPACE) ? namespaceFingerprint(facts) : facts.fingerprint;
@@ -162,6 +203,8 @@ export function misfits(
         ...nodePortMisfits(config, facts),
         ...ingressMisfits(config, facts),
         ...storageMisfits(config, facts),
+        ...spreadMisfits(config, facts),
+        ...versionMisfits(config, facts, stack.bases ?? {}),
     ];
 }
 
@@ -210,14 +253,158 @@ function pullSecretMisfits({ registry, namespace }: StackConfig, { pullSecret }:
         : [];
 }
 
-function platformMisfits({ platform }: StackConfig, { nodePlatforms }: Facts): string[] {
-    if (nodePlatforms === undefined || nodePlatforms.includes(platform)) {
+function platformMisfits({ platform }: StackConfig, { nodes }: Facts): string[] {
+    const wish = { nodeSelector: platformLabels(platform), tolerations: [{ operator: "Exists" }] };
+    if (nodes === undefined || nodes.some((node) => accepts(node, wish))) {
         return [];
     }
+    const found = nodes.map(({ labels }) => `${labels["kubernetes.io/os"]}/${labels["kubernetes.io/arch"]}`);
     return [
-        `platform is ${platform}, but the nodes are ${[...new Set(nodePlatforms)].join(", ") || "none"}; ` +
+        `platform is ${platform}, but the nodes are ${[...new Set(found)].join(", ") || "none"}; ` +
             `set platform to one that a node has`,
     ];
+}
+
+/** The nodes that accept the pods of a workload, ready or not. */
+function nodesFor(
+    config: StackConfig,
+    name: (typeof WORKLOADS)[number],
+    nodes: readonly Node[],
+): readonly Node[] {
+    const { nodeSelector, tolerations } = config[name];
+    const wish = { nodeSelector: { ...platformLabels(config.platform), ...nodeSelector }, tolerations };
+    return nodes.filter((node) => accepts(node, wish));
+}
+
+/** What concerns the spread of one system. */
+function spreadFacts(config: StackConfig, { nodes, volumes }: Facts, system: System) {
+    const workloads = datasets(config).filter((name) => name.startsWith(system));
+    const claims = workloads.flatMap((name) =>
+        Array.from({ length: podsOf(config, name) }, (_, ordinal) => `data-${name}-${ordinal}`),
+    );
+    return {
+        pods: claims.length,
+        nodes: nodes?.filter((node) => workloads.some((name) => nodesFor(config, name, [node]).length > 0)),
+        claims: volumes
+            ?.filter(({ name }) => claims.includes(name))
+            .map(({ name, node }) => ({ name, node })),
+    };
+}
+
+function podsOf(config: StackConfig, name: Dataset): number {
+    return name === "redis-slave" || name === "mysql-slave" ? config[name].replicas : 1;
+}
+
+/** How the pods of a system are spread in this update. */
+export function spreadIn(config: StackConfig, facts: Facts, system: System): Spread {
+    const { pods, nodes, claims } = spreadFacts(config, facts, system);
+    const running = Object.entries(facts.running).filter(([name]) => name.startsWith(`${system}-`));
+    return spreadOf({
+        asked: config.spread,
+        protect: config.protect,
+        pods,
+        nodes: nodes?.filter(({ isReady }) => isReady).length,
+        claims,
+        now:
+            running.length === 0
+                ? undefined
+                : {
+                      spread: running.every(([, { spread }]) => spread === "required")
+                          ? "required"
+                          : "preferred",
+                      pods: running.reduce((sum, [, each]) => sum + each.pods, 0),
+                  },
+    });
+}
+
+/** The volumes of a system that tie pods to a common node, and how to bring a slave to another one. */
+function tied(config: StackConfig, facts: Facts, system: System): string[] {
+    return [...sharedNodes(spreadFacts(config, facts, system).claims ?? [])].map(([node, claims]) => {
+        const slave = claims.find((claim) => claim.startsWith(`data-${system}-slave-`)) ?? claims[0]!;
+        const pod = slave.replace(/^data-/, "");
+        return (
+            `volumes ${claims.join(", ")} tie their pods to node ${node}; give ${pod} a new volume, which it fills from the ` +
+            `others: \`kubectl delete pvc/${slave} pod/${pod} --namespace ${config.namespace.name}\``
+        );
+    });
+}
+
+/** Pods that could not start: the rule and the place of their volumes contradict. */
+function spreadMisfits(config: StackConfig, facts: Facts): string[] {
+    if (config.spread !== "required") {
+        return [];
+    }
+    return SYSTEMS.flatMap((system) => {
+        const { pods, nodes } = spreadFacts(config, facts, system);
+        // Volumes of nodes would then tie two pods to one, and neither could start again once there is another node.
+        const few =
+            nodes !== undefined && nodes.length < pods
+                ? [
+                      `spread is required, but ${nodes.length} nodes accept the ${pods} pods of ${system}; add nodes, or ` +
+                          `set spread to preferred`,
+                  ]
+                : [];
+        return [
+            ...few,
+            ...tied(config, facts, system).map(
+                (problem) => `spread is required, but ${problem}; or set spread to preferred`,
+            ),
+        ];
+    });
+}
+
+/** What does not stop an update, but should be known, one sentence each. */
+export function remarks(config: StackConfig, facts: Facts): string[] {
+    const { nodes } = facts;
+    if (nodes === undefined) {
+        return [];
+    }
+    const homeless = WORKLOADS.filter((name) => nodesFor(config, name, nodes).length === 0).map(
+        (name) =>
+            `no node accepts the pods of ${name} now: none has its nodeSelector, the platform ${config.platform} and only ` +
+            `taints that it tolerates; correct nodeSelector or tolerations, unless such a node is added by itself`,
+    );
+    const shared = SYSTEMS.filter((system) => {
+        const { nodes: accepting = [], claims = [] } = spreadFacts(config, facts, system);
+        const free = accepting.some(
+            ({ name, isReady }) => isReady && !claims.some(({ node }) => node === name),
+        );
+        return config.protect && config.spread === undefined && free;
+    }).flatMap((system) =>
+        tied(config, facts, system).map(
+            (problem) => `if one node is lost, so is more than one copy: ${problem}`,
+        ),
+    );
+    return [...homeless, ...shared, ...unknownVersions(config, facts)];
+}
+
+/** The StatefulSets whose image is pinned, and changes. */
+function unknownVersions(config: StackConfig, { running }: Facts): string[] {
+    return datasets(config)
+        .filter((name) => running[name] !== undefined && config.images[name] !== undefined)
+        .filter((name) => running[name]?.image !== config.images[name])
+        .map(
+            (name) =>
+                `not checked: which version of its engine the image that \`images\` pins for ${name} has; if it is ` +
+                "another one, see docs/upgrades.md first",
+        );
+}
+
+/** Steps from one version of an engine to another that its data cannot take. */
+function versionMisfits(config: StackConfig, { running }: Facts, last: LastUpdate["bases"]): string[] {
+    return datasets(config).flatMap((name) => {
+        const recorded = running[name]?.base ?? (running[name] === undefined ? undefined : last[name]);
+        if (config.images[name] !== undefined || typeof recorded !== "string") {
+            return [];
+        }
+        const engine = name.startsWith("redis") ? "redis" : "mysql";
+        const problem = stepProblem(
+            engine,
+            recorded,
+            baseOf(`images/${name}/Dockerfile`, baseSources(config)),
+        );
+        return problem === undefined ? [] : [`the base of ${name}: ${problem}`];
+    });
 }
 
 function nodePortMisfits({ service, namespace }: StackConfig, { nodePortOwner }: Facts): string[] {
@@ -304,31 +491,40 @@ async function askCluster(config: StackConfig): Promise<Facts> {
     const system = await withTimeout(core.readNamespace({ name: "kube-system" })).catch(
         (error: unknown) => void unless(403, error),
     );
-    const [classes, nodes, own, owner, secret, services, ingressClasses, claims] = await Promise.all([
-        readable(storage.listStorageClass(), "storage classes"),
-        readable(core.listNode(), "nodes"),
-        config.namespace.create
-            ? undefined
-            : readable(orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
-        readable(
-            orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
-            `ConfigMap ${OWNER} in ${namespace}`,
-        ),
-        // A namespace that the stack creates has no Secret yet.
-        config.namespace.create || pullSecret === undefined
-            ? undefined
-            : readable(
-                  orAbsent(core.readNamespacedSecret({ name: pullSecret, namespace })),
-                  `Secret ${pullSecret} in ${namespace}`,
-              ),
-        config.service.type === "NodePort"
-            ? readable(core.listServiceForAllNamespaces(), "the Services of all namespaces (nodePort)")
-            : undefined,
-        config.ingress === undefined
-            ? undefined
-            : readable(kubeConfig.makeApiClient(NetworkingV1Api).listIngressClass(), "ingress classes"),
-        readable(core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
-    ]);
+    const [classes, nodes, own, owner, secret, services, ingressClasses, claims, sets, disks] =
+        await Promise.all([
+            readable(storage.listStorageClass(), "storage classes"),
+            readable(core.listNode(), "nodes"),
+            config.namespace.create
+                ? undefined
+                : readable(orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
+            readable(
+                orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
+                `ConfigMap ${OWNER} in ${namespace}`,
+            ),
+            // A namespace that the stack creates has no Secret yet.
+            config.namespace.create || pullSecret === undefined
+                ? undefined
+                : readable(
+                      orAbsent(core.readNamespacedSecret({ name: pullSecret, namespace })),
+                      `Secret ${pullSecret} in ${namespace}`,
+                  ),
+            config.service.type === "NodePort"
+                ? readable(core.listServiceForAllNamespaces(), "the Services of all namespaces (nodePort)")
+                : undefined,
+            config.ingress === undefined
+                ? undefined
+                : readable(kubeConfig.makeApiClient(NetworkingV1Api).listIngressClass(), "ingress classes"),
+            readable(core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
+            readable(
+                kubeConfig.makeApiClient(AppsV1Api).listNamespacedStatefulSet({ namespace }),
+                `StatefulSets in ${namespace}`,
+            ),
+            // Only what is protected, or must be spread, depends on where volumes are.
+            config.protect || config.spread === "required"
+                ? readable(core.listPersistentVolume(), "on which nodes the volumes are")
+                : undefined,
+        ]);
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
     const portOwner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
     return {
@@ -338,9 +534,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
             isDefault: c.metadata?.annotations?.["storageclass.kubernetes.io/is-default-class"] === "true",
             expandable: c.allowVolumeExpansion === true,
         })),
-        nodePlatforms: nodes?.items.map(
-            (n) => `${n.status?.nodeInfo?.operatingSystem}/${n.status?.nodeInfo?.architecture}`,
-        ),
+        nodes: nodes?.items.map(nodeFact),
         namespace:
             own === undefined || own === "absent"
                 ? own
@@ -349,19 +543,62 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         pullSecret: secret === undefined || secret === "absent" ? secret : "present",
         nodePortOwner: portOwner && `${portOwner.metadata?.namespace}/${portOwner.metadata?.name}`,
         ingressClasses: ingressClasses?.items.map((c) => c.metadata?.name ?? ""),
-        volumes: claims?.items.map(volumeFact),
+        volumes: claims?.items.map((claim) => volumeFact(claim, disks?.items ?? [])),
+        running: Object.fromEntries(
+            (sets?.items ?? []).map((set) => [set.metadata?.name ?? "", runningFact(set)]),
+        ),
     };
 }
 
-function volumeFact(claim: V1PersistentVolumeClaim): {
-    name: string;
-    storageClass: string | undefined;
-    size: string;
-} {
+function nodeFact({ metadata, spec, status }: V1Node): Node {
+    return {
+        name: metadata?.name ?? "",
+        labels: metadata?.labels ?? {},
+        taints: spec?.taints ?? [],
+        isReady:
+            spec?.unschedulable !== true &&
+            (status?.conditions ?? []).some(({ type, status: is }) => type === "Ready" && is === "True"),
+    };
+}
+
+function volumeFact(
+    claim: V1PersistentVolumeClaim,
+    disks: readonly V1PersistentVolume[],
+): NonNullable<Facts["volumes"]>[number] {
+    const disk = disks.find(({ metadata }) => metadata?.name === claim.spec?.volumeName);
     return {
         name: claim.metadata?.name ?? "",
         storageClass: claim.spec?.storageClassName,
         size: claim.spec?.resources?.requests?.storage ?? "0",
+        node: disk && onlyNode(disk),
+    };
+}
+
+/** The host name of the only node that a volume can be used on; undefined if there are others. */
+function onlyNode({ spec }: V1PersistentVolume): string | undefined {
+    const terms = spec?.nodeAffinity?.required?.nodeSelectorTerms ?? [];
+    const hosts = terms.map(
+        ({ matchExpressions = [] }) =>
+            matchExpressions.find(
+                ({ key, operator }) => key === "kubernetes.io/hostname" && operator === "In",
+            )?.values,
+    );
+    return hosts.length === 1 && hosts[0]?.length === 1 ? hosts[0][0] : undefined;
+}
+
+function runningFact({ metadata, spec }: V1StatefulSet): Running {
+    const pod = spec?.template.spec;
+    return {
+        pods: spec?.replicas ?? 1,
+        image: pod?.containers[0]?.image,
+        base: metadata?.annotations?.[BASE_ANNOTATION],
+        spread: (pod?.topologySpreadConstraints ?? []).some(
+            ({ whenUnsatisfiable, labelSelector }) =>
+                whenUnsatisfiable === "DoNotSchedule" &&
+                Object.keys(partOf("")).every((label) => labelSelector?.matchLabels?.[label] !== undefined),
+        )
+            ? "required"
+            : "preferred",
     };
 }
 

@@ -15,6 +15,7 @@ import {
     Resources,
     selector,
     serveFor,
+    spreadAlone,
     withoutGap,
 } from "./pod";
 import { quantityValue } from "./quantity";
@@ -59,6 +60,8 @@ export interface DabawebArgs extends Placement {
     readonly namespace: pulumi.Input<string>;
     /** Image references of a matching pair: nginx contains the static files of this dabaweb image. */
     readonly images: { readonly dabaweb: pulumi.Input<string>; readonly nginx: pulumi.Input<string> };
+    /** Platform of the images: the pods run on no other node. Default: any node. */
+    readonly platform?: string;
     /** Number of pods, 1 or more. */
     readonly replicas: number;
     readonly mysql: Backend & {
@@ -184,7 +187,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                     template: {
                         metadata: podMetadata(name, `${name}-migrate`, args),
                         spec: {
-                            ...podDefaults(`${name}-migrate`, args, 1, args.pullSecret),
+                            ...podDefaults(args, undefined, args.pullSecret),
                             dnsConfig,
                             restartPolicy: "Never",
                             containers: [migrateContainer(app)],
@@ -232,7 +235,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                             template: {
                                 metadata: podMetadata(name, `${name}-cleanup`, args),
                                 spec: {
-                                    ...podDefaults(`${name}-cleanup`, args, 1, args.pullSecret),
+                                    ...podDefaults(args, undefined, args.pullSecret),
                                     dnsConfig,
                                     restartPolicy: "Never",
                                     containers: [cleanupContainer(app, cleanup.keepLogDays)],
@@ -257,7 +260,7 @@ export class Dabaweb extends pulumi.ComponentResource {
                     template: {
                         metadata: podMetadata(name, name, args),
                         spec: {
-                            ...podDefaults(name, args, args.replicas, args.pullSecret),
+                            ...podDefaults(args, spreadAlone(name, args.replicas), args.pullSecret),
                             dnsConfig,
                             terminationGracePeriodSeconds: GRACE_SECONDS,
                             containers: [

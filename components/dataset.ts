@@ -8,6 +8,7 @@ import {
     execProbe,
     labels,
     memoryVolume,
+    partOf,
     Placement,
     podDefaults,
     podMetadata,
@@ -15,6 +16,8 @@ import {
     selector,
 } from "./pod";
 import type { Rollout } from "./rollout";
+import type { Spread } from "./spread";
+import { BASE_ANNOTATION } from "./versions";
 
 /** What a user can set for the pods and volumes of one master or one group of slaves. */
 export interface DatasetOptions extends Placement {
@@ -22,6 +25,11 @@ export interface DatasetOptions extends Placement {
     readonly storage?: string;
     /** StorageClass of each volume. undefined: the cluster's default; "": no dynamic provisioning. */
     readonly storageClass?: string;
+    /**
+     * How a new volume can be mounted: by pods of one node, or by one pod alone, which needs a CSI driver that can do it. Existing
+     * volumes keep what they have. Default: ReadWriteOnce.
+     */
+    readonly accessMode?: "ReadWriteOnce" | "ReadWriteOncePod";
     /** CPU and memory of the container. Default: the smallest that the engine was tested with under load. */
     readonly resources?: Resources;
     /** How many minutes Pulumi waits for readiness. Default: 10. */
@@ -51,7 +59,7 @@ export interface SlaveOptions extends DatasetOptions {
 }
 
 /** The values of {@link DatasetOptions} that are not given. */
-export const DATASET_DEFAULTS = { storage: "1Gi", awaitMinutes: 10 } as const;
+export const DATASET_DEFAULTS = { storage: "1Gi", accessMode: "ReadWriteOnce", awaitMinutes: 10 } as const;
 
 /** The values of {@link SlaveOptions} that are not given. */
 export const SLAVE_DEFAULTS = { replicas: 1, maxStaleSeconds: 30, maxMasterAwaySeconds: 120 } as const;
@@ -65,6 +73,12 @@ export interface DatasetArgs extends DatasetOptions {
     readonly namespace: pulumi.Input<string>;
     /** Image reference. */
     readonly image: pulumi.Input<string>;
+    /** What the image is built on, for example mysql:9.7.4@sha256:.... Default: not known. */
+    readonly base?: string;
+    /** Platform of the image: the pods run on no other node. Default: any node. */
+    readonly platform?: string;
+    /** How the pods of the system, master and slaves together, are spread over the nodes. Default: preferred. */
+    readonly spread?: Spread;
     /** Number of pods; 0 is allowed. */
     readonly replicas: number;
     /** Port that the engine listens on. */
@@ -156,7 +170,7 @@ export class Dataset extends pulumi.ComponentResource {
         // Declared here and adopted by the StatefulSet, so that changes of class and size are ordinary changes that a preview
         // shows. A claim template cannot be changed after creation.
         const claim = {
-            accessModes: ["ReadWriteOnce"],
+            accessModes: [args.accessMode ?? DATASET_DEFAULTS.accessMode],
             resources: { requests: { storage: args.storage } },
             ...(args.storageClass === undefined ? {} : { storageClassName: args.storageClass }),
         };
@@ -179,7 +193,8 @@ export class Dataset extends pulumi.ComponentResource {
                         },
                         spec: claim,
                     },
-                    { parent: this, ...keptWith(args.protect) },
+                    // It cannot be changed, so a claim would be replaced, with its data.
+                    { parent: this, ...keptWith(args.protect), ignoreChanges: ["spec.accessModes"] },
                 ),
         );
         const ready: Promise<pulumi.Input<pulumi.Resource>[]> = this.before.then(async (before) => [
@@ -189,7 +204,11 @@ export class Dataset extends pulumi.ComponentResource {
         this.statefulSet = new k8s.apps.v1.StatefulSet(
             name,
             {
-                metadata: meta(),
+                metadata: {
+                    ...meta(),
+                    // Not on the pods, which a new patch level of the same content would otherwise replace.
+                    ...(args.base === undefined ? {} : { annotations: { [BASE_ANNOTATION]: args.base } }),
+                },
                 spec: {
                     replicas: args.replicas,
                     serviceName: headless.metadata.name,
@@ -198,7 +217,7 @@ export class Dataset extends pulumi.ComponentResource {
                     selector: { matchLabels: selector(name) },
                     template: {
                         metadata: podMetadata(args.system, name, args),
-                        spec: podSpec(name, args),
+                        spec: podSpec(args),
                     },
                     volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],
                 },
@@ -275,7 +294,7 @@ function plain<T>(input: pulumi.Input<T>): Promise<pulumi.Unwrap<T>> {
     return new Promise((resolve) => pulumi.output(input).apply(resolve));
 }
 
-function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSpec {
+function podSpec(args: DatasetArgs): k8s.types.input.core.v1.PodSpec {
     const container = (containerName: string): k8s.types.input.core.v1.Container => ({
         name: containerName,
         image: args.image,
@@ -299,7 +318,12 @@ function podSpec(name: string, args: DatasetArgs): k8s.types.input.core.v1.PodSp
         ],
     });
     return {
-        ...podDefaults(name, args, args.replicas, args.pullSecret),
+        ...podDefaults(
+            args,
+            // Master and slaves together. It does not depend on their number, so another number restarts no master.
+            { among: partOf(args.system), spread: args.spread ?? "preferred" },
+            args.pullSecret,
+        ),
         ...(args.seedCommand === undefined
             ? {}
             : {

@@ -5,6 +5,9 @@ import { baseArguments, type BaseSources } from "./bases";
 import { contentTag } from "./content";
 import { isLoopback, type Registry, repositoryPrefix } from "./registry";
 
+/** The platform of images for which none is given. */
+export const DEFAULT_PLATFORM = "linux/amd64";
+
 /** Arguments of {@link Image}. */
 export interface ImageArgs {
     /**
@@ -33,6 +36,7 @@ export interface ImageArgs {
 
 /** An image that is built from a folder and pushed under a tag that identifies its content. */
 export class Image extends pulumi.ComponentResource {
+    readonly platform: string;
     /** Hash of everything that goes into the image. */
     readonly tag: string;
     /**
@@ -52,14 +56,14 @@ export class Image extends pulumi.ComponentResource {
         const dockerfile = `${args.folders[0]}/Dockerfile`;
         const prefix = repositoryPrefix(args.registry, pulumi.getProject(), pulumi.getStack());
         const repository = `${prefix}/${name}`;
-        const platform = args.platform ?? "linux/amd64";
+        this.platform = args.platform ?? DEFAULT_PLATFORM;
         const bases = baseArguments(`${context}/${dockerfile}`, args.bases ?? {});
         const buildArgs = { ...bases, ...args.buildArgs };
         this.tag = contentTag({
             context,
             folders: args.folders,
             buildArgs,
-            platform,
+            platform: this.platform,
             builtOn: builtOn.map(([arg, image]) => `${arg}=${image.tag}`),
         });
         const pushed = new docker.RegistryImage(
@@ -70,7 +74,7 @@ export class Image extends pulumi.ComponentResource {
                 build: {
                     context,
                     dockerfile,
-                    platform,
+                    platform: this.platform,
                     buildArgs: {
                         ...buildArgs,
                         ...Object.fromEntries(builtOn.map(([arg, image]) => [arg, image.tagged])),

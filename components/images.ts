@@ -3,7 +3,7 @@ import * as path from "path";
 import * as pulumi from "@pulumi/pulumi";
 
 import { baseOf, type BaseSources } from "./bases";
-import { Image } from "./image";
+import { DEFAULT_PLATFORM, Image } from "./image";
 import { proxyArguments } from "./proxy";
 import { imageProvider, type Registry } from "./registry";
 
@@ -26,6 +26,9 @@ export type References<Name extends ImageName = ImageName> = Readonly<Record<Nam
 interface Pair {
     readonly master: pulumi.Output<string>;
     readonly slave: pulumi.Output<string>;
+    /** What each is built on; absent for a pinned image. */
+    readonly bases: { readonly master?: string; readonly slave?: string };
+    readonly platform: string;
 }
 
 /** `<repository>@sha256:...` of each image that a stack uses without building it. */
@@ -66,6 +69,9 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
     /** The base of each image that is built, usually the official image by tag and digest; none for a pinned image. */
     readonly bases: Readonly<Partial<Record<ImageName, string>>>;
 
+    /** Platform of the images. */
+    readonly platform: string;
+
     /** @param opts default of its provider: one that builds with the local Docker and pushes to the registry. */
     constructor(name: string, args: ImagesArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
         const names: readonly ImageName[] = args.names ?? ALL;
@@ -83,6 +89,7 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
                 `${unpaired} is not pinned, but its counterpart is; pin both dabaweb and nginx or neither`,
             );
         }
+        this.platform = args.platform ?? DEFAULT_PLATFORM;
         const build = (
             image: ImageName,
             extra: { buildArgs?: Record<string, string>; builtOn?: Record<string, Image> } = {},
@@ -145,7 +152,8 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
             }
             return reference;
         };
-        return { master: of("master"), slave: of("slave") };
+        const bases = { master: this.bases[`${system}-master`], slave: this.bases[`${system}-slave`] };
+        return { master: of("master"), slave: of("slave"), bases, platform: this.platform };
     }
 }
 

@@ -1,6 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { platformLabels, type Spread } from "./spread";
+
 /** CPU (cores) and memory (bytes) as Kubernetes quantities. */
 export type Amounts = { readonly cpu: string; readonly memory: string };
 
@@ -32,7 +34,7 @@ const GRACE_SECONDS = 60;
 export function labels(system: string, component: string): Record<string, string> {
     return {
         "app.kubernetes.io/name": component,
-        "app.kubernetes.io/part-of": system,
+        ...partOf(system),
         "app.kubernetes.io/managed-by": "pulumi",
     };
 }
@@ -105,13 +107,50 @@ export function podMetadata(
     };
 }
 
-/** The parts of a pod's spec that are the same for every workload. */
+/** Pods that should be on different nodes. */
+export interface Spreading {
+    /** The labels that all of them have. */
+    readonly among: Record<string, string>;
+    readonly spread: Spread;
+}
+
+/** How pods of one workload are spread that is the only one of its system; undefined for a single pod. */
+export function spreadAlone(component: string, replicas: number): Spreading | undefined {
+    return replicas > 1 ? { among: selector(component), spread: "preferred" } : undefined;
+}
+
+/** The label that the pods of all workloads of a system have. */
+export function partOf(system: string): Record<string, string> {
+    return { "app.kubernetes.io/part-of": system };
+}
+
+function spreadConstraint({ among, spread }: Spreading): k8s.types.input.core.v1.TopologySpreadConstraint {
+    return {
+        maxSkew: 1,
+        topologyKey: "kubernetes.io/hostname",
+        labelSelector: { matchLabels: among },
+        ...(spread === "required"
+            ? // A node that takes no pods, for example a cordoned one, is no reason not to start them elsewhere.
+              { whenUnsatisfiable: "DoNotSchedule", nodeTaintsPolicy: "Honor" }
+            : // On a one-node cluster the second pod must still run.
+              { whenUnsatisfiable: "ScheduleAnyway" }),
+    };
+}
+
+/**
+ * The parts of a pod's spec that are the same for every workload.
+ *
+ * @param placement with the platform of its images, if they run on no other: nodes of another one are left out.
+ */
 export function podDefaults(
-    component: string,
-    placement: Placement,
-    replicas: number,
+    placement: Placement & { readonly platform?: string },
+    spreading?: Spreading,
     pullSecret?: pulumi.Input<string>,
 ): Omit<k8s.types.input.core.v1.PodSpec, "containers"> {
+    const nodeSelector = {
+        ...(placement.platform === undefined ? {} : platformLabels(placement.platform)),
+        ...placement.nodeSelector,
+    };
     return {
         automountServiceAccountToken: false,
         enableServiceLinks: false,
@@ -125,26 +164,12 @@ export function podDefaults(
             seccompProfile: { type: "RuntimeDefault" },
         },
         ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
-        ...(Object.keys(placement.nodeSelector ?? {}).length > 0
-            ? { nodeSelector: placement.nodeSelector }
-            : {}),
+        ...(Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
         ...((placement.tolerations ?? []).length > 0 ? { tolerations: placement.tolerations } : {}),
         ...(placement.priorityClassName === undefined
             ? {}
             : { priorityClassName: placement.priorityClassName }),
-        ...(replicas > 1
-            ? {
-                  topologySpreadConstraints: [
-                      {
-                          maxSkew: 1,
-                          topologyKey: "kubernetes.io/hostname",
-                          // Soft: on a one-node cluster the second pod must still run.
-                          whenUnsatisfiable: "ScheduleAnyway",
-                          labelSelector: { matchLabels: selector(component) },
-                      },
-                  ],
-              }
-            : {}),
+        ...(spreading === undefined ? {} : { topologySpreadConstraints: [spreadConstraint(spreading)] }),
     };
 }
 
@@ -163,7 +188,12 @@ export function disruptionBudget(
         component,
         {
             metadata: { name: component, namespace, labels: labels(system, component) },
-            spec: { maxUnavailable: 1, selector: { matchLabels: selector(component) } },
+            spec: {
+                maxUnavailable: 1,
+                // A pod that is not ready serves nobody. Without this, a drain would wait for it for ever.
+                unhealthyPodEvictionPolicy: "AlwaysAllow",
+                selector: { matchLabels: selector(component) },
+            },
         },
         opts,
     );

@@ -14,12 +14,21 @@ import {
 import { initialisedMarker } from "./marker";
 import { labels, Resources } from "./pod";
 import { type RolloutOrder, slavesGoFirst } from "./rollout";
+import type { Spread } from "./spread";
 
 /** Arguments of every master with slaves. */
 export interface ReplicatedArgs {
     readonly namespace: pulumi.Input<string>;
-    /** Image references of the pair. */
-    readonly images: { readonly master: pulumi.Input<string>; readonly slave: pulumi.Input<string> };
+    /** The images of the pair. */
+    readonly images: {
+        /** Image references. */
+        readonly master: pulumi.Input<string>;
+        readonly slave: pulumi.Input<string>;
+        /** What each is built on, by tag, for example mysql:9.7.4@sha256:.... Default: not known. */
+        readonly bases?: { readonly master?: string; readonly slave?: string };
+        /** Platform of the images: the pods run on no other node. Default: any node. */
+        readonly platform?: string;
+    };
     /** Default: every default of {@link MasterOptions}. */
     readonly master?: MasterOptions;
     /** Default: every default of {@link SlaveOptions}. */
@@ -36,6 +45,11 @@ export interface ReplicatedArgs {
      * master is not ready when the update begins, it does not wait. together: it never waits. Default: slavesFirst.
      */
     readonly rollout?: RolloutOrder;
+    /**
+     * How the pods of the system, master and slaves together, are spread over the nodes. required: two never share a node while
+     * another one is free. Do not require it if existing volumes tie two of them to one node. Default: preferred.
+     */
+    readonly spread?: Spread;
 }
 
 /** Environment variables. */
@@ -112,6 +126,8 @@ export abstract class Replicated extends pulumi.ComponentResource {
             credentials: credentials.metadata.name,
             pullSecret: args.pullSecret,
             protect: args.protect,
+            platform: args.images.platform,
+            spread: args.spread,
         };
         const defaults = { ...DATASET_DEFAULTS, resources: engine.resources };
         const masterOptions = withDefaults(defaults, args.master);
@@ -125,6 +141,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
                 ...slaveOptions,
                 ...engine.slave,
                 image: args.images.slave,
+                base: args.images.bases?.slave,
                 remedy:
                     `${name}-master is updated after that (if the slaves need its update to become ready, set rollout to ` +
                     "together and update again)",
@@ -142,6 +159,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
                 ...masterOptions,
                 ...engine.master,
                 image: args.images.master,
+                base: args.images.bases?.master,
                 replicas: 1,
                 env: engine.master.env(
                     masterEnv(masterOptions, slaves, engine.port),

@@ -14,6 +14,7 @@ import {
     Resources,
     selector,
     serveFor,
+    spreadAlone,
     withoutGap,
 } from "./pod";
 
@@ -22,6 +23,8 @@ export interface WebAppArgs extends Placement {
     readonly namespace: pulumi.Input<string>;
     /** Image reference. The container runs as any user, with a read-only root and a writable /tmp. */
     readonly image: pulumi.Input<string>;
+    /** Platform of the image: the pods run on no other node. Default: any node. */
+    readonly platform?: string;
     /** Number of pods, 1 to 100. */
     readonly replicas: number;
     /** Port that the container listens on. It answers /livez, without asking other systems, and /readyz. */
@@ -76,7 +79,7 @@ export class WebApp extends pulumi.ComponentResource {
                     template: {
                         metadata: podMetadata(name, name, args),
                         spec: {
-                            ...podDefaults(name, args, args.replicas, args.pullSecret),
+                            ...podDefaults(args, spreadAlone(name, args.replicas), args.pullSecret),
                             containers: [
                                 {
                                     name,

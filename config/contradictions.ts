@@ -2,6 +2,7 @@
 import { buildsImages, unpairedImage } from "../components/images";
 import { quantityValue } from "../components/quantity";
 import { isLoopback } from "../components/registry";
+import { platformLabels } from "../components/spread";
 import type { StackConfig } from "./keys";
 
 /** One setting that contradicts another. */
@@ -22,9 +23,15 @@ export interface Contradiction {
 /** Docker Hub under each of its names. What it lacks: https://github.com/docker/hub-feedback/issues/1404 */
 const DOCKER_HUB = /^(?:[a-z0-9-]+\.)*docker\.(?:io|com)(?:[:/]|$)/i;
 
-const SYSTEMS = ["redis", "mysql"] as const;
-const WORKLOADS = ["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"] as const;
-type Dataset = Exclude<(typeof WORKLOADS)[number], "dabacluster">;
+export const SYSTEMS = ["redis", "mysql"] as const;
+export const WORKLOADS = [
+    "redis-master",
+    "redis-slave",
+    "mysql-master",
+    "mysql-slave",
+    "dabacluster",
+] as const;
+export type Dataset = Exclude<(typeof WORKLOADS)[number], "dabacluster">;
 
 /** The workloads that have volumes in this stack. There may be no slaves. */
 export function datasets(config: StackConfig): Dataset[] {
@@ -226,17 +233,14 @@ export const contradictions: readonly Contradiction[] = [
     {
         rule: "A `nodeSelector` does not select an operating system or architecture other than the one that `platform` names.",
         broken: ({ platform, ...config }) => {
-            const [os, arch] = platform.split("/");
             return WORKLOADS.flatMap((name) =>
-                Object.entries({ "kubernetes.io/os": os, "kubernetes.io/arch": arch }).flatMap(
-                    ([label, wanted]) => {
-                        const given = config[name].nodeSelector[label];
-                        const message = `images for platform ${platform} do not start on such a node; remove it or change platform`;
-                        return given !== undefined && given !== wanted
-                            ? [{ path: [name, "nodeSelector", label], message }]
-                            : [];
-                    },
-                ),
+                Object.entries(platformLabels(platform)).flatMap(([label, wanted]) => {
+                    const given = config[name].nodeSelector[label];
+                    const message = `images for platform ${platform} do not start on such a node; remove it or change platform`;
+                    return given !== undefined && given !== wanted
+                        ? [{ path: [name, "nodeSelector", label], message }]
+                        : [];
+                }),
             );
         },
     },

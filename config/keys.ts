@@ -112,6 +112,12 @@ const placement = {
 };
 
 const storageFrom = (least: string) => ({
+    accessMode: z
+        .enum(["ReadWriteOnce", "ReadWriteOncePod"])
+        .default(DATASET_DEFAULTS.accessMode)
+        .describe(
+            "How a new volume can be mounted: by pods of one node, or by one pod alone, which needs a CSI driver that can do it. Existing volumes keep what they have.",
+        ),
     storage: bytes(least, "64Ti", "20Gi")
         .default(DATASET_DEFAULTS.storage)
         .describe(
@@ -284,6 +290,12 @@ export const keys = z.strictObject({
         .default(false)
         .describe(
             "true: volumes and passwords cannot be deleted until you unprotect them. Even then, volumes outlive the stack, and the next `up` uses them again.",
+        ),
+    spread: z
+        .enum(["required", "preferred"])
+        .optional()
+        .describe(
+            "How the pods of Redis, and those of MySQL, are spread over the nodes, master and slaves together. required: two pods never share a node while another one is free. preferred: they only try to. Unset: required with `protect` if there are enough nodes and no volumes tie two of the pods to one node, otherwise preferred.",
         ),
     rollout: z
         .enum(["slavesFirst", "together"])

@@ -35,6 +35,7 @@ new WebApp(
     {
         namespace,
         image: app.reference,
+        platform: app.platform,
         replicas: config.getNumber("replicas") ?? 3,
         port: 8082,
         nodePort: config.getNumber("nodePort") ?? 30003,

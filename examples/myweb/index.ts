@@ -41,6 +41,7 @@ new WebApp(
     {
         namespace,
         image: app.reference,
+        platform: app.platform,
         replicas: config.getNumber("replicas") ?? 5,
         port: 8080,
         nodePort: config.getNumber("nodePort") ?? 30001,

@@ -47,7 +47,7 @@ new k8s.apps.v1.DaemonSet(
             template: {
                 metadata: { labels: labels(NAME, NAME) },
                 spec: {
-                    ...podDefaults(NAME, {}, 1),
+                    ...podDefaults({ platform: image.platform }),
                     // The node's own interfaces and processes, not the pod's.
                     hostNetwork: true,
                     hostPID: true,

@@ -204,6 +204,8 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                               externalTrafficPolicy: optional(fc.constantFrom("Cluster", "Local")),
                           }),
                 protect: protect ? fc.constant(true) : optional(fc.constant(false)),
+                spread: optional(fc.constantFrom("required", "preferred")),
+                rollout: optional(fc.constantFrom("slavesFirst", "together")),
                 storageClass: isTop ? className : fc.constant(undefined),
                 dabacluster: optional(
                     fc.record({

@@ -10,7 +10,16 @@ import * as pulumi from "@pulumi/pulumi";
 import { baseOf } from "../../components/bases";
 import { ImageName, mapImages } from "../../components/images";
 import { parseConfig } from "../../config";
-import { baseRefused, Facts, misfits, newBases, preflight, registryProblems } from "../../preflight";
+import {
+    baseRefused,
+    Facts,
+    misfits,
+    newBases,
+    preflight,
+    registryProblems,
+    remarks,
+    spreadIn,
+} from "../../preflight";
 
 /** Pulumi's runtime keeps its state in a store; this creates a new one, so that no other test sees it. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
@@ -31,19 +40,27 @@ const config = (changes: Record<string, unknown> = {}) =>
         "test",
     );
 
+const node = (name: string, labels: Record<string, string> = {}) => ({
+    name,
+    labels: { "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", ...labels },
+    taints: [],
+    isReady: true,
+});
+
 const facts: Facts = {
     fingerprint: "aaaa",
     storageClasses: [
         { name: "standard", isDefault: true, expandable: false },
         { name: "growing", isDefault: false, expandable: true },
     ],
-    nodePlatforms: ["linux/amd64"],
+    nodes: [node("a")],
     namespace: undefined,
     owner: undefined,
     pullSecret: undefined,
     nodePortOwner: undefined,
     ingressClasses: undefined,
     volumes: [],
+    running: {},
 };
 
 const behindIngress = {
@@ -65,7 +82,7 @@ describe("the preflight", () => {
     });
 
     it("skips what it has no permission to read", () => {
-        const nothing = { fingerprint: undefined, storageClasses: undefined, nodePlatforms: undefined };
+        const nothing = { fingerprint: undefined, storageClasses: undefined, nodes: undefined };
         const blind = { ...facts, ...nothing, volumes: undefined };
         assert.deepStrictEqual(misfits(config({ storageClass: "unheard-of" }), blind, stack("aaaa")), []);
     });
@@ -180,6 +197,38 @@ describe("the preflight", () => {
             /cannot grow from 1Gi to 2Gi, because storageClass standard does not allow expansion/,
         ],
     ];
+    const running = { pods: 1, image: "m:1", spread: "preferred" as const };
+    const tied = [
+        { ...volume, node: "a" },
+        { ...volume, name: "data-redis-slave-0", node: "a" },
+    ];
+    const three = { nodes: ["a", "b", "c"].map((name) => node(name)) };
+    refused.push(
+        [
+            "volumes that tie two pods to one node which must not share it",
+            { spread: "required" },
+            { ...three, volumes: tied },
+            /volumes data-redis-master-0, data-redis-slave-0 tie .* to node a; give redis-slave-0 a new volume, .*`kubectl delete pvc\/data-redis-slave-0 pod\/redis-slave-0 --namespace team`; or set spread to preferred/,
+        ],
+        [
+            "fewer nodes than pods that must not share one",
+            { spread: "required" },
+            {},
+            /spread is required, but 1 nodes accept the 2 pods of redis; add nodes, or set spread to preferred/,
+        ],
+        [
+            "a step back of an engine",
+            { bases: { mysql: "hub.example.com/mysql:8.4.6" } },
+            { running: { "mysql-slave": { ...running, base: "mysql:9.7.4" } } },
+            /^the base of mysql-slave: 9\.7\.4 runs and 8\.4\.6 may not read its data; set it back to 9\.7\.4, or/,
+        ],
+        [
+            "a jump that an engine does not support",
+            { bases: { mysql: "hub.example.com/mysql:9.7.4" } },
+            { running: { "mysql-master": { ...running, base: "mysql:8.0.40" } } },
+            /MySQL does not upgrade it to 9\.7\.4 in one step; upgrade to 8\.4 first/,
+        ],
+    );
     for (const [what, changes, found, message] of refused) {
         it(`refuses ${what}, with the remedy`, () => {
             const problems = misfits(config(changes), { ...facts, ...found }, stack("aaaa"));
@@ -187,6 +236,63 @@ describe("the preflight", () => {
             assert.match(problems.join("\n"), message);
         });
     }
+
+    it("knows the version of a StatefulSet that records none from the stack's last update, if there is such a StatefulSet", () => {
+        const older = config({ bases: { redis: "hub.example.com/redis:7.4.2" } });
+        const known = { ...stack("aaaa"), bases: { "redis-master": "redis:8.0.2" } };
+        const old = { ...facts, running: { "redis-master": { ...running, base: undefined } } };
+        assert.match(
+            misfits(older, old, known).join("\n"),
+            /^the base of redis-master: 8\.0\.2 runs and 7\.4\.2/,
+        );
+        assert.deepStrictEqual(misfits(older, facts, known), []);
+    });
+
+    it("says that it does not know the version of a pinned image that changes", () => {
+        const pin = `registry.example.com/x@sha256:${"0".repeat(64)}`;
+        const pinned = config({ images: { "redis-slave": pin } });
+        const said = (image: string) =>
+            remarks(pinned, { ...facts, running: { "redis-slave": { ...running, image, base: undefined } } });
+        assert.match(
+            said("redis:8").join("\n"),
+            /^not checked: which version .* pins for redis-slave has; .*upgrades\.md/,
+        );
+        assert.deepStrictEqual(said(pin), []);
+    });
+
+    it("says that no node accepts a workload, since one may be added", () => {
+        const picky = config({ "redis-slave": { nodeSelector: { disk: "ssd" } } });
+        const said =
+            /^no node accepts the pods of redis-slave now: none has its nodeSelector, the platform linux\/amd64/;
+        assert.match(remarks(picky, facts).join("\n"), said);
+        assert.deepStrictEqual(remarks(picky, { ...facts, nodes: [node("a", { disk: "ssd" })] }), []);
+    });
+
+    const protectedData = { protect: true, namespace: { name: "team", create: false } };
+
+    it("requires different nodes for protected data if there are enough, and names volumes that prevent it", () => {
+        const kept = config(protectedData);
+        assert.strictEqual(spreadIn(kept, { ...facts, ...three }, "redis"), "required");
+        assert.strictEqual(spreadIn(kept, facts, "redis"), "preferred");
+        const held = { ...facts, ...three, volumes: tied };
+        assert.strictEqual(spreadIn(kept, held, "redis"), "preferred");
+        assert.match(
+            remarks(kept, held).join("\n"),
+            /if one node is lost, so is more than one copy: volumes data-redis-master-0, data-redis-slave-0 tie .* pod\/redis-slave-0/,
+        );
+        assert.deepStrictEqual(remarks(kept, { ...held, nodes: facts.nodes }), [], "there is no other node");
+        assert.deepStrictEqual(remarks(config(), held), [], "the data is not protected");
+    });
+
+    it("counts only nodes that accept the pods and take new ones", () => {
+        const kept = config(protectedData);
+        const few = (change: object) => [node("a"), { ...node("b"), ...change }];
+        const arm = { labels: { "kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64" } };
+        for (const change of [{ isReady: false }, arm, { taints: [{ key: "x", effect: "NoSchedule" }] }]) {
+            assert.strictEqual(spreadIn(kept, { ...facts, nodes: few(change) }, "redis"), "preferred");
+        }
+        assert.strictEqual(spreadIn(kept, { ...facts, nodes: few({}) }, "redis"), "required");
+    });
 
     it("requires no storage class for slaves that do not exist", () => {
         const none = { replicas: 0, storageClass: "gone" };
@@ -209,6 +315,7 @@ describe("the preflight with rights in only one namespace", () => {
         "/api/v1/namespaces/team": { metadata: { name: "team", uid: "1111", labels } },
         "/api/v1/namespaces/team/configmaps/dabaweb-stack": { data: { stack: "organization/dabaweb/test" } },
         "/api/v1/namespaces/team/persistentvolumeclaims": { items: [] },
+        "/apis/apps/v1/namespaces/team/statefulsets": { items: [] },
     };
     const pinned = config({
         namespace: { name: "team", create: false },
