@@ -70,7 +70,9 @@ interface PodSpec {
     readonly hostPID?: boolean;
     readonly hostIPC?: boolean;
     readonly volumes?: readonly { readonly name: string; readonly hostPath?: unknown }[];
-    readonly topologySpreadConstraints?: readonly unknown[];
+    readonly topologySpreadConstraints?: readonly {
+        readonly labelSelector?: { readonly matchLabels?: Labels };
+    }[];
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -82,8 +84,11 @@ interface Workload {
 
 const POD = "kubernetes:core/v1:Pod";
 const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
+const STATEFUL_SET = "kubernetes:apps/v1:StatefulSet";
 /** Workloads that run until someone stops them, and therefore need probes. */
-const SERVING = [DEPLOYMENT, "kubernetes:apps/v1:StatefulSet", "kubernetes:apps/v1:DaemonSet"];
+const SERVING = [DEPLOYMENT, STATEFUL_SET, "kubernetes:apps/v1:DaemonSet"];
+/** The label that a master and its slaves share. */
+const PART_OF = "app.kubernetes.io/part-of";
 const SECRET = "kubernetes:core/v1:Secret";
 const CONFIG_MAP = "kubernetes:core/v1:ConfigMap";
 const PASSWORD = "random:index/randomPassword:RandomPassword";
@@ -184,7 +189,7 @@ export const rules: readonly Rule[] = [
     {
         name: "redundant-in-production",
         description:
-            "In production, there are two or more web pods, and replicated pods are spread over the nodes and drained one at a time.",
+            "In production, there are two or more web pods, replicated pods are drained one at a time, and the pods of a system, a master and its slaves together, are spread over the nodes.",
         stack: (resources, production) => {
             const budgets = resources.filter(
                 ({ type }) => type === "kubernetes:policy/v1:PodDisruptionBudget",
@@ -192,7 +197,7 @@ export const rules: readonly Rule[] = [
             return resources
                 .filter(({ type }) => production && SERVING.includes(type))
                 .flatMap((resource) =>
-                    alone(resource, budgets).map((problem) => ({
+                    [...alone(resource, budgets), ...unspread(resource, resources)].map((problem) => ({
                         urn: resource.urn,
                         message: `${resource.name} ${problem}`,
                     })),
@@ -297,19 +302,38 @@ function alone({ type, props }: Resource, budgets: readonly Resource[]): string[
     if (replicas < 2) {
         return type === DEPLOYMENT ? [`has ${replicas} replicas; production needs 2 or more`] : [];
     }
+    const isCovered = budgets.some(({ props: { spec } }) =>
+        selects((spec as { selector?: { matchLabels?: Labels } }).selector?.matchLabels, template),
+    );
+    return isCovered ? [] : ["has no PodDisruptionBudget; a drain would take all of its pods at once"];
+}
+
+function selects(wanted: Labels = {}, template: Workload["template"]): boolean {
     const labels = template?.metadata?.labels ?? {};
-    const isCovered = budgets.some(({ props: { spec } }) => {
-        const wanted = Object.entries(
-            (spec as { selector?: { matchLabels?: Labels } }).selector?.matchLabels ?? {},
-        );
-        return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
-    });
-    return [
-        ...(isCovered ? [] : ["has no PodDisruptionBudget; a drain would take all of its pods at once"]),
-        ...((template?.spec?.topologySpreadConstraints ?? []).length > 0
-            ? []
-            : ["has no topologySpreadConstraints; all of its pods may be on one node"]),
-    ];
+    const entries = Object.entries(wanted);
+    return entries.length > 0 && entries.every(([key, value]) => labels[key] === value);
+}
+
+/** What a workload lacks so that its pods, and a master's with those of its slaves, are not all on one node. */
+function unspread({ type, props }: Resource, resources: readonly Resource[]): string[] {
+    const own = props.spec as Workload;
+    const system = own.template?.metadata?.labels?.[PART_OF];
+    const together = resources
+        .filter((each) => type === STATEFUL_SET && each.type === type && system !== undefined)
+        .map((each) => each.props.spec as Workload)
+        .filter(({ template }) => template?.metadata?.labels?.[PART_OF] === system);
+    const workloads = together.length > 0 ? together : [own];
+    const pods = workloads.reduce((sum, { replicas = 1 }) => sum + replicas, 0);
+    const isSpread = (own.template?.spec?.topologySpreadConstraints ?? []).some(({ labelSelector }) =>
+        workloads.every(({ template }) => selects(labelSelector?.matchLabels, template)),
+    );
+    return pods < 2 || isSpread || own.replicas === 0
+        ? []
+        : [
+              "has no topologySpreadConstraints" +
+                  (workloads.length > 1 ? ` for all pods with ${PART_OF}=${system}` : "") +
+                  "; all of them may be on one node",
+          ];
 }
 
 function nodePorts(props: Resource["props"]): string[] {

@@ -264,7 +264,25 @@ const EXAMPLES: Record<string, [string, () => Resource[], string[]][]> = {
                 withContainer(STATEFUL_SET, "mysql-slave", "mysql", (_, pod) => {
                     delete pod.topologySpreadConstraints;
                 }),
-            ["mysql-slave has no topologySpreadConstraints; all of its pods may be on one node"],
+            [
+                "mysql-slave has no topologySpreadConstraints for all pods with app.kubernetes.io/part-of=mysql; all of them may be on one node",
+            ],
+        ],
+        [
+            "a master that may be on the node of its only slave",
+            () =>
+                withContainer(STATEFUL_SET, "mysql-master", "mysql", (_, pod) => {
+                    const own = { matchLabels: { "app.kubernetes.io/name": "mysql-master" } };
+                    pod.topologySpreadConstraints = [{ labelSelector: own }];
+                }),
+            [
+                "mysql-master has no topologySpreadConstraints for all pods with app.kubernetes.io/part-of=mysql; all of them may be on one node",
+            ],
+        ],
+        [
+            "web pods that may all be on one node",
+            () => nginx((_, pod) => delete pod.topologySpreadConstraints),
+            ["dabacluster has no topologySpreadConstraints; all of them may be on one node"],
         ],
     ],
 };
