@@ -2,7 +2,9 @@ import assert from "assert";
 
 import * as pulumi from "@pulumi/pulumi";
 
+import { Cluster } from "../../components/cluster";
 import { Redis, type RedisArgs } from "../../components/redis";
+import type { Rollout } from "../../components/rollout";
 
 /** Pulumi's runtime keeps its state in a store; this gives each run a new one. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
@@ -36,4 +38,77 @@ describe("a master with slaves, in a program of its own", () => {
         assert.ok(absent.has("kubernetes:core/v1:PersistentVolumeClaim data-redis-slave-0"));
         assert.deepStrictEqual(given, absent);
     });
+});
+
+/** What happens to the StatefulSets of a master with two slaves in an update, in order. */
+async function updated(options: Partial<RedisArgs>, live: Record<string, Rollout>): Promise<string[]> {
+    const events: string[] = [];
+    const former = { ...process.env };
+    const { rollout } = Cluster.prototype;
+    try {
+        await withLocalStorage(async () => {
+            const newResource = ({ type, name, inputs }: pulumi.runtime.MockResourceArgs) => {
+                if (type === "kubernetes:apps/v1:StatefulSet") {
+                    events.push(`${name} changes`);
+                    // The controller has not seen the slaves' change yet; the master's is a repair.
+                    live[name] = { ...live[name]!, generation: 2, ready: live[name]!.wanted };
+                }
+                return { id: name, state: inputs as object };
+            };
+            let asked = 0;
+            Cluster.prototype.rollout = (_, name) => {
+                const now = live[name];
+                if (name === "redis-slave" && now?.generation === 2 && ++asked === 2) {
+                    live[name] = { ...now, observedGeneration: 2 };
+                    events.push("redis-slave is rolled out");
+                }
+                return Promise.resolve(live[name]);
+            };
+            await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "team", "test", false);
+            const provider = new Cluster("kubernetes", { context: "here" });
+            const images = { master: "m:1", slave: "s:1" };
+            const slave = { replicas: 2 };
+            new Redis("redis", { namespace: "team", images, slave, ...options }, { provider });
+            await pulumi.runtime.disconnect();
+        });
+    } finally {
+        Cluster.prototype.rollout = rollout;
+        Object.assign(process.env, former);
+    }
+    return events;
+}
+
+describe("an update of a master with slaves", () => {
+    const well = {
+        generation: 1,
+        observedGeneration: 1,
+        updated: 0,
+        currentRevision: "a",
+        updateRevision: "a",
+    };
+    const system = (readyMasters: number) => ({
+        "redis-master": { ...well, observedGeneration: 2, wanted: 1, existing: 1, ready: readyMasters },
+        "redis-slave": { ...well, wanted: 2, existing: 2, ready: 2 },
+    });
+
+    it("changes the master when every slave is rolled out, even if Pulumi does not wait for that", async () => {
+        assert.deepStrictEqual(await updated({}, system(1)), [
+            "redis-slave changes",
+            "redis-slave is rolled out",
+            "redis-master changes",
+        ]);
+    });
+
+    for (const [what, options, readyMasters] of [
+        ["a master that is not ready, which it may repair", {}, 0],
+        ["a master at once if the program says so", { rollout: "together" as const }, 1],
+    ] as const) {
+        it(`changes ${what}, without waiting for slaves`, async () => {
+            const events = await updated(options, system(readyMasters));
+            assert.ok(
+                events.indexOf("redis-master changes") < events.indexOf("redis-slave is rolled out"),
+                events.join(),
+            );
+        });
+    }
 });
