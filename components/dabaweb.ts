@@ -110,7 +110,8 @@ export interface DabawebArgs extends Placement {
 const GUNICORN_PORT = 8000;
 /** Where probes are answered by threads that visitors cannot use up (images/dabaweb/app/dabaweb/probes.py). */
 const PROBES_PORT = 8001;
-const THREADS = 4;
+/** The value of {@link DabawebArgs.threads} that is not given. */
+export const DEFAULT_THREADS = 4;
 const NGINX_PORT = 8080;
 /** How long nginx in a stopping pod still answers. With 5 s, a node with 25 runnable processes per core refused requests. */
 const SERVE_SECONDS = 10;
@@ -353,7 +354,7 @@ function appContainer(args: DabawebArgs) {
         PUBLIC_PAGES: String(args.publicPages),
         EXTRA_HOSTS: (args.extraHosts ?? []).join(","),
         WEB_WORKERS: String(args.workers ?? workersFor(args.resources)),
-        WEB_THREADS: String(args.threads ?? THREADS),
+        WEB_THREADS: String(args.threads ?? DEFAULT_THREADS),
     };
     return {
         name: "dabaweb",
@@ -370,8 +371,19 @@ function appContainer(args: DabawebArgs) {
     };
 }
 
+/** The most connections that the site opens to each MySQL server: during a rollout, with the migration or the cleanup. */
+export function connectionsOf({
+    replicas,
+    resources,
+    workers = workersFor(resources),
+    threads = DEFAULT_THREADS,
+}: Pick<DabawebArgs, "replicas" | "resources" | "workers" | "threads">): number {
+    // One more pod while pods are replaced (withoutGap), one more connection per worker for its readiness, and 3 for a Job.
+    return (replicas + 1) * workers * (threads + 1) + 3;
+}
+
 /** As many workers as fit in memory and as the cores can keep busy. */
-function workersFor({ limits }: Resources): number {
+export function workersFor({ limits }: Resources): number {
     const byMemory = Math.floor(quantityValue(limits.memory) / (192 * 2 ** 20));
     return Math.max(1, Math.min(byMemory, Math.ceil(quantityValue(limits.cpu) * 2), 64));
 }

@@ -1,28 +1,41 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { MasterOptions, SlaveOptions } from "./dataset";
+import { DATASET_DEFAULTS, type MasterOptions, type SlaveOptions } from "./dataset";
+import {
+    dataLimitKib,
+    intakeOf,
+    type MySQLIntake,
+    type MySQLSlaveTuning,
+    type MySQLTuning,
+    parallelWorkers,
+    redoLogBytes,
+    sessionCeilings,
+    sizesOf,
+} from "./mysql-sizes";
 import type { Resources } from "./pod";
-import { quantityValue } from "./quantity";
 import { type Env, Replicated, type ReplicatedArgs } from "./replicated";
 
 /** Arguments of {@link MySQL}. */
 export interface MySQLArgs extends ReplicatedArgs {
-    readonly master?: MasterOptions & {
-        /**
-         * What a commit does while no slave confirms it. wait: the commit waits for one, so that no acknowledged write is
-         * lost with the master's volume. degrade: after one second, the master commits without confirmation. Without slaves,
-         * only degrade works. Default: degrade.
-         */
-        readonly onNoReplica?: "wait" | "degrade";
-    };
-    readonly slave?: SlaveOptions & {
-        /**
-         * true: a slave whose data has a gap, transactions of its own or damage replaces it with a new copy by itself, as soon
-         * as it finds a donor that has everything the slave has; for damaged data, the master must vouch for the donor. false:
-         * the slave waits for the operator. Default: true.
-         */
-        readonly autoReseed?: boolean;
-    };
+    readonly master?: MasterOptions &
+        MySQLTuning &
+        MySQLIntake & {
+            /**
+             * What a commit does while no slave confirms it. wait: the commit waits for one, so that no acknowledged write is
+             * lost with the master's volume. degrade: after one second, the master commits without confirmation. Without slaves,
+             * only degrade works. Default: degrade.
+             */
+            readonly onNoReplica?: "wait" | "degrade";
+        };
+    readonly slave?: SlaveOptions &
+        MySQLSlaveTuning & {
+            /**
+             * true: a slave whose data has a gap, transactions of its own or damage replaces it with a new copy by itself, as
+             * soon as it finds a donor that has everything the slave has; for damaged data, the master must vouch for the
+             * donor. false: the slave waits for the operator. Default: true.
+             */
+            readonly autoReseed?: boolean;
+        };
     /** Name of the database that the account `dabaweb` owns. */
     readonly database: string;
 }
@@ -35,19 +48,16 @@ export const MYSQL_DEFAULTS = {
     },
     onNoReplica: "degrade",
     autoReseed: true,
+    binlogDays: 7,
 } as const;
 
 /** server_id = base + ordinal; 100 apart, because there are at most 20 slaves. */
 const SERVER_ID_BASE = { master: 100, slave: 200 };
 
-const MIB = 2 ** 20;
-/** What mysqld needs in addition to its buffer pool: code, dictionary, 100 connections, replication threads. Measured. */
-const BESIDE_BUFFER_POOL = 384 * MIB;
-const MINIMUM_BUFFER_POOL = 64 * MIB;
-
 /** A MySQL master with slaves: GTID replication over TLS, slaves seeded by CLONE and read-only even for root. */
 export class MySQL extends Replicated {
     constructor(name: string, args: MySQLArgs, opts?: pulumi.ComponentResourceOptions) {
+        const { master = {}, slave = {} } = args;
         const engine = {
             port: 3306,
             runDirectory: "mysqld",
@@ -55,18 +65,20 @@ export class MySQL extends Replicated {
             accounts: ["root", "replication", "seed"],
             master: {
                 env: (common: Env, resources: Resources) => ({
-                    ...engineEnv(resources, SERVER_ID_BASE.master),
+                    ...engineEnv(resources, SERVER_ID_BASE.master, master, masterIntake(master, slave)),
                     ...common,
                     MYSQL_DATABASE: args.database,
-                    ON_NO_REPLICA: args.master?.onNoReplica ?? MYSQL_DEFAULTS.onNoReplica,
+                    ON_NO_REPLICA: master.onNoReplica ?? MYSQL_DEFAULTS.onNoReplica,
                 }),
                 closeCommand: "close",
             },
             slave: {
                 env: (common: Env, resources: Resources) => ({
-                    ...engineEnv(resources, SERVER_ID_BASE.slave),
+                    ...engineEnv(resources, SERVER_ID_BASE.slave, slave, {
+                        replica_parallel_workers: parallelWorkers(resources, slave),
+                    }),
                     ...common,
-                    AUTO_RESEED: (args.slave?.autoReseed ?? MYSQL_DEFAULTS.autoReseed) ? "yes" : "no",
+                    AUTO_RESEED: (slave.autoReseed ?? MYSQL_DEFAULTS.autoReseed) ? "yes" : "no",
                 }),
                 seedCommand: "seed",
             },
@@ -75,18 +87,42 @@ export class MySQL extends Replicated {
     }
 }
 
-/**
- * Bytes of InnoDB's buffer pool for a memory limit: half of what mysqld does not need for itself, at least 64 MiB.
- * The other half stays free for connections, temporary tables and the page cache.
- */
-export function bufferPoolBytes(memoryLimit: string): number {
-    const half = Math.floor((quantityValue(memoryLimit) - BESIDE_BUFFER_POOL) / 2);
-    return Math.max(half - (half % MIB), MINIMUM_BUFFER_POOL);
+/** The environment of a server of either role, and the options of mysqld that become_server in images/mysql/lib.sh adds. */
+function engineEnv(
+    { limits }: Resources,
+    serverIdBase: number,
+    options: MySQLTuning & { readonly storage?: string },
+    ofRole: Readonly<Record<string, number>>,
+): Env {
+    const sizes = sizesOf(limits.memory, options);
+    const settings = {
+        max_connections: sizes.maxConnections,
+        innodb_redo_log_capacity: redoLogBytes(options.storage ?? DATASET_DEFAULTS.storage, sizes, options),
+        binlog_expire_logs_seconds: (options.binlogDays ?? MYSQL_DEFAULTS.binlogDays) * 86_400,
+        ...sessionCeilings(sizes),
+        ...ofRole,
+    };
+    return {
+        MYSQL_BUFFER_POOL_SIZE: String(sizes.bufferPool),
+        MYSQL_DATA_LIMIT_KIB: String(dataLimitKib(limits.memory)),
+        MYSQL_SERVER_ID_BASE: String(serverIdBase),
+        MYSQL_SETTINGS: Object.entries(settings)
+            .map(([name, value]) => `${name}=${value}`)
+            .join(" "),
+    };
 }
 
-function engineEnv({ limits }: Resources, serverIdBase: number): Env {
-    return {
-        MYSQL_BUFFER_POOL_SIZE: String(bufferPoolBytes(limits.memory)),
-        MYSQL_SERVER_ID_BASE: String(serverIdBase),
-    };
+/**
+ * What the master accepts, as options of mysqld. The slaves' memory counts even if there are none yet: nothing that depends on
+ * their number may be part of a master's pod.
+ */
+function masterIntake(
+    master: NonNullable<MySQLArgs["master"]>,
+    slave: NonNullable<MySQLArgs["slave"]>,
+): Record<string, number> {
+    const servers = [master, slave].map((options) =>
+        sizesOf((options.resources ?? MYSQL_DEFAULTS.resources).limits.memory, options),
+    );
+    const { maxPacket, maxTransaction } = intakeOf(servers, master);
+    return { max_allowed_packet: maxPacket, max_binlog_cache_size: maxTransaction };
 }

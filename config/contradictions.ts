@@ -1,5 +1,7 @@
 /** Settings that are each valid but exclude one another. docs/config.md lists the rules. */
 import { buildsImages, unpairedImage } from "../components/images";
+import { connectionsOf, workersFor } from "../components/dabaweb";
+import { intakeOf, RESERVED_CONNECTIONS, type Sizes, sizesOf } from "../components/mysql-sizes";
 import { quantityValue } from "../components/quantity";
 import { isLoopback } from "../components/registry";
 import { platformLabels } from "../components/spread";
@@ -32,6 +34,18 @@ export const WORKLOADS = [
     "dabacluster",
 ] as const;
 export type Dataset = Exclude<(typeof WORKLOADS)[number], "dabacluster">;
+
+/** Less than this does not hold one statement of ordinary size next to the changes of one row. */
+const LEAST_WORKSPACE = 96 * 2 ** 20;
+
+const mebibytes = (value: number): string => `${Math.floor(value / 2 ** 20)}Mi`;
+
+/** The MySQL servers of this stack, and how the memory of each is divided. */
+function mysqlServers(config: StackConfig): ["mysql-master" | "mysql-slave", Sizes][] {
+    return (["mysql-master", "mysql-slave"] as const)
+        .filter((name) => datasets(config).includes(name))
+        .map((name) => [name, sizesOf(config[name].resources.limits.memory, config[name])]);
+}
 
 /** The workloads that have volumes in this stack. There may be no slaves. */
 export function datasets(config: StackConfig): Dataset[] {
@@ -229,6 +243,59 @@ export const contradictions: readonly Contradiction[] = [
                         ? [{ path: [name, "storage"], message }]
                         : [];
                 }),
+    },
+    {
+        rule: `Every MySQL server has connections for the site: (web pods + 1 while they are replaced) x workers x (threads + 1) + 3 for the migration or the cleanup are not more than \`maxConnections\` - ${RESERVED_CONNECTIONS}, which are for slaves, the operator and the stack itself.`,
+        broken: (config) => {
+            const { replicas, workers, threads, resources } = config.dabacluster;
+            const needed = connectionsOf(config.dabacluster);
+            return mysqlServers(config).flatMap(([name, { maxConnections }]) => {
+                const left = maxConnections - RESERVED_CONNECTIONS;
+                const message =
+                    `(${replicas} web pods + 1 while they are replaced) x ${workers ?? workersFor(resources)} workers x (${threads} threads + 1) + 3 ` +
+                    `are ${needed} connections, but ${name} has ${maxConnections} and leaves ${left} of them to the site; lower replicas, ` +
+                    `workers or threads, or set ${name}.maxConnections to ${needed + RESERVED_CONNECTIONS} or more, or give ${name} more memory`;
+                return needed > left ? [{ path: ["dabacluster", "replicas"], message }] : [];
+            });
+        },
+    },
+    {
+        rule: "What `bufferPool` and `maxConnections` of a MySQL server leave of its memory limit is enough to work with: at least 96Mi, see docs/memory.md.",
+        broken: (config) =>
+            mysqlServers(config).flatMap(([name, { workspace, bufferPool, maxConnections, connections }]) => {
+                const given = config[name].bufferPool === undefined ? "maxConnections" : "bufferPool";
+                const message =
+                    `of the memory limit of ${config[name].resources.limits.memory}, a buffer pool of ${mebibytes(bufferPool)}, ${maxConnections} connections ` +
+                    `(${mebibytes(connections)}) and the server itself leave ${workspace < 0 ? "less than nothing" : mebibytes(workspace)} of the ` +
+                    `${mebibytes(LEAST_WORKSPACE)} that statements need; lower bufferPool or maxConnections, or raise the limit`;
+                return workspace < LEAST_WORKSPACE ? [{ path: [name, given], message }] : [];
+            }),
+    },
+    {
+        rule: "`mysql-master.maxPacket` fits in `maxTransaction`, and twice in the largest row that every MySQL server has the memory for, because an UPDATE sends the old and the new value to the slaves.",
+        broken: (config) => {
+            const given = config["mysql-master"].maxPacket;
+            const { largestRow, maxPacket, maxTransaction } = intakeOf(
+                mysqlServers(config).map(([, sizes]) => sizes),
+                config["mysql-master"],
+            );
+            const most = Math.min(Math.floor(largestRow / 2), maxTransaction);
+            const message = `${given} is more than the ${mebibytes(most)} that this stack can replicate; lower it, or raise the memory limits of mysql-master and mysql-slave or maxTransaction`;
+            return given !== undefined && maxPacket > most
+                ? [{ path: ["mysql-master", "maxPacket"], message }]
+                : [];
+        },
+    },
+    {
+        rule: "The `redoLog` of a MySQL server takes at most a quarter of its volume.",
+        broken: (config) =>
+            mysqlServers(config).flatMap(([name]) => {
+                const { redoLog, storage } = config[name];
+                const message = `${redoLog} is more than a quarter of the volume of ${storage}; lower it or raise storage`;
+                return redoLog !== undefined && quantityValue(redoLog) > quantityValue(storage) / 4
+                    ? [{ path: [name, "redoLog"], message }]
+                    : [];
+            }),
     },
     {
         rule: "A `nodeSelector` does not select an operating system or architecture other than the one that `platform` names.",

@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 import { BASES, mapProductBases, type ProductBase } from "../components/bases";
-import { CLEANUP_DEFAULTS } from "../components/dabaweb";
+import { CLEANUP_DEFAULTS, DEFAULT_THREADS } from "../components/dabaweb";
 import { DATASET_DEFAULTS, SLAVE_DEFAULTS } from "../components/dataset";
 import { type ImageName, mapImages } from "../components/images";
 import { MYSQL_DEFAULTS } from "../components/mysql";
@@ -165,6 +165,33 @@ const slave = {
 const redisResources = resourcesOf("128Mi", REDIS_RESOURCES);
 const mysqlResources = resourcesOf("512Mi", MYSQL_DEFAULTS.resources);
 
+const mysqlTuning = {
+    maxConnections: z
+        .int()
+        .min(80)
+        .max(10_000)
+        .optional()
+        .describe(
+            "`max_connections`: 50 for the stack itself, the rest for applications. Each takes 512Ki of the memory limit. Unset: see docs/memory.md.",
+        ),
+    bufferPool: bytes("64Mi", "4Ti", "2Gi")
+        .optional()
+        .describe("`innodb_buffer_pool_size`, in bytes. Unset: see docs/memory.md."),
+    redoLog: bytes("96Mi", "512Gi", "2Gi")
+        .optional()
+        .describe(
+            "`innodb_redo_log_capacity`, in bytes, on the volume. Unset: a tenth of `storage`, at least 96Mi, at most the buffer pool and 4Gi.",
+        ),
+    binlogDays: z
+        .int()
+        .min(1)
+        .max(365)
+        .default(MYSQL_DEFAULTS.binlogDays)
+        .describe(
+            "Days that binary logs are kept on the volume. A slave that was away for longer is seeded again.",
+        ),
+};
+
 function ownBase(name: ProductBase) {
     return taggedImage
         .optional()
@@ -324,6 +351,17 @@ export const keys = z.strictObject({
                 .describe(
                     "What a commit does while no slave confirms it. wait: the commit waits, so that no acknowledged write is lost with the master's volume. degrade: after one second, the master commits without confirmation.",
                 ),
+            maxPacket: bytes("1Mi", "1Gi", "64Mi")
+                .optional()
+                .describe(
+                    "`max_allowed_packet`, in bytes: the largest statement and the largest value. A larger one gets error 1153 or 2006. Unset: see docs/memory.md.",
+                ),
+            maxTransaction: bytes("4Mi", "4Gi", "256Mi")
+                .optional()
+                .describe(
+                    "`max_binlog_cache_size`, in bytes: the most row changes in one transaction. A larger one gets error 1197. Unset: the largest row that every server has the memory to apply, see docs/memory.md. Raise it for large transactions of small rows; a single larger row stops the slaves.",
+                ),
+            ...mysqlTuning,
             ...master,
             ...MYSQL_STORAGE,
             resources: mysqlResources,
@@ -340,6 +378,15 @@ export const keys = z.strictObject({
                 .describe(
                     "true: a slave whose data has a gap, transactions of its own or damage replaces it with a new copy by itself, as soon as it finds a donor that has everything the slave has; for damaged data, the master must vouch for the donor. false: the slave waits for the operator.",
                 ),
+            parallelWorkers: z
+                .int()
+                .min(1)
+                .max(64)
+                .optional()
+                .describe(
+                    "`replica_parallel_workers`: how many transactions a slave applies side by side. Unset: two per core of the limit, 2 to 16.",
+                ),
+            ...mysqlTuning,
             ...MYSQL_STORAGE,
             resources: mysqlResources,
             ...placement,
@@ -358,6 +405,14 @@ export const keys = z.strictObject({
                 .optional()
                 .describe(
                     "gunicorn worker processes in each pod. Unset: one per 192Mi of the memory limit, at most two per core.",
+                ),
+            threads: z
+                .int()
+                .min(1)
+                .max(32)
+                .default(DEFAULT_THREADS)
+                .describe(
+                    "Threads of each worker. A pod has up to workers x (threads + 1) connections to each MySQL server.",
                 ),
             extraHosts: z
                 .array(siteHost)

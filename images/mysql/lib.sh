@@ -420,19 +420,27 @@ leave_login() {
 # server_options SQL_FILE: sets options to what differs from pod to pod. The server runs the file before it lets anyone in.
 options=()
 server_options() {
-    local id pool
+    local id pool settings
     id=$(decide_server_id "${MYSQL_SERVER_ID_BASE-}" "${POD_NAME-}") || exit 1
-    pool=$(setting MYSQL_BUFFER_POOL_SIZE '^[1-9][0-9]{6,13}$' 'a number of bytes, at least 5242880')
-    options=(--server-id="$id" --report-host="$POD_NAME" --innodb-buffer-pool-size="$pool" --init-file="$1")
+    pool=$(setting MYSQL_BUFFER_POOL_SIZE '^[1-9][0-9]{6,13}$' 'a number of bytes, at least 5242880') || exit 1
+    settings=$(setting MYSQL_SETTINGS '^([a-z_]+=[0-9]+( |$))*$' 'options of mysqld as name=number, with one space between them') || exit 1
+    read -ra options <<<"$settings"
+    options=(--server-id="$id" --report-host="$POD_NAME" --innodb-buffer-pool-size="$pool" "${options[@]/#/--}" --init-file="$1")
 }
 
 # become_server SQL_FILE [COMPANION...]: replaces this process with the server, so that signals reach it. super_read_only applies once the file
 # has run. The companion runs in parallel, ends with the server and is not waited for.
 become_server() {
+    local limit=unlimited
     server_options "$1"
     shift
+    if [[ -n ${MYSQL_DATA_LIMIT_KIB-} ]]; then
+        limit=$(setting MYSQL_DATA_LIMIT_KIB '^[1-9][0-9]{5,11}$' 'a number of KiB, at least 100000') || exit 1
+    fi
     leave_login
     rm -f "$RUN/waiting"
     if (($# > 0)); then "$@" & fi
+    # A statement that asks for more memory than the pod has gets an error. Otherwise the kernel would kill the server.
+    ulimit -d "$limit" || say "the server runs without a limit of its own for memory: its hard limit is below $limit KiB"
     exec mysqld --defaults-file="$CONFIG" "${options[@]}"
 }

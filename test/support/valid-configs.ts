@@ -210,7 +210,8 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                 dabacluster: optional(
                     fc.record({
                         replicas: optional(between(1, 100)),
-                        workers: optional(between(1, 32)),
+                        workers: between(1, 32),
+                        threads: optional(between(1, 32)),
                         extraHosts: optional(
                             fc.array(fc.oneof(dotted, fc.constantFrom("10.0.0.1", "[fd00::1]")), {
                                 maxLength: 3,
@@ -248,8 +249,10 @@ export const validConfig: fc.Arbitrary<Raw> = fc
     .map(({ raw, ingress, redis, mysql, onNoReplica }) => {
         const { hostname, protocol } = new URL(raw.publicUrl);
         const canWait = mysql === undefined || mysql.slave.replicas > 0;
+        const memory = Math.min(...[mysql?.master, mysql?.slave].map((each) => mebibytes(each)));
         return plain({
             ...raw,
+            ...(raw.dabacluster === undefined ? {} : { dabacluster: served(raw.dabacluster, memory) }),
             ...(raw.service.type === "ClusterIP" && ingress !== undefined && !/^\d/.test(hostname)
                 ? {
                       ingress: {
@@ -268,6 +271,23 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                   }),
         });
     });
+
+function mebibytes(dataset: { resources: { limits: { memory: string } } } | undefined): number {
+    return dataset === undefined ? 640 : parseInt(dataset.resources.limits.memory);
+}
+
+/** The same site, with as few pods, workers and threads as a MySQL server with so many MiB has connections for. */
+function served<T extends { replicas: number | undefined; workers: number; threads: number | undefined }>(
+    site: T,
+    memory: number,
+): T {
+    const { replicas = 1, workers, threads = 4 } = site;
+    const most = Math.max(80, Math.min(2000, Math.floor(memory / 6.4))) - 50 - 3;
+    const fewer = Math.min(workers, Math.max(1, Math.floor(most / 2 / (threads + 1))));
+    const shorter = Math.min(threads, Math.floor(most / 2 / fewer) - 1);
+    const pods = Math.min(replicas, Math.floor(most / (fewer * (shorter + 1))) - 1);
+    return { ...site, replicas: pods, workers: fewer, threads: shorter };
+}
 
 /** Without the keys that are undefined, as YAML has it. */
 export function plain(value: object): Raw {

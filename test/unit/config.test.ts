@@ -361,6 +361,36 @@ describe("stack configuration", () => {
             /dabaweb:registry\.username is missing; registry\.password is set, and one is of no use without the other/,
         ],
         [
+            "more web threads than MySQL has connections for",
+            { dabacluster: { replicas: 10, workers: 32 } },
+            /dabaweb:dabacluster\.replicas is 10; \(10 web pods \+ 1 while they are replaced\) x 32 workers x \(4 threads \+ 1\) \+ 3 are 1763 connections, but mysql-master has 100 and leaves 50 of them to the site; lower replicas, workers or threads, or set mysql-master\.maxConnections to 1813 or more, or give mysql-master more memory/,
+        ],
+        [
+            "a buffer pool that leaves MySQL too little memory",
+            { "mysql-slave": { bufferPool: "512Mi" } },
+            /dabaweb:mysql-slave\.bufferPool is "512Mi"; of the memory limit of 640Mi, a buffer pool of 512Mi, 100 connections \(50Mi\) and the server itself leave less than nothing of the 96Mi that statements need/,
+        ],
+        [
+            "more connections than MySQL has memory for",
+            { "mysql-master": { maxConnections: 1000 } },
+            /dabaweb:mysql-master\.maxConnections is 1000; of the memory limit of 640Mi, a buffer pool of 64Mi, 1000 connections \(500Mi\)/,
+        ],
+        [
+            "a packet that the slaves have no memory for",
+            {
+                "mysql-master": {
+                    maxPacket: "64Mi",
+                    resources: { requests: { cpu: "1", memory: "4Gi" }, limits: { cpu: "1", memory: "4Gi" } },
+                },
+            },
+            /dabaweb:mysql-master\.maxPacket is "64Mi"; 64Mi is more than the 13Mi that this stack can replicate/,
+        ],
+        [
+            "a redo log that fills the volume",
+            { "mysql-master": { redoLog: "512Mi" } },
+            /dabaweb:mysql-master\.redoLog is "512Mi"; 512Mi is more than a quarter of the volume of 1Gi/,
+        ],
+        [
             "commits that wait for a slave if there is none",
             { "mysql-master": { onNoReplica: "wait" }, "mysql-slave": { replicas: 0 } },
             /dabaweb:mysql-master\.onNoReplica is "wait"; with mysql-slave\.replicas 0, every commit would wait forever/,

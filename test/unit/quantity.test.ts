@@ -1,6 +1,5 @@
 import assert from "assert";
 
-import { bufferPoolBytes } from "../../components/mysql";
 import { quantityValue } from "../../components/quantity";
 
 describe("a Kubernetes quantity", () => {
@@ -22,18 +21,5 @@ describe("a Kubernetes quantity", () => {
                 () => quantityValue(text),
                 (e: Error) => e.message.startsWith(`"${text}" is not`),
             ));
-    }
-});
-
-describe("the buffer pool of MySQL", () => {
-    const sizes: [string, number][] = [
-        ["512Mi", 64],
-        ["640Mi", 128],
-        ["1Gi", 320],
-        ["4Gi", 1856],
-    ];
-    for (const [limit, mebibytes] of sizes) {
-        it(`is ${mebibytes} MiB for a limit of ${limit}`, () =>
-            assert.strictEqual(bufferPoolBytes(limit), mebibytes * 2 ** 20));
     }
 });

@@ -1,0 +1,124 @@
+import assert from "assert";
+
+import fc from "fast-check";
+
+import {
+    dataLimitKib,
+    intakeOf,
+    parallelWorkers,
+    redoLogBytes,
+    sessionCeilings,
+    sizesOf,
+} from "../../components/mysql-sizes";
+import { quantityValue } from "../../components/quantity";
+
+const MIB = 2 ** 20;
+/** Memory limits from below what a stack file accepts to what no machine has. */
+const limits = fc
+    .oneof(fc.integer({ min: 512, max: 8192 }), fc.integer({ min: 512, max: 4 * MIB }))
+    .map((mib) => `${mib}Mi`);
+
+describe("the memory of a MySQL server", () => {
+    // limit, connections, buffer pool, workspace, largest row, packet
+    const table: [string, number, number, number, number, number][] = [
+        ["512Mi", 80, 64, 120, 20, 10],
+        ["640Mi", 100, 142, 160, 26, 13],
+        ["1Gi", 160, 400, 256, 42, 21],
+        ["4Gi", 640, 2464, 1024, 170, 64],
+        ["64Gi", 2000, 47_864, 16_384, 1024, 64],
+    ];
+    for (const [limit, connections, pool, workspace, row, packet] of table) {
+        it(`with a limit of ${limit} is divided as docs/memory.md says`, () => {
+            const sizes = sizesOf(limit);
+            const { maxPacket } = intakeOf([sizes]);
+            const seen = [sizes.bufferPool, sizes.workspace, sizes.largestRow, maxPacket].map((bytes) =>
+                Math.floor(bytes / MIB),
+            );
+            assert.deepStrictEqual(
+                [sizes.maxConnections, ...seen],
+                [connections, pool, workspace, row, packet],
+            );
+        });
+    }
+
+    it("is never given twice, whatever the limit is", () =>
+        fc.assert(
+            fc.property(limits, (limit) => {
+                const { companions, engine, connections, bufferPool, workspace } = sizesOf(limit);
+                const parts = [companions, engine, connections, bufferPool, workspace];
+                assert.ok(
+                    parts.every((part) => part > 0),
+                    parts.join(),
+                );
+                assert.ok(parts.reduce((sum, part) => sum + part, 0) <= quantityValue(limit));
+            }),
+        ));
+
+    it("has room for the largest row in six copies, and for its update", () =>
+        fc.assert(
+            fc.property(limits, limits, (master, slave) => {
+                const servers = [sizesOf(master), sizesOf(slave)];
+                const { maxPacket, maxTransaction } = intakeOf(servers);
+                servers.forEach(({ workspace }) => assert.ok(6 * maxTransaction <= workspace));
+                assert.ok(2 * maxPacket <= maxTransaction);
+                assert.ok(maxPacket >= 10 * MIB);
+            }),
+        ));
+
+    it("lets the master accept no more than the smallest server can apply", () => {
+        const [small, large] = [sizesOf("640Mi"), sizesOf("16Gi")];
+        assert.deepStrictEqual(intakeOf([large, small]), intakeOf([small]));
+        assert.deepStrictEqual(intakeOf([small, large]), intakeOf([small]));
+    });
+
+    it("keeps the packet at what a row may have, even if larger transactions are accepted", () =>
+        assert.strictEqual(intakeOf([sizesOf("640Mi")], { maxTransaction: "1Gi" }).maxPacket, 13 * MIB));
+
+    it("grows with the limit in every part", () =>
+        fc.assert(
+            fc.property(limits, limits, (one, other) => {
+                const [less, more] = [one, other]
+                    .sort((a, b) => quantityValue(a) - quantityValue(b))
+                    .map((each) => sizesOf(each));
+                (["maxConnections", "bufferPool", "largestRow"] as const).forEach((part) =>
+                    assert.ok(less![part] <= more![part], part),
+                );
+            }),
+        ));
+
+    it("bounds the server below the pod's limit, but for the stacks that it never fills", () => {
+        assert.strictEqual(dataLimitKib("640Mi"), (640 - 64 + 192) * 1024);
+    });
+
+    it("lets no session set a buffer to more than a tenth of the workspace", () =>
+        assert.deepStrictEqual([...new Set(Object.values(sessionCeilings(sizesOf("640Mi"))))], [16 * MIB]));
+});
+
+describe("the redo log of a MySQL server", () => {
+    const table: [string, string, number][] = [
+        ["1Gi", "640Mi", 102],
+        ["20Gi", "1Gi", 400],
+        ["20Gi", "16Gi", 2048],
+        ["2Ti", "64Gi", 4096],
+        ["1Gi", "512Mi", 96],
+    ];
+    for (const [storage, memory, mebibytes] of table) {
+        it(`is ${mebibytes} MiB on a volume of ${storage} with a memory limit of ${memory}`, () =>
+            assert.strictEqual(redoLogBytes(storage, sizesOf(memory)), mebibytes * MIB));
+    }
+});
+
+describe("the parallel workers of a MySQL slave", () => {
+    const table: [string, number][] = [
+        ["100m", 2],
+        ["2", 4],
+        ["2500m", 5],
+        ["64", 16],
+    ];
+    for (const [cpu, workers] of table) {
+        it(`are ${workers} with ${cpu} cores`, () => {
+            const amounts = { cpu, memory: "1Gi" };
+            assert.strictEqual(parallelWorkers({ requests: amounts, limits: amounts }), workers);
+        });
+    }
+});
