@@ -2,8 +2,8 @@
 
 from environs import env, validate
 
-from dabaweb import probes
-from dabaweb.settings import LOGGING, WEB_THREADS
+from dabaweb import addresses, probes
+from dabaweb.settings import LOGGING, SERVERS, WEB_THREADS
 
 wsgi_app = "django.core.wsgi:get_wsgi_application()"
 bind = "0.0.0.0:8000"
@@ -37,6 +37,7 @@ def on_starting(server):
 def post_worker_init(worker):
     """In each worker, which can serve from now on."""
     probes.serve(_probes, _threads)
+    addresses.learn(SERVERS)
 
 
 def pre_request(worker, request):

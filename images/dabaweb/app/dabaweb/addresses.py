@@ -4,7 +4,9 @@ thread for as long as the C library asks, and a server whose address is known wo
 """
 
 import logging
+import os
 import socket
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -50,11 +52,15 @@ class _Question:
 class Host:
     """The address of one name: a Service keeps its address, so the last one is good while no name server answers."""
 
-    def __init__(self, name, look_up=_look_up):
+    def __init__(self, name, look_up=_look_up, folder=tempfile.gettempdir()):
         self.name, self._look_up = name, look_up
         self._lock = threading.Lock()
-        self._known = self._question = None
-        self._until = float("-inf")
+        self._question, self._until = None, float("-inf")
+        # For the pod's other workers and their successors, which would know no address while no name server answers.
+        self._file = Path(folder, f"address of {name}")
+        self._known = None
+        with suppress(OSError):
+            self._known = self._file.read_text()
 
     def address(self):
         """The address; OSError if it is not known and the name server does not tell it in time."""
@@ -88,11 +94,35 @@ class Host:
         with self._lock:
             self._question, question.error = None, error
             if found:
-                self._known, self._until = found, time.monotonic() + FRESH_SECONDS
+                self._until = time.monotonic() + FRESH_SECONDS
+                self._remember(found)
             elif isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME:
                 # There is no such name any more, and its address may soon be another's.
-                self._known = None
+                self._remember(None)
         question.over.set()
+
+    def _remember(self, address):
+        before, self._known = self._known, address
+        # Without the file (the disk is full), this worker still knows.
+        with suppress(OSError):
+            if address is None:
+                self._file.unlink()
+            elif address != before or not self._file.exists():
+                new = self._file.with_suffix(f".{os.getpid()}")
+                new.write_text(address)
+                new.replace(self._file)
+
+
+def learn(names):
+    """Learns the addresses before they are needed, in a thread of its own."""
+
+    def ask():
+        for name in names:
+            # Said when it is needed.
+            with suppress(OSError):
+                host(name).address()
+
+    threading.Thread(target=ask, daemon=True).start()
 
 
 host = cache(Host)

@@ -136,11 +136,15 @@ DATABASES = {"default": _mysql(env.str("MYSQL_WRITER", validate=_address))}
 if _readers := env.str("MYSQL_READERS", "", validate=_address):
     DATABASES["replica"] = _mysql(_readers) | {"TEST": {"MIRROR": "default"}}
 _redis_writer = env.str("REDIS_WRITER", validate=_address)
+_redis_readers = env.str("REDIS_READERS", "", validate=_address)
 CACHES = {
-    "default": _redis(_redis_writer, env.str("REDIS_READERS", "", validate=_address)),
+    "default": _redis(_redis_writer, _redis_readers),
     # Read from the server that they are written to. Without Redis, they come from MySQL's master, which stores them too.
     "sessions": _redis(_redis_writer, IGNORE_EXCEPTIONS=True),
 }
+# The servers' names, whose addresses dabaweb.addresses keeps.
+SERVERS = {database["HOST"] for database in DATABASES.values()}
+SERVERS |= {address.rpartition(":")[0] for address in (_redis_writer, _redis_readers) if address}
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 SESSION_CACHE_ALIAS = "sessions"
 # One working day.

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from tempfile import TemporaryDirectory
 from unittest import mock
 
 from django.test import SimpleTestCase
@@ -39,7 +40,14 @@ class Answers(SimpleTestCase):
         self.asked, self.answer, self.silent = 0, "10.0.0.1", threading.Event()
         self.silent.set()
         self.addCleanup(self.silent.set)
-        self.host = addresses.Host("db", self.look_up)
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.host = self.worker()
+
+    def worker(self):
+        """What a worker of this pod knows."""
+        return addresses.Host("db", self.look_up, self.folder)
 
     def look_up(self, name):
         """Stands in for the name server."""
@@ -88,8 +96,15 @@ class Answers(SimpleTestCase):
         self.last("10.0.0.1")
         self.now += addresses.PAUSE_SECONDS
         self.answer = socket.gaierror(socket.EAI_NONAME, "no such name")
-        with self.assertRaisesRegex(OSError, "the address of db is not known: .*no such name"):
-            self.host.address()
+        for host in (self.host, self.worker()):
+            with self.assertRaisesRegex(OSError, "the address of db is not known: .*no such name"):
+                host.address()
+
+    def test_a_new_worker_knows_what_another_one_was_told(self):
+        self.host.address()
+        self.silent.clear()
+        self.host = self.worker()
+        self.last("10.0.0.1")
 
     def test_after_a_failed_connection_it_asks_again(self):
         self.host.address()
