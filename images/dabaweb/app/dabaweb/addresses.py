@@ -68,8 +68,9 @@ class Host:
             if self._known and time.monotonic() < self._until:
                 return self._known
             if not (question := self._question):
-                question = self._question = _Question()
+                question = _Question()
                 threading.Thread(target=self._ask, args=(question,), daemon=True).start()
+                self._question = question
         question.over.wait(max(0, question.begun + PATIENCE_SECONDS - time.monotonic()))
         with self._lock:
             why = question.error or f"the name server has not answered for {time.monotonic() - question.begun:.0f} s"
