@@ -5,13 +5,30 @@
 
 readonly data=/data/redis
 readonly identity_file=/data/identity
+# shellcheck disable=SC2034 # for the slave
+# Files that redis-server could not load, until a full copy has replaced them.
+readonly damaged=$data.damaged
+# The last word in `bootstrap` that this volume's data was opened with.
+readonly word_file=/data/bootstrap
+# shellcheck disable=SC2034 # for the master
+# Exists on a master that closed because a slave had data that its own lacks, with the reason.
+readonly closed_file=/data/closed
+readonly lock_file=/data/lock
 readonly secrets=/run/secrets/redis
 readonly run=/run/redis
 readonly marker=/run/initialised
 # Exists while redis-server is not open for clients, with the reason in one line: see `live` and `ready`.
 readonly state_file=$run/state
+# Exists on a master as long as some slaves have not answered since it opened.
+readonly unheard_file=$run/unheard
+# When a slave's data last moved, in ms of `uptime_ms`, and what it was then.
+readonly moved_file=$run/moved
+# What a slave without a link last said about the master: see `decide_follow`.
+readonly alone_file=$run/alone
 
 private_pid=
+# Lines of the configuration with which a private server loads this volume's data.
+load_options=()
 said=
 said_at=0
 
@@ -43,9 +60,15 @@ stopped() {
     exit 143
 }
 
-# Whether the operator set a word in `bootstrap` that has not been used yet: yes | no.
+# Whether the operator set a word in `bootstrap` that has not been used yet: yes | no. It was used if the marker says so,
+# the volume, or a history.
+#   $1 openings, or lines of slaves (see `slave_line`)
 override() {
-    if [[ -n ${BOOTSTRAP-} && $BOOTSTRAP != "$(marked bootstrap)" ]]; then echo yes; else echo no; fi
+    local used
+    used=$(marked bootstrap)
+    if [[ -z ${BOOTSTRAP-} || $BOOTSTRAP == "$used" ]]; then echo no && return; fi
+    if [[ -r $word_file && $BOOTSTRAP == "$(one_word "$(<"$word_file")")" ]]; then echo no && return; fi
+    if [[ $1, =~ :[0-9]+:"$BOOTSTRAP"[,[:space:]] ]]; then echo no; else echo yes; fi
 }
 
 # The value of a key in the marker, which the program creates once the system has been ready, or nothing.
@@ -80,9 +103,14 @@ prepare() {
     umask 0022
     printf 'starting\n' >"$state_file"
     check_env POD_IP '[0-9a-fA-F.:]+' "the pod's address"
-    check_env REDIS_MAXMEMORY '[1-9][0-9]{6,}' "a number of bytes, at least 1000000"
+    local bytes
+    for bytes in REDIS_MAXMEMORY REDIS_MAX_VALUE REDIS_BACKLOG REDIS_SLAVE_BUFFER REDIS_CLIENT_BUFFER; do
+        check_env "$bytes" '[1-9][0-9]{6,}' "a number of bytes, at least 1000000"
+    done
     check_env SLAVES_HOST '[A-Za-z0-9.-]+' "the name under which every slave pod has an address"
     check_env SLAVES_PORT '[1-9][0-9]{0,4}' "the slaves' port"
+    lock_volume
+    rm -f "$moved_file" "$alone_file" "$unheard_file" "$run/busy"
     # The copy keeps the password that this server was started with, even if the Secret changes: see `redis-cli`.
     local admin
     admin=$(password admin)
@@ -91,6 +119,36 @@ prepare() {
         say "removing $data.new, which an interrupted start left incomplete"
         rm -rf "$data.new"
     fi
+}
+
+# Two servers must never write to one volume: the successor of a pod that was deleted by force may run beside it on the
+# same node. redis-server inherits the lock, so the kernel drops it when that ends.
+lock_volume() {
+    local code
+    if ! type -P flock >/dev/null; then
+        say "this image has no flock: nothing keeps a second server off this volume"
+        return
+    fi
+    exec 8>>"$lock_file"
+    while :; do
+        code=0
+        flock -n -E 75 8 || code=$?
+        case $code in
+        0) return ;;
+        75) wait_saying "another server still runs on this volume (it holds $lock_file): waiting until it has ended" ;;
+        *)
+            say "the file system of $lock_file cannot lock: nothing keeps a second server off this volume"
+            return
+            ;;
+        esac
+    done
+}
+
+# Milliseconds on a clock that is never set.
+uptime_ms() {
+    local up
+    read -r up _ </proc/uptime
+    echo "${up/./}0"
 }
 
 # none | partial | whole
@@ -121,9 +179,9 @@ private_cli() {
     REDIS_CLI_PLAIN=yes redis-cli -s "$run/private.sock" "$@"
 }
 
-# Starts a server on the given directory that only this script can reach, and waits until it has loaded. Further
-# arguments are lines of its configuration.
-private_start() {
+# Starts a server on the given directory that only this script can reach, and waits until it has loaded; fails if it
+# cannot. Further arguments are lines of its configuration.
+private_try() {
     (umask 0077 && : >"$run/private.conf")
     cat >"$run/private.conf" <<CONF
 include /opt/dabaweb/etc/redis.conf
@@ -138,11 +196,17 @@ CONF
     redis-server "$run/private.conf" >"$run/private.log" 2>&1 &
     private_pid=$!
     until [[ $(private_cli PING 2>/dev/null) == PONG ]]; do
-        kill -0 "$private_pid" 2>/dev/null ||
-            fail "redis-server cannot load $1; its log says: $(<"$run/private.log")"
+        if ! kill -0 "$private_pid" 2>/dev/null; then
+            private_pid=
+            return 1
+        fi
         printf 'loading %s privately, before clients may connect\n' "$1" >"$state_file"
         sleep 0.05
     done
+}
+
+private_start() {
+    private_try "$@" || fail "redis-server cannot load $1; its log says: $(<"$run/private.log")"
 }
 
 # Stops it; everything it wrote is then on disk.
@@ -152,8 +216,9 @@ private_stop() {
     private_pid=
 }
 
-private_heartbeat() {
-    private_cli -n 15 GET heartbeat
+# A key of the heartbeat in the data of the private server: heartbeat, ~beats or ~openings.
+private_beat() {
+    private_cli -n 15 GET "$1"
 }
 
 # The identity in the data of the private server, or nothing.
@@ -192,7 +257,7 @@ ask() {
 $(<"$run/admin")
 INFO persistence replication
 FCALL_RO identity 0
-EVAL_RO "return {'heartbeat:' .. (redis.call('GET', 'heartbeat') or ''), 'synced:' .. (redis.call('GET', 'heartbeat:synced') or '')}" 0
+EVAL_RO "local all = {} for _, k in ipairs({'heartbeat', 'heartbeat:synced', '~beats', '~openings'}) do table.insert(all, k:gsub('.*[:~]', '') .. ':' .. (redis.call('GET', k) or '')) end return all" 0
 CONFIG GET replica-priority
 ASK
 }
@@ -210,13 +275,15 @@ ask_slaves() (
 )
 
 # Returns when the data and the file next to it have the same identity; waits forever if they contradict each other.
-# Stores the heartbeat in the data in $own_heartbeat.
+# Stores the heartbeat in the data in $own_heartbeat, $own_beats and $own_openings. Calls `damaged_data` as long as the
+# data cannot be loaded.
 verify_identity() {
     local library
-    private_start "$data"
+    until private_try "$data" "${load_options[@]}"; do damaged_data; done
     library=$(private_identity)
-    # shellcheck disable=SC2034 # for the master's start
-    own_heartbeat=$(private_heartbeat)
+    # shellcheck disable=SC2034 # for the start scripts
+    own_heartbeat=$(private_beat heartbeat) own_beats=$(private_beat ~beats) \
+        own_openings=$(private_beat ~openings)
     private_stop
     while :; do
         case $(decide_identity "$(known_identity)" "$library") in
@@ -258,38 +325,52 @@ sha256() {
 
 # Writes users and configuration to memory; the caller appends its own lines to $run/redis.conf. Users are created
 # from the mounted passwords at every start, so that kept data never needs an old password.
+#   $1 the account for replication from this server
+# Keys that begin with ~ are the history's, in database 15: they are nobody else's to write, in any way.
 render() {
-    local identity admin dabaweb replication backlog=$((REDIS_MAXMEMORY / 8))
+    local identity admin dabaweb replication
     identity=$(known_identity)
     admin=$(<"$run/admin")
     dabaweb=$(password dabaweb)
     replication=$(password replication)
-    # The backlog counts as memory: if it were larger than the data it repeats, it would evict that data.
-    ((backlog >= 1 << 20)) || backlog=$((1 << 20))
-    ((backlog <= 64 << 20)) || backlog=$((64 << 20))
     umask 0077
     cat >"$run/users.acl" <<ACL
 user default on #$(sha256 "$admin") ~* &* +@all
-user dabaweb on #$(sha256 "$dabaweb") resetchannels ~* +@read +@write +@connection +@transaction +@scripting -@admin -@dangerous -function -script +script|load +script|exists +info
-user repl_${identity:0:8} on #$(sha256 "$replication") resetchannels +psync +replconf +ping
+user dabaweb on #$(sha256 "$dabaweb") resetchannels ~[^~]* +@read +@write +@connection +@transaction +@scripting -@admin -@dangerous -function -script +script|load +script|exists +info
+user $1 on #$(sha256 "$replication") resetchannels +psync +replconf +ping
 ACL
     cat >"$run/redis.conf" <<CONF
 include /opt/dabaweb/etc/redis.conf
 dir $data
 aclfile $run/users.acl
 maxmemory $REDIS_MAXMEMORY
-repl-backlog-size $backlog
-client-output-buffer-limit replica $((REDIS_MAXMEMORY / 2)) $((REDIS_MAXMEMORY / 4)) 60
+proto-max-bulk-len $REDIS_MAX_VALUE
+client-query-buffer-limit $((REDIS_MAX_VALUE + (1 << 20)))
+maxmemory-clients $REDIS_CLIENT_BUFFER
+client-output-buffer-limit normal $REDIS_CLIENT_BUFFER 0 0
+client-output-buffer-limit replica $REDIS_SLAVE_BUFFER $((REDIS_SLAVE_BUFFER / 2)) 60
+repl-backlog-size $REDIS_BACKLOG
 replica-announce-ip $POD_IP
-masteruser repl_${identity:0:8}
+masteruser $(replication_account "$identity" none)
 masterauth $replication
 CONF
     umask 0022
 }
 
+# Runs a companion beside redis-server, which replaces this script, until that ends.
+keep() {
+    while :; do
+        "/opt/dabaweb/bin/$1" || true
+        sleep 1
+    done
+}
+
 # Becomes redis-server, which receives the signals from then on.
+#   $1 its companion
 open_for_clients() {
     say "opening $data with the identity $(known_identity)"
     rm -f "$state_file"
+    # It does not hold the lock: that is redis-server's.
+    keep "$1" 8>&- &
     exec redis-server "$run/redis.conf"
 }

@@ -138,7 +138,7 @@ const VALUES =
  * heartbeat's keys, which change every second.
  */
 const DIGEST =
-    `${SCAN} table.sort(found) local all = '' for _, key in ipairs(found) do if string.sub(key, 1, 9) ~= 'heartbeat' then ` +
+    `${SCAN} table.sort(found) local all = '' for _, key in ipairs(found) do if not string.find(key, '^heartbeat') and not string.find(key, '^~') then ` +
     "local kind = redis.call('TYPE', key).ok local value " +
     "if kind == 'string' then value = redis.call('GET', key) or '' " +
     "elseif kind == 'hash' then value = redis.call('HGETALL', key) table.sort(value) " +

@@ -2,14 +2,16 @@ import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 
+import { redisMemory, redisMemoryEnv } from "../../components/redis";
 import { Result } from "./command";
 import { build, docker, exec, logs, QUICK_NAMES, Scope, waitFor } from "./docker";
 
 const images = join(__dirname, "../../images");
 
-/** As in the dev stack: the memory limit of a pod and, below it, that of Redis. */
-const memory = "128m";
-export const maxmemory = 40 * 1024 * 1024;
+/** The smallest memory limit of a pod that a stack file allows. */
+const memory = 128 * 2 ** 20;
+/** What Redis makes of it. */
+export const sizes = redisMemory(memory);
 
 /** How a container of a pod is started. */
 export interface Pod {
@@ -94,7 +96,7 @@ export class RedisPods {
             env: {
                 POD_NAME: name,
                 POD_IP: pod.ip ?? "192.0.2.1",
-                REDIS_MAXMEMORY: String(maxmemory),
+                ...redisMemoryEnv(memory),
                 SLAVES_HOST: "redis-slave-pods",
                 SLAVES_PORT: "6379",
                 ...pod.env,
@@ -105,7 +107,7 @@ export class RedisPods {
                 ...(pod.marker === undefined ? {} : { [pod.marker]: "/run/initialised:ro" }),
             },
             tmpfs: ["/run/redis", "/tmp"],
-            memory,
+            memory: String(memory),
             options: [...QUICK_NAMES, ...(pod.alias === undefined ? [] : ["--network-alias", pod.alias])],
         });
     }

@@ -4,6 +4,7 @@ import * as path from "path";
 
 import { configPage } from "../../docs/config-page";
 import { drawings } from "../../docs/pictures";
+import { withMemoryTable } from "../../docs/redis-memory";
 import { filesOf, readRooms } from "../../docs/rooms";
 
 /** All files of a folder tree whose name matches. */
@@ -34,6 +35,12 @@ function leadsSomewhere(page: string, target: string, heading: string | undefine
 describe("the documentation", () => {
     it("lists every configuration key as in the schema (npm run docs)", () => {
         assert.strictEqual(fs.readFileSync("docs/config.md", "utf8"), configPage());
+    });
+
+    it("has the memory of Redis as it is calculated (npm run docs)", () => {
+        const page = fs.readFileSync("docs/data.md", "utf8");
+        assert.match(page, /<!-- calculated -->\n\n\| memory limit/);
+        assert.strictEqual(page, withMemoryTable(page));
     });
 
     it("draws the topology as the golden graph has it, and the rooms as the table has them (make pictures)", async () => {

@@ -52,9 +52,9 @@ const KNOWN: Readonly<
                 sleep: "",
                 sort: "-u",
             },
-            ...{ sync: "-f", tail: "-n", timeout: "", wc: "-c" },
-            ...{ getent: "", grep: "-o -E -a -b -x -F", sed: "-n" },
-            ...{ "redis-cli": "-s -h -p -n --askpass", "redis-server": "" },
+            ...{ head: "-c -n", stat: "-c", sync: "-f", tail: "-n -c", timeout: "", tr: "-d", wc: "-c" },
+            ...{ flock: "-n -E", getent: "", grep: "-o -E -a -b -x -F", sed: "-n" },
+            ...{ "redis-cli": "-s -h -p -n --askpass", "redis-server": "", "redis-check-aof": "" },
         },
     },
 };
