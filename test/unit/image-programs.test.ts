@@ -24,6 +24,7 @@ const KNOWN: Readonly<
                 df: "--output",
                 ls: "-A",
                 mkdir: "",
+                mkfifo: "",
                 mv: "-T",
                 rm: "-r -f",
                 rmdir: "",
@@ -32,7 +33,7 @@ const KNOWN: Readonly<
             ...{ getent: "", grep: "-q -a -F -c -x -e", sed: "-n" },
             mysql:
                 "--no-defaults --defaults-file --socket --host --port --user --batch --skip-column-names -e --connect-timeout " +
-                "--unbuffered --force",
+                "--unbuffered --force --default-character-set",
             mysqld:
                 "--defaults-file --server-id --innodb-buffer-pool-size --skip-networking --socket --pid-file --datadir " +
                 "--initialize-insecure --report-host --init-file --skip-log-bin",
