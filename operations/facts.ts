@@ -13,6 +13,18 @@ export interface PodStatus {
     readonly volume: number | undefined;
     readonly replication: string;
     readonly waiting: string;
+    /** What a MySQL slave holds other than its master; empty if nothing, or if its image does not compare. */
+    readonly differs: string;
+    /** What could not be compared. */
+    readonly uncompared: string;
+    /** How old the comparison is, and how long a round of it takes. */
+    readonly compared: string;
+    /** Used percent of the container's memory limit. */
+    readonly memory: number | undefined;
+    /** Who waits for a table, and for whom. */
+    readonly blocked: string;
+    /** Large or long transactions. */
+    readonly large: string;
 }
 
 /** How a container last terminated. */
@@ -39,6 +51,7 @@ export interface Pod {
     readonly deletedBy: string | undefined;
     readonly failed: boolean;
     readonly restarts: number;
+    readonly startedAt: string;
     readonly termination: Termination | undefined;
     readonly image: string;
     readonly node: string;
@@ -48,6 +61,8 @@ export interface Pod {
     readonly answering: string | undefined;
     /** The output of that command, or why there is none. */
     readonly status: PodStatus | Error | undefined;
+    /** The last line of its log; empty unless that was read. */
+    readonly words: string;
 }
 
 export interface Claim {
@@ -55,6 +70,13 @@ export interface Claim {
     readonly phase: string;
     /** The message of its last event. */
     readonly said: string;
+}
+
+/** An object whose pods Kubernetes did not create when it last tried, for example because of a quota. */
+export interface RefusedPods {
+    /** For example StatefulSet mysql-slave. */
+    readonly owner: string;
+    readonly why: string;
 }
 
 /** A CronJob's last run that has ended, if it failed. */
@@ -72,6 +94,7 @@ export interface Facts {
     readonly claims: readonly Claim[];
     readonly configMaps: readonly string[];
     readonly failedRuns: readonly FailedRun[];
+    readonly refused: readonly RefusedPods[];
     /** Kinds that could not be read, as Kubernetes calls them. */
     readonly unread: readonly string[];
 }
@@ -112,6 +135,7 @@ interface PodObject extends KubeObject {
     };
     status: {
         phase?: string;
+        startTime?: string;
         reason?: string;
         message?: string;
         conditions?: { type: string; status: string; reason?: string; message?: string }[];
@@ -142,6 +166,11 @@ interface EventObject extends KubeObject {
 const NAME = "app.kubernetes.io/name";
 const PART_OF = "app.kubernetes.io/part-of";
 const ENGINES = ["redis", "mysql"];
+
+const CREATORS = ["StatefulSet", "ReplicaSet", "Job", "CronJob"];
+
+/** A controller tries again within 17 minutes at most. */
+const REFUSAL_MS = 20 * 60_000;
 
 /** Workloads that run on a schedule: their pods come and go, and their Jobs say whether they did what they should. */
 const SCHEDULED = ["dabacluster-cleanup"];
@@ -175,10 +204,11 @@ export function parseObjects(
         })),
         configMaps: of("ConfigMap").map((each) => each.metadata.name),
         failedRuns: failedRuns(of<JobObject>("Job"), all, events),
+        refused: refusedPods(events, at),
     };
 }
 
-/** The lines `key: value` of the status command. */
+/** The lines `key: value` of the status command; an older image has fewer. */
 export function parseStatus(text: string): PodStatus {
     const values = new Map(
         text
@@ -199,6 +229,12 @@ export function parseStatus(text: string): PodStatus {
         volume: number("volume"),
         replication: values.get("replication") ?? "",
         waiting: values.get("waiting") ?? "",
+        differs: values.get("differs") ?? "",
+        uncompared: values.get("uncompared") ?? "",
+        compared: values.get("compared") ?? "",
+        memory: number("memory"),
+        blocked: values.get("blocked") ?? "",
+        large: values.get("large") ?? "",
     };
 }
 
@@ -231,6 +267,7 @@ function podFacts(pod: PodObject, events: readonly EventObject[]): Pod {
         deletedBy: metadata.deletionTimestamp,
         failed: status.phase === "Failed",
         restarts: containers.reduce((sum, { restartCount }) => sum + restartCount, 0),
+        startedAt: status.startTime ?? "",
         termination: lastTermination(pod),
         image: main?.image ?? "",
         node: spec.nodeName ?? "",
@@ -239,7 +276,26 @@ function podFacts(pod: PodObject, events: readonly EventObject[]): Pod {
             ? containers.filter(({ state }) => state?.running !== undefined).at(-1)?.name
             : undefined,
         status: undefined,
+        words: "",
     };
+}
+
+/** Pods that a controller could not create never exist, so only its events tell. */
+function refusedPods(events: readonly EventObject[], at: Date): RefusedPods[] {
+    const last = new Map<string, EventObject>();
+    for (const event of events) {
+        const { kind = "", name = "" } = event.involvedObject;
+        const { reason = "" } = event;
+        if (CREATORS.includes(kind) && ["FailedCreate", "SuccessfulCreate"].includes(reason)) {
+            last.set(`${kind} ${name}`, event);
+        }
+    }
+    return [...last]
+        .filter(
+            ([, event]) =>
+                event.reason === "FailedCreate" && at.getTime() - Date.parse(timeOf(event)) < REFUSAL_MS,
+        )
+        .map(([owner, { message = "" }]) => ({ owner, why: oneLine(message) }));
 }
 
 function failedRuns(

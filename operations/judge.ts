@@ -1,9 +1,27 @@
 /** What is wrong in a stack, from facts alone. */
-import { Claim, Facts, Pod, PodStatus, told } from "./facts";
+import { Claim, Facts, oneLine, Pod, PodStatus, told } from "./facts";
 import { lacks } from "./position";
 
 /** A fuller volume leaves no time to react: it also holds a week of MySQL's binary logs. */
 const FULL_PERCENT = 85;
+
+/** A page of a visitor may take a connection at any moment. */
+const FULL_CONNECTIONS_PERCENT = 90;
+
+/** Above this, one large row may be what ends the container. */
+const FULL_MEMORY_PERCENT = 90;
+
+/** For how long a container that reached its memory limit is reported: it may do so again. */
+const RECENT_MS = 60 * 60_000;
+
+/** A commit waits for milliseconds; a slave that restarts is back after about 30 s. */
+const LONG_COMMIT_SECONDS = 10;
+
+/** The application waits for a table for 10 s at most. */
+const LONG_LOCK_SECONDS = 5;
+
+/** A migration of a small database takes some seconds. */
+const LONG_MIGRATION_MS = 2 * 60_000;
 
 /** If a pod still exists this long after its grace period, nothing terminates it. */
 const OVERDUE_MS = 30_000;
@@ -26,11 +44,19 @@ export function judge(now: Facts, earlier: Facts = now): string[] {
     return [
         ...absentPods(now),
         ...now.pods.filter((pod) => !pod.ready).map((pod) => unready(pod, now.at)),
+        ...refusedPods(now),
         ...silentPods(now),
         ...otherHistories(now),
+        ...sameIdentity(now),
         ...behind(now, earlier),
         ...stale(now),
+        ...divergence(now),
         ...hangingWrites(now),
+        ...fullConnections(now),
+        ...blockedTables(now),
+        ...longMigrations(now),
+        ...largeTransactions(now),
+        ...fullMemory(now),
         ...fullVolumes(now),
         ...(now.unread.includes("persistentvolumeclaims") ? [] : unboundClaims(now)),
         ...(now.unread.includes("configmaps") ? [] : absentMarkers(now)),
@@ -152,14 +178,150 @@ function said({ replication }: PodStatus): string {
     return `its replication status: ${replication || "not reported"}`;
 }
 
-function hangingWrites({ pods }: Facts): string[] {
+/** What two servers hold, which positions cannot tell. */
+function divergence({ pods }: Facts): string[] {
+    return pods.flatMap((pod) => {
+        const differs = told(pod)?.differs ?? "";
+        return differs === ""
+            ? []
+            : [
+                  `${pod.name} does not hold what the master holds: ${differs}; see "A slave holds other data than the ` +
+                      `master" in docs/runbook.md`,
+              ];
+    });
+}
+
+/** Two servers that log in as the same one throw each other out, and each looks well in between. */
+function sameIdentity({ pods }: Facts): string[] {
     return pods
-        .filter((pod) => /semi-sync on, wait, 0 slaves/.test(told(pod)?.replication ?? ""))
+        .filter((pod) => /same server_(uuid|id)/.test(told(pod)?.replication ?? ""))
         .map(
-            ({ name }) =>
-                `${name} has no slave attached, so with onNoReplica: wait every write hangs until one attaches; see ` +
-                `"Writes hang" in docs/runbook.md`,
+            (pod) =>
+                `${pod.name} and another server present themselves to the master as the same slave, so they throw each ` +
+                `other out; ${said(told(pod)!)}; see "Two servers have the same identity" in docs/runbook.md`,
         );
+}
+
+function hangingWrites({ pods }: Facts): string[] {
+    return pods.flatMap(({ name, status }) => {
+        const replication = status instanceof Error ? "" : (status?.replication ?? "");
+        const see = `see "Writes hang" in docs/runbook.md`;
+        if (/semi-sync off, wait/.test(replication)) {
+            return [
+                `${name} acknowledges writes that no slave has, although onNoReplica is wait: someone turned semi-sync off; ` +
+                    `if every slave is attached, restart the master to turn it on; ${see}`,
+            ];
+        }
+        if (/semi-sync on, wait, 0 slaves/.test(replication)) {
+            return [
+                `${name} has no slave attached, so with onNoReplica: wait every write hangs until one attaches; ${see}`,
+            ];
+        }
+        const [, commits, seconds] = /(\d+) commits wait, the longest for (\d+) s/.exec(replication) ?? [];
+        return Number(seconds) >= LONG_COMMIT_SECONDS
+            ? [`${name} has ${commits} commits that wait for a slave, the longest for ${seconds} s; ${see}`]
+            : [];
+    });
+}
+
+/** As the master reports it: `connections 97 of 100, of dabaweb 45 of 50`. */
+function fullConnections({ pods }: Facts): string[] {
+    return pods.flatMap((pod) => {
+        const status = pod.status instanceof Error ? pod.status.message : (pod.status?.replication ?? "");
+        const see = `see "The connections are full" in docs/runbook.md`;
+        if (/\b(1040|1203|1226)\b|Too many connections|max_user_connections/.test(`${status} ${pod.why}`)) {
+            return [`${pod.name} has no connection left: ${oneLine(status || pod.why)}; ${see}`];
+        }
+        const counts = [...status.matchAll(/(connections|of (\w+)) (\d+) of (\d+)/g)];
+        return counts
+            .filter(
+                ([, , , used, limit]) =>
+                    Number(limit) > 0 && Number(used) * 100 >= Number(limit) * FULL_CONNECTIONS_PERCENT,
+            )
+            .map(
+                ([, , account, used, limit]) =>
+                    `${pod.name} has ${used} of ${limit} connections in use${account === undefined ? "" : ` by ${account}`}; ` +
+                    `at the limit it refuses more with error ${account === undefined ? 1040 : 1226}; ${see}`,
+            );
+    });
+}
+
+function blockedTables({ stack, pods }: Facts): string[] {
+    return pods.flatMap((pod) => {
+        const blocked = told(pod)?.blocked ?? "";
+        const longest = Math.max(
+            0,
+            ...[...blocked.matchAll(/longest for (\d+) s/g)].map(([, s]) => Number(s)),
+        );
+        const [, connection] = /behind connection (\d+)/.exec(blocked) ?? [];
+        return longest < LONG_LOCK_SECONDS
+            ? []
+            : [
+                  `in ${pod.name}, ${blocked}; to end that transaction: \`kubectl -n ${stack.namespace} exec ${pod.name} -- mysql -e 'KILL ` +
+                      `${connection}'\`; see "A migration fails, is slow or was killed" in docs/runbook.md`,
+              ];
+    });
+}
+
+function longMigrations({ pods, at }: Facts): string[] {
+    return pods
+        .filter((pod) => runsLong(pod, at))
+        .map(
+            (pod) =>
+                `the migration ${pod.name} has been running for ${minutesSince(pod.startedAt, at)} min; ` +
+                `${pod.words === "" ? "its log is empty" : `it says: ${pod.words}`}; see "A migration fails, is slow or was ` +
+                `killed" in docs/runbook.md`,
+        );
+}
+
+/** Whether a migration takes so long that its log is of interest. */
+export function runsLong(pod: Pod, at: Date): boolean {
+    return (
+        pod.role === "migrate" &&
+        pod.ready &&
+        pod.startedAt !== "" &&
+        at.getTime() - Date.parse(pod.startedAt) > LONG_MIGRATION_MS
+    );
+}
+
+function largeTransactions({ pods }: Facts): string[] {
+    return pods.flatMap((pod) => {
+        const large = told(pod)?.large ?? "";
+        return large === ""
+            ? []
+            : [`in ${pod.name}, ${large}; see "A large transaction is under way" in docs/runbook.md`];
+    });
+}
+
+function fullMemory({ pods, at }: Facts): string[] {
+    return pods.flatMap((pod) => {
+        const { termination: end } = pod;
+        const memory = told(pod)?.memory ?? 0;
+        const raise = `raise \`resources\` of ${pod.workload} in the stack file and deploy it`;
+        if (end?.reason === "OOMKilled" && at.getTime() - Date.parse(end.at) < RECENT_MS) {
+            return [
+                `${pod.name} was ended ${minutesSince(end.at, at)} min ago because its container ${end.container} reached its ` +
+                    `memory limit (${pod.restarts} restarts in all); ${raise}`,
+            ];
+        }
+        return memory > FULL_MEMORY_PERCENT
+            ? [`${pod.name} uses ${memory}% of its memory limit, above ${FULL_MEMORY_PERCENT}%; ${raise}`]
+            : [];
+    });
+}
+
+function refusedPods({ stack, refused }: Facts): string[] {
+    return refused.map(
+        ({ owner, why }) =>
+            `${owner} cannot create its pods: ${why}; ` +
+            (/exceeded quota/.test(why)
+                ? `raise that quota, or ask for less in the stack file: \`kubectl -n ${stack.namespace} describe resourcequota\``
+                : `\`kubectl -n ${stack.namespace} describe ${owner.toLowerCase()}\` shows more`),
+    );
+}
+
+function minutesSince(time: string, at: Date): number {
+    return Math.max(0, Math.round((at.getTime() - Date.parse(time)) / 60_000));
 }
 
 function fullVolumes({ pods }: Facts): string[] {

@@ -30,16 +30,28 @@ export function render(facts: Facts, problems: readonly string[]): string {
         }),
     );
     const unread = facts.unread.map((kind) => `not checked: no permission to read ${kind}`);
+    const uncompared = facts.pods.flatMap((pod) => {
+        const text = told(pod)?.uncompared ?? "";
+        return text === "" ? [] : [`not compared with the master: ${pod.name}: ${text}`];
+    });
+    const compared = facts.pods.flatMap((pod) => {
+        const text = told(pod)?.compared ?? "";
+        return text === "" ? [] : [`compared with the master: ${pod.name}: ${text}`];
+    });
     const verdict = problems.length === 0 ? ["all is well"] : problems.map((each) => `wrong: ${each}`);
-    return [...(rows.length > 0 ? [table(Object.keys(COLUMNS), rows), ""] : []), ...unread, ...verdict].join(
-        "\n",
-    );
+    return [
+        ...(rows.length > 0 ? [table(Object.keys(COLUMNS), rows), ""] : []),
+        ...unread,
+        ...compared,
+        ...uncompared,
+        ...verdict,
+    ].join("\n");
 }
 
 /** The same for a program; an absent value is null. */
 export function renderJson(facts: Facts, problems: readonly string[]): string {
     const pods = facts.pods.map((pod) => {
-        const { stale = null, volume = null, ...status } = told(pod) ?? {};
+        const { stale = null, volume = null, memory = null, ...status } = told(pod) ?? {};
         return {
             name: pod.name,
             workload: pod.workload,
@@ -50,7 +62,7 @@ export function renderJson(facts: Facts, problems: readonly string[]): string {
             lastTermination: pod.termination ?? null,
             image: pod.image,
             node: pod.node,
-            status: told(pod) === undefined ? null : { ...status, stale, volume },
+            status: told(pod) === undefined ? null : { ...status, stale, volume, memory },
         };
     });
     const { stack, context, namespace } = facts.stack;

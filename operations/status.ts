@@ -5,8 +5,8 @@
 import { execFile } from "child_process";
 import { setTimeout as pause } from "timers/promises";
 
-import { Facts, oneLine, parseObjects, parseStatus, Pod, PodStatus, withStatus } from "./facts";
-import { judge, positionsDiffer } from "./judge";
+import { Facts, oneLine, parseObjects, parseStatus, Pod, withStatus } from "./facts";
+import { judge, positionsDiffer, runsLong } from "./judge";
 import { Refusal, reportFailure } from "./refusal";
 import { render, renderJson } from "./render";
 import { DeployedStack, readStackFile } from "./stack-file";
@@ -16,8 +16,14 @@ const GET_MS = 30_000;
 
 const REQUEST = "--request-timeout=10s";
 
-/** For one pod; all pods are asked in parallel. */
+/** For one pod. */
 const EXEC_MS = 10_000;
+
+/** A pod of a busy node gets this long, once, after all others have answered: it may be well and only slow. */
+const PATIENT_EXEC_MS = 30_000;
+
+/** Pods that are asked at the same time: each takes a process here, and 26 at once can keep a small machine from reading their answers. */
+const AT_ONCE = 8;
 
 /** By then, replication must have delivered what was missing: one heartbeat second plus a margin. */
 const SECOND_LOOK_MS = 3_000;
@@ -26,6 +32,8 @@ interface Answer {
     readonly ok: boolean;
     readonly stdout: string;
     readonly stderr: string;
+    /** Whether it was ended because it took too long. */
+    readonly late: boolean;
 }
 
 /**
@@ -65,18 +73,43 @@ async function ask(stack: DeployedStack): Promise<Facts> {
     }
     const objects = JSON.parse(answer.stdout) as Parameters<typeof parseObjects>[1];
     const facts = parseObjects(stack, objects, new Date(), unread);
-    const pods = await Promise.all(
-        facts.pods.map(async (pod) =>
-            pod.answering === undefined ? pod : withStatus(pod, await askPod(stack, pod, pod.answering)),
-        ),
+    const asked = await sideBySide(facts.pods, (pod) => askPod(stack, pod, facts.at, EXEC_MS));
+    const pods = await sideBySide(asked, (pod) =>
+        pod.status instanceof Late ? askPod(stack, pod, facts.at, PATIENT_EXEC_MS) : Promise.resolve(pod),
     );
     return { ...facts, pods };
 }
 
-async function askPod(stack: DeployedStack, pod: Pod, container: string): Promise<PodStatus | Error> {
-    const args = ["exec", pod.name, "-c", container, "--", "/opt/dabaweb/bin/status"];
-    const { ok, stdout, stderr } = await kubectl(stack, args, EXEC_MS);
-    return ok ? parseStatus(stdout) : new Error(oneLine(stderr) || "no answer");
+/** Does something for each, some at a time, and returns the results in their order. */
+async function sideBySide<T>(all: readonly T[], each: (one: T) => Promise<T>): Promise<T[]> {
+    const results = [...all];
+    const left = results.keys();
+    const work = async () => {
+        for (const index of left) {
+            results[index] = await each(results[index]!);
+        }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    return results;
+}
+
+/** A pod that did not answer in time. */
+class Late extends Error {}
+
+async function askPod(stack: DeployedStack, pod: Pod, at: Date, limit: number): Promise<Pod> {
+    if (runsLong(pod, at)) {
+        const { ok, stdout } = await kubectl(stack, ["logs", pod.name, "--tail=1", REQUEST], limit);
+        return { ...pod, words: ok ? oneLine(stdout) : "" };
+    }
+    if (pod.answering === undefined) {
+        return pod;
+    }
+    const args = ["exec", pod.name, "-c", pod.answering, "--", "/opt/dabaweb/bin/status"];
+    const { ok, stdout, stderr, late } = await kubectl(stack, args, limit);
+    if (ok) {
+        return withStatus(pod, parseStatus(stdout));
+    }
+    return withStatus(pod, late ? new Late(stderr) : new Error(oneLine(stderr) || "no answer"));
 }
 
 function kubectl(stack: DeployedStack, args: readonly string[], timeout: number): Promise<Answer> {
@@ -93,8 +126,9 @@ function kubectl(stack: DeployedStack, args: readonly string[], timeout: number)
                 );
                 return;
             }
-            const late = error?.killed === true ? `no answer within ${timeout / 1000} s` : "";
-            resolve({ ok: error === null, stdout, stderr: late || stderr });
+            const late = error?.killed === true;
+            const words = late ? `no answer within ${timeout / 1000} s` : stderr;
+            resolve({ ok: error === null, stdout, stderr: words, late });
         });
         // Without credentials, kubectl asks for a user name and would wait for input.
         child.stdin?.end();

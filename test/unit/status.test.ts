@@ -117,6 +117,9 @@ function statusLines(pod: string, changed: Readonly<Record<string, string>> = {}
         .join("");
 }
 
+/** The values that an older image does not report. */
+const OLDER = { differs: "", uncompared: "", compared: "", memory: undefined, blocked: "", large: "" };
+
 const dev = readStackFile("dev");
 
 function facts(
@@ -443,6 +446,7 @@ describe("status: what the cluster answers", () => {
             volume: 12,
             replication: REPLICATION.mysql.slave,
             waiting: "",
+            ...OLDER,
         });
         const empty = parseStatus(
             "role:\nidentity: \nposition: \nstale: \nvolume: \nreplication: \nwaiting: a: b\n",
@@ -455,7 +459,15 @@ describe("status: what the cluster answers", () => {
             volume: undefined,
             replication: "",
             waiting: "a: b",
+            ...OLDER,
         });
+        const newer = parseStatus(
+            "differs: table a.b is only on the master\nuncompared: \ncompared: 9 s ago\nmemory: 83%\nblocked: \nlarge: x\n",
+        );
+        assert.deepStrictEqual(
+            [newer.differs, newer.compared, newer.memory, newer.large],
+            ["table a.b is only on the master", "9 s ago", 83, "x"],
+        );
     });
 });
 
@@ -489,6 +501,25 @@ describe("status: positions", () => {
 describe("status: the judgement", () => {
     it("is empty when all is well", () => assert.deepStrictEqual(judge(facts()), []));
 
+    const creation = (kind: string, name: string, reason: string, time: string) => ({
+        ...event(
+            kind,
+            "",
+            reason,
+            'pods "x" is forbidden: exceeded quota: tight, requested: pods=1, used: pods=5, limited: pods=5',
+            `2026-03-01T${time}:00Z`,
+        ),
+        involvedObject: { kind, name },
+    });
+    const migrating = (startTime: string): Facts => {
+        const pod = podObject("dabacluster-migrate-x", "dabacluster-migrate", { startTime });
+        const all = facts(objects({ migrate: pod }));
+        const words = "waiting for connection 27";
+        return {
+            ...all,
+            pods: all.pods.map((each) => (each.role === "migrate" ? { ...each, words } : each)),
+        };
+    };
     const unbound = {
         kind: "PersistentVolumeClaim",
         metadata: { name: "data-mysql-slave-0", uid: "uid-data-mysql-slave-0" },
@@ -571,6 +602,152 @@ describe("status: the judgement", () => {
             }),
             [/^mysql-master-0 has no slave attached, .*every write hangs/],
         ],
+        [
+            "what a slave holds other than the master",
+            facts(objects(), {
+                "mysql-slave-0": { differs: "table form.restored is only on the master" },
+            }),
+            [
+                /^mysql-slave-0 does not hold what the master holds: table form.restored is only on the master; see "A slave holds other/,
+            ],
+        ],
+        [
+            "two servers of one identity",
+            facts(objects(), {
+                "mysql-slave-0": {
+                    replication:
+                        "from mysql-master:3306, receiver OFF, applier ON: Fatal error: 'A replica with the same server_uuid/server_id as this replica has connected to the source'",
+                },
+            }),
+            [
+                /^mysql-slave-0 and another server present themselves .*see "Two servers have the same identity"/,
+            ],
+        ],
+        [
+            "semi-sync that someone turned off",
+            facts(objects(), {
+                "mysql-master-0": {
+                    replication: "semi-sync off, wait, 1 slaves acknowledge, 1 attached, 0 commits wait",
+                },
+            }),
+            [/^mysql-master-0 acknowledges writes that no slave has, although onNoReplica is wait/],
+        ],
+        [
+            "commits that have waited for long, although a slave is attached",
+            facts(objects(), {
+                "mysql-master-0": {
+                    replication:
+                        "semi-sync on, wait, 1 slaves acknowledge, 1 attached, 9 commits wait, the longest for 31 s; connections 40 of 100, of dabaweb 9 of 50",
+                },
+            }),
+            [/^mysql-master-0 has 9 commits that wait for a slave, the longest for 31 s; see "Writes hang"/],
+        ],
+        [
+            "full connections, and the account that has them",
+            facts(objects(), {
+                "mysql-master-0": {
+                    replication:
+                        "semi-sync on, wait, 1 slaves acknowledge, 1 attached, 0 commits wait; connections 98 of 100, of dabaweb 50 of 50",
+                },
+            }),
+            [
+                /^mysql-master-0 has 98 of 100 connections in use; at the limit it refuses more with error 1040; see "The conn/,
+                /^mysql-master-0 has 50 of 50 connections in use by dabaweb; at the limit it refuses more with error 1226;/,
+            ],
+        ],
+        [
+            "connections so full that the pod's own programs get none",
+            facts(objects(), {
+                "mysql-master-0": {
+                    replication: "the server does not answer: ERROR 1040 (HY000): Too many connections",
+                },
+            }),
+            [
+                /^mysql-master-0 has no connection left: the server does not answer: ERROR 1040 .*see "The connections/,
+            ],
+        ],
+        [
+            "who keeps others from a table",
+            facts(objects(), {
+                "mysql-master-0": {
+                    blocked:
+                        "3 wait for the table form.form_user, the longest for 12 s, behind connection 27 of root@localhost, whose transaction began 300 s ago",
+                },
+            }),
+            [
+                /^in mysql-master-0, 3 wait for the table form.form_user, .* -- mysql -e 'KILL 27'`; see "A migration fails/,
+            ],
+        ],
+        [
+            "a wait for a table that has just begun",
+            facts(objects(), {
+                "mysql-master-0": {
+                    blocked: "1 wait for the table a.b, the longest for 2 s, behind connection 2 of x@y",
+                },
+            }),
+            [],
+        ],
+        [
+            "a large transaction",
+            facts(objects(), {
+                "mysql-slave-0": { large: "the applier has been at one transaction for 80 s" },
+            }),
+            [/^in mysql-slave-0, the applier has been at one transaction for 80 s; see "A large transaction/],
+        ],
+        [
+            "memory near its limit",
+            facts(objects(), { "mysql-slave-0": { memory: "93%" } }),
+            [/^mysql-slave-0 uses 93% of its memory limit, above 90%; raise `resources` of mysql-slave/],
+        ],
+        [
+            "a container that reached its memory limit, although it runs again",
+            facts(
+                objects({
+                    "redis-master-0": podObject("redis-master-0", "redis-master", {
+                        containerStatuses: [
+                            {
+                                name: "redis",
+                                restartCount: 4,
+                                state: { running: {} },
+                                lastState: {
+                                    terminated: {
+                                        reason: "OOMKilled",
+                                        exitCode: 137,
+                                        finishedAt: "2026-03-01T11:50:00Z",
+                                    },
+                                },
+                            },
+                        ],
+                    }),
+                }),
+            ),
+            [
+                /^redis-master-0 was ended 10 min ago because its container redis reached its memory limit \(4 restarts in all\); raise/,
+            ],
+        ],
+        [
+            "pods that a quota does not allow, although the old ones run",
+            facts(
+                objects({}, [
+                    creation("ReplicaSet", "dabacluster-new", "FailedCreate", "11:55"),
+                    creation("StatefulSet", "mysql-slave", "FailedCreate", "11:50"),
+                    // It succeeded later, or gave up long ago.
+                    creation("StatefulSet", "mysql-slave", "SuccessfulCreate", "11:56"),
+                    creation("Job", "dabacluster-migrate-x", "FailedCreate", "11:10"),
+                ]),
+            ),
+            [
+                /^ReplicaSet dabacluster-new cannot create its pods: .*exceeded quota: tight, .*; raise that quota, .*describe resourcequota`$/,
+            ],
+        ],
+        [
+            "a migration that takes long, in its own words",
+            migrating("2026-03-01T11:50:00Z"),
+            [
+                /^the migration dabacluster-migrate-x has been running for 10 min; it says: waiting for connection 27; see "A migration/,
+            ],
+        ],
+        ["a migration that has just begun", migrating("2026-03-01T11:59:30Z"), []],
         [
             "a full volume",
             facts(objects(), { "mysql-slave-0": { volume: "86%" } }),
@@ -659,6 +836,19 @@ describe("status: what is printed", () => {
         assert.ok(text.endsWith("\n\nnot checked: no permission to read events\nall is well"), text);
     });
 
+    it("says how old the comparison with the master is, and what it leaves out", () => {
+        const said = {
+            compared: "tables 9 s ago",
+            uncompared: "the contents of table a.b: reading them takes longer than 5 s",
+        };
+        const text = render(facts(objects(), { "mysql-slave-0": said }), []);
+        const notes = [
+            "compared with the master: mysql-slave-0: tables 9 s ago",
+            "not compared with the master: mysql-slave-0: the contents of table a.b: reading them takes longer than 5 s",
+        ];
+        assert.ok(text.endsWith(`\n\n${notes.join("\n")}\nall is well`), text);
+    });
+
     it("is JSON for programs, with full values", () => {
         const all = facts();
         const { pods, problems, namespace } = JSON.parse(renderJson(all, judge(all))) as {
@@ -668,7 +858,10 @@ describe("status: what is printed", () => {
         };
         assert.strictEqual(namespace, "dabaweb-dev");
         assert.deepStrictEqual(problems, []);
-        assert.deepStrictEqual(pods[3]?.status, parseStatus(statusLines("mysql-slave-0")));
+        assert.deepStrictEqual(pods[3]?.status, {
+            ...parseStatus(statusLines("mysql-slave-0")),
+            memory: null,
+        });
         assert.strictEqual(pods[4]?.status, null);
     });
 
@@ -731,6 +924,28 @@ describe("status: the command", function () {
             problems[0] ?? "",
             /^mysql-slave-0 does not report its status: cat: mysql-slave-0: No such file/,
         );
+        assert.strictEqual(status, 1);
+    });
+
+    it("asks a pod that is only slow once more, after the others", () => {
+        wellObjects();
+        const slow = `if [[ $6 == redis-master-0 && ! -e asked ]]; then touch asked; exec sleep 60; fi`;
+        const { stdout, status } = run(`${slow}\n${ANSWER}`, "dev");
+        assert.match(stdout, /\nall is well\n$/);
+        assert.strictEqual(status, 0);
+    });
+
+    it("reads the log of a migration that takes long", () => {
+        const pod = podObject("dabacluster-migrate-x", "dabacluster-migrate", {
+            startTime: "2026-03-01T00:00:00Z",
+        });
+        writeFileSync(path.join(folder, "objects.json"), JSON.stringify(objects({ migrate: pod })));
+        WORKLOADS.forEach((each) => writeFileSync(path.join(folder, `${each}-0`), statusLines(`${each}-0`)));
+        const { stdout, status } = run(
+            `if [[ $5 == logs ]]; then echo "the lock is held by $6"; exit; fi\n${ANSWER}`,
+            "dev",
+        );
+        assert.match(stdout, /it says: the lock is held by dabacluster-migrate-x;/);
         assert.strictEqual(status, 1);
     });
 
