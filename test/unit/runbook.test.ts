@@ -1,5 +1,5 @@
 import assert from "assert";
-import { spawnSync } from "child_process";
+import { spawnSync, type SpawnSyncReturns } from "child_process";
 import { readFileSync } from "fs";
 
 import { forStack, parsePage } from "../support/page";
@@ -56,7 +56,7 @@ describe("the runbook", () => {
             ?.replace(/ \S+ >\S+$/, "");
         assert.ok(awk);
         for (const purged of ["", `${set}';\n`, `${set},\n4e11fa47-71ca-11e1-9e33-c80aa9429562:1-5';\n`]) {
-            const { stdout } = spawnSync("bash", ["-c", awk], {
+            const { stdout }: SpawnSyncReturns<string> = spawnSync("bash", ["-c", awk], {
                 input: head + off + purged + rows + on,
                 encoding: "utf8",
             });
