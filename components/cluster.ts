@@ -26,6 +26,7 @@ export interface ClusterArgs extends Omit<k8s.ProviderArgs, "context" | "kubecon
  */
 export class Cluster extends k8s.Provider {
     private readonly context: string;
+    private api?: AppsV1Api;
 
     constructor(name: string, args: ClusterArgs, opts?: pulumi.ResourceOptions) {
         super(name, { ...args }, opts);
@@ -40,12 +41,10 @@ export class Cluster extends k8s.Provider {
 
     /** A StatefulSet as it is now; undefined if there is none. */
     async rollout(namespace: string, name: string): Promise<Rollout | undefined> {
-        const config = new KubeConfig();
-        config.loadFromDefault();
-        config.setCurrentContext(this.context);
+        this.api ??= apiOf(this.context);
         try {
             const found = await Promise.race([
-                config.makeApiClient(AppsV1Api).readNamespacedStatefulSet({ name, namespace }),
+                this.api.readNamespacedStatefulSet({ name, namespace }),
                 pause(ANSWER_SECONDS * 1000, undefined, { ref: false }),
             ]);
             if (found === undefined) {
@@ -102,6 +101,14 @@ export class Cluster extends k8s.Provider {
             await pause(ASK_EVERY_MS, undefined, { ref: isUpdated });
         }
     }
+}
+
+/** One client for all questions: a kubeconfig may run a program for each new one. */
+function apiOf(context: string): AppsV1Api {
+    const config = new KubeConfig();
+    config.loadFromDefault();
+    config.setCurrentContext(context);
+    return config.makeApiClient(AppsV1Api);
 }
 
 function rolloutOf({ metadata, spec, status }: V1StatefulSet): Rollout {

@@ -23,7 +23,7 @@ export type RolloutOrder = "slavesFirst" | "together";
 function isReplaced(rollout: Rollout): boolean {
     return (
         rollout.observedGeneration >= rollout.generation &&
-        rollout.currentRevision === rollout.updateRevision &&
+        (rollout.wanted === 0 || rollout.currentRevision === rollout.updateRevision) &&
         rollout.existing === rollout.wanted
     );
 }

@@ -112,12 +112,6 @@ const placement = {
 };
 
 const storageFrom = (least: string) => ({
-    accessMode: z
-        .enum(["ReadWriteOnce", "ReadWriteOncePod"])
-        .default(DATASET_DEFAULTS.accessMode)
-        .describe(
-            "How a new volume can be mounted: by pods of one node, or by one pod alone, which needs a CSI driver that can do it. Existing volumes keep what they have.",
-        ),
     storage: bytes(least, "64Ti", "20Gi")
         .default(DATASET_DEFAULTS.storage)
         .describe(
@@ -127,6 +121,12 @@ const storageFrom = (least: string) => ({
         .optional()
         .describe(
             'Overrides the top-level `storageClass`. Unset in both places: the cluster\'s default class. "": no dynamic provisioning.',
+        ),
+    accessMode: z
+        .enum(["ReadWriteOnce", "ReadWriteOncePod"])
+        .default(DATASET_DEFAULTS.accessMode)
+        .describe(
+            "How a new volume can be mounted: by pods of one node, or by one pod alone, which needs a CSI driver that can do it. Existing volumes keep what they have.",
         ),
 });
 const REDIS_STORAGE = storageFrom("256Mi");
