@@ -20,6 +20,10 @@ const CONNECTION = MIB / 2;
 /** For statements, sorts, rows on their way to the slaves, and the log of one transaction. */
 const WORKSPACE_SHARE = 0.25;
 const MINIMUM_BUFFER_POOL = 64 * MIB;
+/** innodb_buffer_pool_chunk_size: InnoDB rounds a larger pool up to a multiple of it, without a word. */
+const POOL_CHUNK = 128 * MIB;
+/** Clients that send the largest statement at the same time. More of them get an error, or the server is killed. */
+const CLIENTS_AT_ONCE = 5;
 /**
  * How often a slave holds the changes of one row at once: received, read from the relay log, applied, and logged again.
  * Measured: 5 to 6 times on a slave, 4 to 6 times on the master.
@@ -47,8 +51,8 @@ export interface MySQLTuning {
 /** What a user can set for what a master accepts from its clients. */
 export interface MySQLIntake {
     /**
-     * max_allowed_packet, in bytes: the largest statement and the largest value. Default: half of the largest row that the
-     * server with the least memory can apply, because an UPDATE logs a row twice; at most 64 MiB.
+     * max_allowed_packet, in bytes: the largest statement and the largest value. Default: a fifth of the largest row that the
+     * server with the least memory can apply, because several clients may send one at a time; 2 to 64 MiB.
      */
     readonly maxPacket?: string;
     /**
@@ -85,8 +89,8 @@ export function sizesOf(memoryLimit: string, { maxConnections, bufferPool }: MyS
     const shared = limit - COMPANIONS - ENGINE - connections;
     const pool =
         bufferPool === undefined
-            ? Math.max(wholeMib(shared - limit * WORKSPACE_SHARE), MINIMUM_BUFFER_POOL)
-            : wholeMib(quantityValue(bufferPool));
+            ? Math.max(wholeChunks(shared - limit * WORKSPACE_SHARE), MINIMUM_BUFFER_POOL)
+            : wholeChunks(quantityValue(bufferPool));
     const workspace = shared - pool;
     return {
         companions: COMPANIONS,
@@ -111,7 +115,11 @@ export function intakeOf(
         maxTransaction: transaction,
         maxPacket:
             maxPacket === undefined
-                ? Math.min(wholeMib(Math.min(largestRow, transaction) / 2), DEFAULT_PACKET)
+                ? clamp(
+                      wholeMib(Math.min(largestRow, transaction) / CLIENTS_AT_ONCE),
+                      2 * MIB,
+                      DEFAULT_PACKET,
+                  )
                 : wholeMib(quantityValue(maxPacket)),
     };
 }
@@ -152,6 +160,11 @@ export function sessionCeilings({ workspace }: Sizes): Record<string, number> {
         maximum_range_optimizer_max_mem_size: most,
         maximum_group_concat_max_len: most,
     };
+}
+
+/** What InnoDB makes of a size of the buffer pool, but rounded down. */
+function wholeChunks(bytes: number): number {
+    return bytes < POOL_CHUNK ? wholeMib(bytes) : bytes - (bytes % POOL_CHUNK);
 }
 
 function wholeMib(bytes: number): number {

@@ -88,7 +88,7 @@ export class MySQL extends Replicated {
 }
 
 /** The environment of a server of either role, and the options of mysqld that become_server in images/mysql/lib.sh adds. */
-function engineEnv(
+export function engineEnv(
     { limits }: Resources,
     serverIdBase: number,
     options: MySQLTuning & { readonly storage?: string },
@@ -116,7 +116,7 @@ function engineEnv(
  * What the master accepts, as options of mysqld. The slaves' memory counts even if there are none yet: nothing that depends on
  * their number may be part of a master's pod.
  */
-function masterIntake(
+export function masterIntake(
     master: NonNullable<MySQLArgs["master"]>,
     slave: NonNullable<MySQLArgs["slave"]>,
 ): Record<string, number> {

@@ -383,7 +383,7 @@ describe("stack configuration", () => {
                     resources: { requests: { cpu: "1", memory: "4Gi" }, limits: { cpu: "1", memory: "4Gi" } },
                 },
             },
-            /dabaweb:mysql-master\.maxPacket is "64Mi"; 64Mi is more than the 13Mi that this stack can replicate/,
+            /dabaweb:mysql-master\.maxPacket is "64Mi"; 64Mi is more than the 14Mi that this stack can replicate/,
         ],
         [
             "a redo log that fills the volume",

@@ -21,11 +21,11 @@ const limits = fc
 describe("the memory of a MySQL server", () => {
     // limit, connections, buffer pool, workspace, largest row, packet
     const table: [string, number, number, number, number, number][] = [
-        ["512Mi", 80, 64, 120, 20, 10],
-        ["640Mi", 100, 142, 160, 26, 13],
-        ["1Gi", 160, 400, 256, 42, 21],
-        ["4Gi", 640, 2464, 1024, 170, 64],
-        ["64Gi", 2000, 47_864, 16_384, 1024, 64],
+        ["512Mi", 80, 64, 120, 20, 4],
+        ["640Mi", 100, 128, 174, 29, 5],
+        ["1Gi", 160, 384, 272, 45, 9],
+        ["4Gi", 640, 2432, 1056, 176, 35],
+        ["64Gi", 2000, 47_744, 16_504, 1024, 64],
     ];
     for (const [limit, connections, pool, workspace, row, packet] of table) {
         it(`with a limit of ${limit} is divided as docs/memory.md says`, () => {
@@ -61,7 +61,7 @@ describe("the memory of a MySQL server", () => {
                 const { maxPacket, maxTransaction } = intakeOf(servers);
                 servers.forEach(({ workspace }) => assert.ok(6 * maxTransaction <= workspace));
                 assert.ok(2 * maxPacket <= maxTransaction);
-                assert.ok(maxPacket >= 10 * MIB);
+                assert.ok(maxPacket >= 2 * MIB);
             }),
         ));
 
@@ -72,15 +72,24 @@ describe("the memory of a MySQL server", () => {
     });
 
     it("keeps the packet at what a row may have, even if larger transactions are accepted", () =>
-        assert.strictEqual(intakeOf([sizesOf("640Mi")], { maxTransaction: "1Gi" }).maxPacket, 13 * MIB));
+        assert.strictEqual(intakeOf([sizesOf("640Mi")], { maxTransaction: "1Gi" }).maxPacket, 5 * MIB));
 
-    it("grows with the limit in every part", () =>
+    it("gives InnoDB a buffer pool that it does not round up, whatever is asked for", () =>
+        fc.assert(
+            fc.property(limits, fc.integer({ min: 64, max: 100_000 }), (limit, asked) => {
+                for (const { bufferPool } of [sizesOf(limit), sizesOf(limit, { bufferPool: `${asked}Mi` })]) {
+                    assert.ok(bufferPool < 128 * MIB || bufferPool % (128 * MIB) === 0, String(bufferPool));
+                }
+            }),
+        ));
+
+    it("gives more connections and a larger buffer pool for a higher limit", () =>
         fc.assert(
             fc.property(limits, limits, (one, other) => {
                 const [less, more] = [one, other]
                     .sort((a, b) => quantityValue(a) - quantityValue(b))
                     .map((each) => sizesOf(each));
-                (["maxConnections", "bufferPool", "largestRow"] as const).forEach((part) =>
+                (["maxConnections", "bufferPool"] as const).forEach((part) =>
                     assert.ok(less![part] <= more![part], part),
                 );
             }),
@@ -91,13 +100,13 @@ describe("the memory of a MySQL server", () => {
     });
 
     it("lets no session set a buffer to more than a tenth of the workspace", () =>
-        assert.deepStrictEqual([...new Set(Object.values(sessionCeilings(sizesOf("640Mi"))))], [16 * MIB]));
+        assert.deepStrictEqual([...new Set(Object.values(sessionCeilings(sizesOf("640Mi"))))], [17 * MIB]));
 });
 
 describe("the redo log of a MySQL server", () => {
     const table: [string, string, number][] = [
         ["1Gi", "640Mi", 102],
-        ["20Gi", "1Gi", 400],
+        ["20Gi", "1Gi", 384],
         ["20Gi", "16Gi", 2048],
         ["2Ti", "64Gi", 4096],
         ["1Gi", "512Mi", 96],
