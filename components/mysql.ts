@@ -104,7 +104,7 @@ export function engineEnv(
     };
     return {
         MYSQL_BUFFER_POOL_SIZE: String(sizes.bufferPool),
-        MYSQL_DATA_LIMIT_KIB: String(dataLimitKib(limits.memory)),
+        MYSQL_DATA_LIMIT_KIB: String(dataLimitKib(limits.memory, sizes)),
         MYSQL_SERVER_ID_BASE: String(serverIdBase),
         MYSQL_SETTINGS: Object.entries(settings)
             .map(([name, value]) => `${name}=${value}`)
