@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Decisions of the comparison: functions over plain inputs, without a server or a file. Sourced.
 
-# Milliseconds that a chunk should take on the master: a query that is ended any time soon, and holds up no change of its table.
+# Milliseconds of processor time that a chunk should take on the master: a query that is ended any time soon, and holds up no change of its table.
 readonly CHUNK_MS=50
 # A comparison may take this share of one core: in percent of the master's for all slaves together, and of each slave's own.
 readonly MASTER_SHARE=1
