@@ -67,6 +67,7 @@ state_of_donor() {
         $OWN_EXECUTED,
         REPLACE(GTID_SUBTRACT('$1', @@GLOBAL.gtid_executed), '\n', ''),
         (SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_command = 'clone'),
+        $DIFFERENCES,
         $NOT_INNODB)
     FROM replication.identity
     LEFT JOIN performance_schema.replication_connection_status receiver ON receiver.channel_name = ''
@@ -77,10 +78,10 @@ state_of_donor() {
 # ensures that the transactions of a healthy slave are a subset of the master's. If a name server gives no addresses in time, those that it gave
 # last are asked. survey_lacks is what the server lacks of the GTID set.
 survey_address=() survey_identity=() survey_name=() survey_executed=() survey_receiver=() survey_applier=() survey_age=() survey_own=()
-survey_lacks=() survey_clones=() survey_tables=() survey_why=()
+survey_lacks=() survey_clones=() survey_differs=() survey_tables=() survey_why=()
 known_addresses=()
 survey() {
-    local own addresses address servers=() query identity name executed receiver applier age written lacks clones tables why i
+    local own addresses address servers=() query identity name executed receiver applier age written lacks clones differs tables why i
     in_background timeout 3 getent ahosts "${HOSTNAME-}" || true
     own=" ${POD_IP-} $(sed -n 's/ .*STREAM.*//p' "$RUN/answer" | tr '\n' ' ') "
     in_background slave_addresses || true
@@ -92,22 +93,22 @@ survey() {
     done
     query=$(state_of_donor "$1")
     survey_identity=() survey_name=() survey_executed=() survey_receiver=() survey_applier=() survey_age=() survey_own=()
-    survey_lacks=() survey_clones=() survey_tables=() survey_why=()
+    survey_lacks=() survey_clones=() survey_differs=() survey_tables=() survey_why=()
     query_all "$query" "${servers[@]}"
     local all_answered=("${answered[@]}") all_answers=("${answers[@]}")
     query_all "$query" "$MASTER_HOST $MASTER_PORT"
     survey_address+=("$MASTER_HOST") all_answered+=("${answered[0]}") all_answers+=("${answers[0]}")
     for i in "${!survey_address[@]}"; do
-        identity="" name="" executed="" receiver="" applier="" age="" written="" lacks="" clones="" tables="" why=""
+        identity="" name="" executed="" receiver="" applier="" age="" written="" lacks="" clones="" differs="" tables="" why=""
         if [[ ${all_answered[i]} == yes ]]; then
-            IFS='|' read -r identity name executed receiver applier age written lacks clones tables <<<"${all_answers[i]}"
+            IFS='|' read -r identity name executed receiver applier age written lacks clones differs tables <<<"${all_answers[i]}"
             if [[ ! $identity =~ $UUID ]]; then why="its identity is \"$identity\", which is not a UUID" identity=""; fi
         else
             why=${all_answers[i]}
         fi
         survey_identity+=("$identity") survey_name+=("${name:-${survey_address[i]}}") survey_executed+=("$executed") survey_receiver+=("$receiver")
         survey_applier+=("$applier") survey_age+=("$(milliseconds "$age")") survey_own+=("$written") survey_lacks+=("$lacks")
-        survey_clones+=("${clones:-0}") survey_tables+=("$tables") survey_why+=("$why")
+        survey_clones+=("${clones:-0}") survey_differs+=("${differs:-0}") survey_tables+=("$tables") survey_why+=("$why")
     done
 }
 
@@ -183,7 +184,8 @@ choose_donor() {
             fi
         fi
         if why=$(decide_fit "$role" "$wanted" "${survey_identity[i]}" "${survey_receiver[i]}" "${survey_applier[i]}" "${survey_age[i]}" \
-            "$MAX_STALE_SECONDS" "$master" "${survey_lacks[i]}" "$extra" "$purged" "$(left_empty "${survey_tables[i]}")"); then
+            "$MAX_STALE_SECONDS" "$master" "${survey_lacks[i]}" "$extra" "$purged" "$(left_empty "${survey_tables[i]}")" \
+            "${survey_differs[i]}"); then
             # shellcheck disable=SC2034
             donor=${survey_address[i]} donor_name=${survey_name[i]}
             # shellcheck disable=SC2034

@@ -107,7 +107,7 @@ decide_follow() {
     fi
 }
 
-# decide_fit ROLE WANTED IDENTITY RECEIVER APPLIER AGE MAX_STALE MASTER LACKS EXTRA PURGED TABLES: whether a server's data may be cloned.
+# decide_fit ROLE WANTED IDENTITY RECEIVER APPLIER AGE MAX_STALE MASTER LACKS EXTRA PURGED TABLES DIFFERS: whether a server's data may be cloned.
 #   ROLE      role of that server: master or slave
 #   WANTED    the identity that the data must have
 #   IDENTITY  identity of that server, empty if it did not answer; RECEIVER, APPLIER and AGE also describe that server
@@ -116,9 +116,10 @@ decide_follow() {
 #   EXTRA     transactions that server has and the master does not have, as far as known, or empty
 #   PURGED    transactions that server lacks and the master has no binlogs of any more, as far as known, or empty
 #   TABLES    why a clone would leave tables of that server empty, as far as known, or empty
+#   DIFFERS   how many differences that server has found between what it holds and what the master holds
 # If it may not, prints the reason in one line and fails.
 decide_fit() {
-    local role=$1 wanted=$2 identity=$3 receiver=$4 applier=$5 age=$6 max_stale=$7 master=$8 lacks=$9 extra=${10} purged=${11} tables=${12}
+    local role=$1 wanted=$2 identity=$3 receiver=$4 applier=$5 age=$6 max_stale=$7 master=$8 lacks=$9 extra=${10} purged=${11} tables=${12} differs=${13-0}
     if [[ -z $identity ]]; then
         echo "does not answer"
     elif [[ $identity != "$wanted" ]]; then
@@ -139,6 +140,8 @@ decide_fit() {
         echo "its receiver is ${receiver:-not set up}"
     elif [[ -n $age ]] && ((age > max_stale * 1000)); then
         echo "its data is $(seconds "$age") s old, but MAX_STALE_SECONDS allows $max_stale"
+    elif ((differs > 0)); then
+        echo "does not hold what the master holds"
     elif [[ $master == lost ]]; then
         echo "cannot be compared with the master, which no longer answers"
     elif [[ -n $purged ]]; then

@@ -177,6 +177,10 @@ describe("mysql images: a slave that compares what it holds with its master", fu
         ]) {
             assert.ok(status.includes(sentence), `${sentence}: ${status}`);
         }
+        // Where another pod that looks for a server to clone finds it.
+        const marked =
+            "SELECT CAST(variable_value AS CHAR) FROM performance_schema.user_variables_by_thread WHERE variable_name = 'dabaweb_differs'";
+        assert.match(await pods.sql(slave, marked), /^[1-9]/);
         const threads =
             "SELECT receiver.service_state, applier.service_state FROM performance_schema.replication_connection_status receiver";
         const both = `${threads}, performance_schema.replication_applier_status applier`;

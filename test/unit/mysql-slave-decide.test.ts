@@ -321,6 +321,7 @@ describe("mysql slave decisions", () => {
             extra?: string;
             purged?: string;
             tables?: string;
+            differs?: string;
             why: string;
         }
         const cases: Case[] = [
@@ -337,6 +338,9 @@ describe("mysql slave decisions", () => {
             { age: "10001", why: "its data is 10.0 s old, but MAX_STALE_SECONDS allows 10" },
             { purged: SET, why: `lacks ${SET}, which the master no longer has in its binlogs` },
             { tables: "has tables", why: "has tables" },
+            { differs: "2", why: "does not hold what the master holds" },
+            // Then it may be all that is left.
+            { master: "no", differs: "2", why: "" },
             { master: "lost", why: "cannot be compared with the master, which no longer answers" },
             { master: "no", tables: "has tables", why: "has tables" },
             { role: "master", tables: "has tables", why: "has tables" },
@@ -362,10 +366,11 @@ describe("mysql slave decisions", () => {
                     extra: "",
                     purged: "",
                     tables: "",
+                    differs: "0",
                     ...given,
                 };
                 const { role, identity, receiver, applier, age, master } = full;
-                const holds = [full.lacks, full.extra, full.purged, full.tables];
+                const holds = [full.lacks, full.extra, full.purged, full.tables, full.differs];
                 const expected = { code: why === "" ? 0 : 1, printed: why };
                 assert.deepEqual(
                     call("decide_fit", role, A, identity, receiver, applier, age, "10", master, ...holds),
