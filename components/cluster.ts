@@ -80,9 +80,10 @@ export class Cluster extends k8s.Provider {
         let deadline = Infinity;
         void updated.then(() => (deadline = Date.now() + minutes * 60_000));
         for (let sayNext = Date.now() + SAY_EVERY_MS; ;) {
+            // Before the question: an older answer is about the state before the update.
+            const isUpdated = deadline < Infinity;
             // One lost answer must not end a wait of minutes.
             const now = await this.rollout(namespace, name).catch((error: Error) => error);
-            const isUpdated = deadline < Infinity;
             if (isUpdated && (now === undefined || (!(now instanceof Error) && isRolledOut(before, now)))) {
                 return;
             }
@@ -97,8 +98,10 @@ export class Cluster extends k8s.Provider {
                 void pulumi.log.info(`${progress}; ${remedy}`);
                 sayNext += SAY_EVERY_MS;
             }
-            // Before that, Pulumi's own wait decides how long the program runs; it fails after the same time.
-            await pause(ASK_EVERY_MS, undefined, { ref: isUpdated });
+            // A timer without ref: while Pulumi itself waits, a failure of that must be able to end the program.
+            await (isUpdated
+                ? pause(ASK_EVERY_MS)
+                : Promise.race([pause(ASK_EVERY_MS, undefined, { ref: false }), updated]));
         }
     }
 }

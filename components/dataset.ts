@@ -109,7 +109,7 @@ export interface DatasetArgs extends DatasetOptions {
      */
     readonly after?: (before: Rollout | undefined) => Promise<readonly pulumi.Resource[]>;
     /** What to do if the pods do not become ready, as the end of a sentence. Default: look at the pods. */
-    readonly remedy?: string;
+    readonly remedy?: string | undefined;
 }
 
 /** Resource options for objects that must not be lost: see {@link DatasetArgs.protect}. */

@@ -133,6 +133,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
         const masterOptions = withDefaults(defaults, args.master);
         const slaveOptions = withDefaults({ ...defaults, ...SLAVE_DEFAULTS }, args.slave);
         const slaves = `${name}-slave`;
+        const order = args.rollout ?? "slavesFirst";
         const marker = `${name}-initialised`;
         const slave = new Dataset(
             slaves,
@@ -142,9 +143,12 @@ export abstract class Replicated extends pulumi.ComponentResource {
                 ...engine.slave,
                 image: args.images.slave,
                 base: args.images.bases?.slave,
+                // Otherwise the master waits for nothing.
                 remedy:
-                    `${name}-master is updated after that (if the slaves need its update to become ready, set rollout to ` +
-                    "together and update again)",
+                    order === "slavesFirst"
+                        ? `${name}-master, if it was ready, is updated after that (if the slaves need its update to become ready, ` +
+                          "set rollout to together and update again)"
+                        : undefined,
                 env: engine.slave.env(
                     slaveEnv(slaveOptions, `${name}-master`, slaves, engine.port),
                     slaveOptions.resources,
@@ -167,12 +171,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
                 ),
                 initialisedMarker: marker,
                 after: async (before) =>
-                    slavesGoFirst(
-                        args.rollout ?? "slavesFirst",
-                        before,
-                        await slave.before,
-                        slaveOptions.replicas,
-                    )
+                    slavesGoFirst(order, before, await slave.before, slaveOptions.replicas)
                         ? [await slave.rolledOut]
                         : [],
             },
