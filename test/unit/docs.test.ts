@@ -3,6 +3,7 @@ import * as fs from "fs";
 import * as path from "path";
 
 import { configPage } from "../../docs/config-page";
+import { memoryPage } from "../../docs/memory-page";
 import { drawings } from "../../docs/pictures";
 import { withMemoryTable } from "../../docs/redis-memory";
 import { filesOf, readRooms } from "../../docs/rooms";
@@ -41,6 +42,10 @@ describe("the documentation", () => {
         const page = fs.readFileSync("docs/data.md", "utf8");
         assert.match(page, /<!-- calculated -->\n\n\| memory limit/);
         assert.strictEqual(page, withMemoryTable(page));
+    });
+
+    it("says how much memory allows what, as the formulas have it (npm run docs)", () => {
+        assert.strictEqual(fs.readFileSync("docs/memory.md", "utf8"), memoryPage());
     });
 
     it("draws the topology as the golden graph has it, and the rooms as the table has them (make pictures)", async () => {
