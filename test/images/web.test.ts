@@ -572,7 +572,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     /** A client of MySQL that stays connected after its first statement. */
     async function holding(statement: string, ...options: string[]): Promise<ChildProcessWithoutNullStreams> {
         const args = ["mysql", "--batch", "--skip-column-names", "--unbuffered", ...options];
-        const client = spawn("docker", ["exec", "-i", "-e", `MYSQL_PWD=${passwords.mysql}`, mysql, ...args]);
+        const client = spawn("docker", ["exec", "-i", mysql, ...args]);
         client.stdin.write(`${statement}; SELECT 'done';\n`);
         const signal = AbortSignal.timeout(30_000);
         const ended = once(client, "close", { signal }).then(() => ["it has ended"]);
@@ -619,7 +619,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         const own = "FROM performance_schema.processlist WHERE user = 'dabaweb'";
         const kills = await sql(`SELECT CONCAT('KILL ', id, ';') ${own}`);
         await tryDocker(["exec", mysql, "mysql", "--force", "-e", kills]);
-        const account = ["-h127.0.0.1", "-udabaweb", "--ssl-mode=REQUIRED"];
+        const account = ["-h127.0.0.1", "-udabaweb", `-p${passwords.mysql}`, "--ssl-mode=REQUIRED"];
         const holder = await waitFor("the one connection", 30, () => holding("DO 0", ...account));
         try {
             const form = {
