@@ -27,6 +27,7 @@ import {
 } from "./stack";
 
 const PREVIEWS = 5;
+const BENCHMARKS = path.join(ROOT, "docs/benchmarks.md");
 /** The state holds a secret's plain text as JSON under this key when it is exported with --show-secrets. */
 const PLAINTEXT = "plaintext";
 
@@ -240,7 +241,14 @@ function page(up: { up: number; apply: number }, timed: readonly Timed[]): strin
         ...steps.map(([name, duration]) => `| ${name} | ${duration} |`),
         "",
         ...testTimes(readJson<TestTimes>(places().testTimes)),
+        ...measuredApart(fs.readFileSync(BENCHMARKS, "utf8")),
     ].join("\n");
+}
+
+/** The section at the end of the page that is measured with other means, and stays. */
+function measuredApart(earlier: string): string[] {
+    const begin = earlier.indexOf("## ");
+    return begin < 0 ? [] : [earlier.slice(begin)];
 }
 
 /** The last whole `make test` on this machine, where there was one. */
@@ -269,7 +277,7 @@ function main(): void {
     });
     process.stdout.write("previews\n");
     const text = page(up, inFolder(previews));
-    fs.writeFileSync(path.join(ROOT, "docs/benchmarks.md"), text);
+    fs.writeFileSync(BENCHMARKS, text);
     process.stdout.write(text);
 }
 

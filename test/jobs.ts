@@ -59,6 +59,7 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/mysql-loss": ["mysql"],
     "images/redis-loss": ["redis"],
     "images/mysql-reseed": ["mysql"],
+    "images/mysql-compare": ["mysql", "operations"],
     "images/mysql": ["mysql"],
     "images/redis": ["redis"],
 };
