@@ -1,5 +1,5 @@
 /**
- * A separate cluster for faults, next to the local one: it has its own three nodes, registry, Pulumi backend and folder
+ * A separate cluster for faults, next to the local one: it has its own three nodes, or four if the masters' volumes are to be local to theirs, registry, Pulumi backend and folder
  * shared by all nodes, and all of it is removed afterwards. It runs on the user's Docker daemon, which no fault touches.
  */
 import { randomBytes } from "node:crypto";
@@ -77,8 +77,12 @@ export function environment(): Record<string, string> {
     };
 }
 
-/** Creates the cluster; first removes whatever an earlier run left. */
-export async function make(): Promise<void> {
+/**
+ * Creates the cluster; first removes whatever an earlier run left.
+ *
+ * @param workers nodes beside the control plane, which takes no pods: with three, each pod of a system finds its own
+ */
+export async function make(workers: 2 | 3 = 2): Promise<void> {
     await remove("that an earlier run left");
     checkWatches();
     await checkPorts([API_PORT, REGISTRY_PORT, ...NODE_PORTS], "the cluster for faults");
@@ -86,7 +90,7 @@ export async function make(): Promise<void> {
     // The pods' user creates its folders in it.
     fs.chmodSync(files.shared, 0o777);
     writeWhole(files.passphrase, randomBytes(32).toString("base64url"), 0o600);
-    say("cluster: creating three nodes");
+    say(`cluster: creating ${workers + 1} nodes`);
     const shape = {
         name: NAME,
         apiPort: API_PORT,
@@ -96,7 +100,7 @@ export async function make(): Promise<void> {
     };
     const args = ["create", "cluster", "--config", "-", "--image", (await nodeImage())!];
     await run("kind", [...args, "--kubeconfig", files.kubeconfig, "--wait", "180s"], {
-        input: kindConfig(3, shape),
+        input: kindConfig(workers + 1, shape),
     });
     await run("docker", [
         ...["run", "--detach", "--name", REGISTRY, "--publish", `127.0.0.1:${REGISTRY_PORT}:5000`],
@@ -107,7 +111,7 @@ export async function make(): Promise<void> {
     for (const { name } of await clusterNodes(NAME)) {
         await useRegistry(name, REGISTRY_ADDRESS, REGISTRY);
     }
-    await untilNodesReady(3);
+    await untilNodesReady();
     await provideSharedVolumes();
 }
 
@@ -165,7 +169,9 @@ export async function nodes(): Promise<string[]> {
     return (await clusterNodes(NAME)).map(({ name }) => name);
 }
 
-export async function untilNodesReady(count: number, seconds = 180): Promise<void> {
+/** Waits until all nodes are ready, and all of them belong to the cluster. */
+export async function untilNodesReady(seconds = 180): Promise<void> {
+    const count = (await nodes()).length;
     const query = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
     await until(`${count} nodes of ${NAME} to be ready`, seconds, async () => {
         const args = ["get", "nodes", "--request-timeout=5s", "--output", `jsonpath=${query}`];

@@ -135,7 +135,7 @@ export const stopNodeOf = (name: string, seconds: number): Fault => ({
         await cutPower(node);
         await scene.last(seconds);
         await startNodes(node);
-        await untilNodesReady(3);
+        await untilNodesReady();
         scene.system.forget();
     },
 });
@@ -147,7 +147,7 @@ export const stopAllNodes = (): Fault => ({
         await scene.hitNodes(...all);
         await cutPower(...all);
         await startNodes(...all);
-        await untilNodesReady(3);
+        await untilNodesReady();
         scene.system.forget();
     },
 });
@@ -158,7 +158,7 @@ export const pauseNodeOf = (name: string, seconds: number): Fault => ({
         const node = await nodeOf(scene.system, name);
         await scene.hitNodes(node);
         await whilePaused(node, () => scene.last(seconds));
-        await untilNodesReady(3);
+        await untilNodesReady();
         scene.system.forget();
     },
 });
@@ -166,8 +166,10 @@ export const pauseNodeOf = (name: string, seconds: number): Fault => ({
 /**
  * Loses the node of a pod for good, and acts as its operator: removes the node from the cluster, and the claims of volumes
  * that only this node had. The node comes back, without pods, after everything has been checked.
+ *
+ * @param mastersToo whether a master's volume is one of those
  */
-export const loseNodeOf = (name: string): Fault => {
+export const loseNodeOf = (name: string, mastersToo = false): Fault => {
     let lost: string | undefined;
     return {
         async strike(scene) {
@@ -177,7 +179,8 @@ export const loseNodeOf = (name: string): Fault => {
             const pods = (await allPods(scene.system)).filter((pod) => pod.node === node);
             await cutPower(node);
             await scene.system.kubectl(["delete", "node", node]);
-            for (const pod of pods.filter(({ workload }) => workload.endsWith("-slave"))) {
+            const gone = mastersToo ? /-(master|slave)$/ : /-slave$/;
+            for (const pod of pods.filter(({ workload }) => gone.test(workload))) {
                 await deleteClaim(scene.system, pod.name);
             }
             for (const pod of pods) {
@@ -187,7 +190,7 @@ export const loseNodeOf = (name: string): Fault => {
         async undo() {
             if (lost !== undefined) {
                 await startNodes(lost);
-                await untilNodesReady(3);
+                await untilNodesReady();
             }
         },
     };

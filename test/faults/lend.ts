@@ -23,7 +23,7 @@ async function main([file, ...args]: readonly string[]): Promise<void> {
     Object.assign(process.env, environment());
     const release = takeLock(`stack-${NAME}`, "test/faults/lend.ts");
     try {
-        await during("cluster", make);
+        await during("cluster", () => make());
         const env = { ...process.env, TEST_REGISTRY: REGISTRY_ADDRESS, TEST_NODE_PORTS: NODE_PORTS.join() };
         const { status, error } = spawnSync(file, args, { stdio: "inherit", env });
         if (error !== undefined) {

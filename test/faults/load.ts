@@ -89,6 +89,25 @@ function redisClient(
     };
 }
 
+/** A connection of the application's account. */
+export async function connectMysql(
+    { host, ports, mysqlPassword }: Doors,
+    door: "mysql-master" | "mysql-slave",
+): Promise<Connection> {
+    const connection = await createConnection({
+        host,
+        port: ports[door],
+        user: "dabaweb",
+        password: mysqlPassword,
+        database: "form",
+        connectTimeout: CONNECT_MS,
+        // The server's certificate is self-signed.
+        ssl: { rejectUnauthorized: false },
+    });
+    connection.on("error", () => undefined);
+    return connection;
+}
+
 function mysqlClient(
     doors: Doors,
     door: "mysql-master" | "mysql-slave",
@@ -97,20 +116,7 @@ function mysqlClient(
     let connection: Connection | undefined;
     return {
         async open() {
-            if (connection !== undefined) {
-                return;
-            }
-            connection = await createConnection({
-                host: doors.host,
-                port: doors.ports[door],
-                user: "dabaweb",
-                password: doors.mysqlPassword,
-                database: "form",
-                connectTimeout: CONNECT_MS,
-                // The server's certificate is self-signed.
-                ssl: { rejectUnauthorized: false },
-            });
-            connection.on("error", () => undefined);
+            connection ??= await connectMysql(doors, door);
         },
         act: (number) => act(connection!, number),
         close() {
@@ -125,6 +131,8 @@ export class Load {
     readonly ledgers: Readonly<Record<LedgerName, Ledger>>;
     private readonly reads: Record<ReaderName, number[]> = { redis: [], mysql: [], page: [] };
     private readonly workers: Promise<void>[] = [];
+    /** How often a client got each error, by its code. */
+    readonly errors = new Map<string, number>();
     private stopped = false;
     private end = 0;
 
@@ -133,7 +141,7 @@ export class Load {
      * @param folder gets one file per ledger
      */
     constructor(
-        private readonly doors: Doors,
+        readonly doors: Doors,
         readonly run: number,
         folder?: string,
     ) {
@@ -156,6 +164,13 @@ export class Load {
         this.read("redis", this.redisReader());
         this.read("mysql", this.mysqlReader());
         this.read("page", this.pageReader());
+    }
+
+    /** Adds clients that write to MySQL until the load is stopped, and try again whenever they get no answer. */
+    crowd(clients: number): void {
+        for (let client = 0; client < clients; client++) {
+            this.write(this.ledgers.mysql, WRITE_EVERY_MS, this.mysqlWriter());
+        }
     }
 
     /** Stops and waits for the last answers; nothing is written afterwards. */
@@ -229,7 +244,9 @@ export class Load {
                 try {
                     await within(CONNECT_MS + 500, client.open());
                     await within(ANSWER_MS + 500, action());
-                } catch {
+                } catch (error) {
+                    const code = (error as { code?: string }).code ?? "none";
+                    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
                     client.close();
                     await pause(100);
                 }

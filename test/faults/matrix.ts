@@ -28,6 +28,9 @@ export interface Run {
     readonly read?: Readonly<Record<ReaderName, number | null>>;
     /** Restarts of pods that were no targets. */
     readonly others?: readonly string[];
+    /** What the fault measured, and what it saw that must not be. Unset: nothing. */
+    readonly notes?: readonly string[];
+    readonly wrong?: readonly string[];
     /** Why the pods are not equal at the end. */
     readonly difference?: string;
     /** Why the system did not heal by itself. */
@@ -102,10 +105,18 @@ async function play(
             read: nulls(seconds.read),
             others: restartsOfOthers(before, await allPods(system), scene.targets),
             difference: await difference(system),
+            ...told(scene),
         };
+    } catch (error) {
+        return { failure: reason(error), ...told(scene) };
     } finally {
         await load.stop();
     }
+}
+
+/** What the fault told, without what is empty. */
+function told({ notes, wrong }: Scene): Pick<Run, "notes" | "wrong"> {
+    return { ...(notes.length > 0 ? { notes } : {}), ...(wrong.length > 0 ? { wrong } : {}) };
 }
 
 async function heal({ system, load }: Scene, ended: number): Promise<void> {
@@ -135,7 +146,7 @@ async function heal({ system, load }: Scene, ended: number): Promise<void> {
 /** Which promises a run has broken. */
 export function broken(run: Omit<Run, "broken">, promised: Readonly<Record<LedgerName, Promised>>): string[] {
     if (run.ledgers === undefined) {
-        return [`it did not heal: ${run.failure ?? "the run broke off"}`];
+        return [`it did not heal: ${run.failure ?? "the run broke off"}`, ...(run.wrong ?? [])];
     }
     const { ledgers } = run;
     return [
@@ -156,6 +167,7 @@ export function broken(run: Omit<Run, "broken">, promised: Readonly<Record<Ledge
             ];
         }),
         ...(run.failure === undefined ? [] : [run.failure]),
+        ...(run.wrong ?? []),
         ...(run.difference === undefined ? [] : [`the pods are not equal: ${run.difference}`]),
         ...(run.others ?? []).map((other) => `${other}, though it was no target`),
     ];

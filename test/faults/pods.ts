@@ -5,6 +5,9 @@ import { System } from "../support/system";
 /** Pause between two queries to the cluster: the recovering pods need the machine more than the observer does. */
 export const POLL_MS = 1000;
 
+/** Seconds for pods to end or to be created: longer than their grace period. */
+const SCALE_SECONDS = 120;
+
 /** One container of a pod. */
 export interface Container {
     readonly name: string;
@@ -157,6 +160,21 @@ export async function untilReplaced(system: System, { name, uid }: Pod, seconds:
         seconds,
         async () => (await allPods(system)).every((pod) => pod.uid !== uid),
         { pauseMs: POLL_MS },
+    );
+}
+
+/** Sets the number of a StatefulSet's pods, and waits until exactly as many exist; they need not be ready. */
+export async function scale(system: System, workload: string, count: number): Promise<void> {
+    await system.kubectl(["scale", "statefulset", workload, `--replicas=${count}`]);
+    const own = async (): Promise<Pod[]> =>
+        (await allPods(system)).filter((pod) => pod.workload === workload);
+    await waitFor(
+        `${workload} to have ${count} pods`,
+        SCALE_SECONDS,
+        async () => (await own()).length === count,
+        {
+            pauseMs: POLL_MS,
+        },
     );
 }
 

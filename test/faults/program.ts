@@ -9,6 +9,7 @@ import { writeWhole } from "../../local/machine/files";
 import { run } from "../../local/machine/shell";
 import { forThisMachine } from "../../local/stacks/this-machine";
 import { parseStackFile } from "../../operations/stack-file";
+import { look } from "../../operations/status";
 import { command } from "../support/command";
 import { copyProgram } from "../support/copy";
 import { waitFor } from "../support/docker";
@@ -90,9 +91,21 @@ export class Program {
         await this.pulumi(["up", "--yes", "--skip-preview"], folder);
     }
 
+    /** One setting of the stack file. */
+    async setting(key: string): Promise<string> {
+        return (await this.pulumi(["config", "get", "--path", `dabaweb:${key}`])).trim();
+    }
+
     /** Changes one setting, as a user would do in the stack file; it takes effect with the next `up`. */
     async configure(key: string, value: string): Promise<void> {
         await this.pulumi(["config", "set-all", "--path", "--plaintext", `dabaweb:${key}=${value}`]);
+    }
+
+    /** What `make status` says is wrong with the stack. */
+    async problems(): Promise<readonly string[]> {
+        // It reads the stack file by the stack's name.
+        process.env.DABAWEB_STACKS = this.folder;
+        return (await look(this.stack)).problems;
     }
 
     /** Starts an `up` that a fault interrupts. */

@@ -154,6 +154,11 @@ export function page({ versions, bare, rows }: Matrix): string {
     const failures = rows.flatMap(({ row, mode, runs }) =>
         runs.flatMap(({ broken }, i) => broken.map((each) => `- ${row} (${mode}), run ${i + 1}: ${each}.`)),
     );
+    const notes = rows.flatMap(({ row, mode, runs }) =>
+        runs.flatMap((run, i) =>
+            (run.notes ?? []).map((each) => `- ${row} (${mode}), run ${i + 1}: ${each}.`),
+        ),
+    );
     const inFlight = rows
         .flatMap(({ runs }) => runs.flatMap((run) => run.inFlight ?? []))
         .map((each) => LEDGERS.reduce((sum, name) => sum + each[name], 0));
@@ -161,7 +166,7 @@ export function page({ versions, bare, rows }: Matrix): string {
     return [
         "# Failure matrix",
         "",
-        `Written by \`make faults\` at commit ${commits.join(", ")}, on a three-node cluster of its own: ` +
+        `Written by \`make faults\` at commit ${commits.join(", ")}, on a cluster of its own: ` +
             Object.entries(versions)
                 .map(([name, version]) => `${name} ${version}`)
                 .join(", ") +
@@ -195,6 +200,7 @@ export function page({ versions, bare, rows }: Matrix): string {
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         ...rows.map((each) => line(each, bare)),
         "",
+        ...(notes.length === 0 ? [] : ["## What the faults measured", "", ...notes, ""]),
         ...(failures.length === 0 ? [] : ["## What does not hold", "", ...failures, ""]),
     ].join("\n");
 }

@@ -1,4 +1,5 @@
 /** The table of faults: what is done to which target, in which modes, and what is promised. */
+import { engineStep } from "./engine-step";
 import {
     badImage,
     cutDocker,
@@ -25,7 +26,10 @@ import {
     withoutSemisync,
 } from "./faults";
 import { LedgerName } from "./load";
+import { olderCopy } from "./older-copy";
 import { Fault } from "./scene";
+import { silenceNameServer, stepClock } from "./surroundings";
+import { fillConnections, foreignEngines, largeTransactions, writePastTheLog } from "./writes";
 
 /** What mysql-master does while no slave confirms a commit: `mysql-master.onNoReplica`. */
 export const MODES = ["wait", "degrade"] as const;
@@ -37,12 +41,19 @@ export type Mode = (typeof MODES)[number];
  */
 export type Promised = "kept" | "measured" | "loss";
 
+export type Volumes = "shared" | "ofNode";
+
 export interface Row {
     readonly name: string;
     readonly modes: readonly Mode[];
     readonly promised: Readonly<Record<LedgerName, Promised>>;
     /** Part of `make test`, on the one-node cluster. */
     readonly quick?: boolean;
+    /**
+     * Where the masters' volumes are: `shared`, the default, is what every node reaches. `ofNode` is local to a node, as in
+     * production without network storage: a lost node takes it along.
+     */
+    readonly volumes: Volumes;
     /** Takes down nodes or the registry, which all stacks of the cluster share: no other row runs at the same time. */
     readonly alone?: boolean;
     /** Creates a new fault for every run: a fault remembers what it has to undo. */
@@ -57,7 +68,15 @@ type Options = Partial<Omit<Row, "name" | "fault" | "promised">> & { promised?: 
 
 function row(name: string, fault: () => Fault, { promised, ...rest }: Options = {}): Row {
     const of = name.includes("redis") ? "redis" : name.includes("mysql") ? "mysql" : "both";
-    return { name, fault, modes: ["wait"], of, promised: { ...ALL_KEPT, ...promised }, ...rest };
+    return {
+        name,
+        fault,
+        modes: ["wait"],
+        of,
+        volumes: "shared",
+        promised: { ...ALL_KEPT, ...promised },
+        ...rest,
+    };
 }
 
 const DATA_PODS = [
@@ -122,6 +141,14 @@ export const ROWS: readonly Row[] = [
     ...["redis-master-0", "mysql-master-0"].map((pod) =>
         row(`node of ${pod}: lost for good`, () => loseNodeOf(pod), { modes: modesOf(pod), alone: true }),
     ),
+    ...["redis-master-0", "mysql-master-0"].map((pod) =>
+        row(`node of ${pod}: lost for good with the volumes on it`, () => loseNodeOf(pod, true), {
+            alone: true,
+            volumes: "ofNode",
+            // What redis-master acknowledged by itself was on that node alone.
+            promised: { redisSet: "measured" },
+        }),
+    ),
     row("all nodes: stopped at once and started", () => stopAllNodes(), { modes: MODES, alone: true }),
     ...["redis-master-0", "mysql-master-0"].map((pod) =>
         row(`node of ${pod}: paused for 2 minutes`, () => pauseNodeOf(pod, 120), {
@@ -156,6 +183,24 @@ export const ROWS: readonly Row[] = [
     ),
     ...["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"].map((workload) =>
         row(`${workload}: planned rollout`, () => rollout([workload]), { modes: modesOf(workload) }),
+    ),
+    row("redis: a newer minor version", () => engineStep()),
+    row("mysql-master-0: connections full while its slaves are away", () => fillConnections()),
+    row("mysql-master-0: transactions up to the largest that it accepts", () => largeTransactions()),
+    row("mysql-master-0: tables of other engines than InnoDB", () => foreignEngines()),
+    row("mysql-master-0: rows written past the binary log", () => writePastTheLog()),
+    row("redis-master-0: an older copy of its volume, late slaves", () => olderCopy("redis"), {
+        promised: { redisSet: "measured" },
+    }),
+    row("mysql-master-0: an older copy of its volume, late slaves", () => olderCopy("mysql")),
+    row("name server: silent for 60 s", () => silenceNameServer(60), { alone: true }),
+    row(
+        "name server: silent for 60 s while both masters restart",
+        () => silenceNameServer(60, kill9("redis-master-0", "mysql-master-0")),
+        { alone: true },
+    ),
+    ...["redis-master-0", "redis-slave-0", "mysql-master-0", "mysql-slave-0"].map((pod) =>
+        row(`${pod}: clock stepped by an hour, forward and back`, () => stepClock(pod)),
     ),
     row(
         "control: semi-sync off, mysql slaves partitioned, then the master destroyed",

@@ -30,7 +30,7 @@ import { LEDGERS } from "./load";
 import { Bare, Run, runRow } from "./matrix";
 import { Program } from "./program";
 import { joined, Matrix, merged, page, RowResult, verdict } from "./report";
-import { Mode, MODES, promisedIn, Row, ROWS } from "./rows";
+import { Mode, MODES, promisedIn, Row, ROWS, Volumes } from "./rows";
 
 const DOCS = path.resolve(__dirname, "../../docs");
 
@@ -81,7 +81,7 @@ async function versions(system: System): Promise<Record<string, string>> {
     };
 }
 
-function tell({ row, mode, run, ledgers, inFlight, write, read, others, broken }: Run): void {
+function tell({ row, mode, run, ledgers, inFlight, write, read, others, notes, broken }: Run): void {
     const figures =
         ledgers === undefined
             ? ""
@@ -91,7 +91,7 @@ function tell({ row, mode, run, ledgers, inFlight, write, read, others, broken }
                       `${inFlight![name]} in flight, ${write![name]} s`,
               ).join("; ") + `; reads ${Object.values(read!).join("/")} s; others ${others!.length}`;
     say(`${row} (${mode}) #${run}: ${broken.length === 0 ? "holds" : "DOES NOT HOLD"}: ${figures}`);
-    broken.forEach((each) => say(`    ${each}`));
+    [...(notes ?? []), ...broken].forEach((each) => say(`    ${each}`));
 }
 
 type Facts = Pick<Matrix, "versions" | "bare">;
@@ -107,13 +107,16 @@ interface Task {
 /** A stack that runs one row after another. */
 class Lane {
     private mode: Mode | undefined;
+    private volumes: Volumes = "shared";
 
     constructor(readonly program: Program) {}
 
     /** Runs the remaining tasks until none are left; tasks that need no change of mode come first. */
     async work(tasks: Task[], done: (task: Task, run: Run) => void): Promise<void> {
         while (tasks.length > 0) {
-            const fitting = tasks.findIndex(({ mode }) => mode === this.mode);
+            const fitting = tasks.findIndex(
+                ({ mode, row }) => mode === this.mode && row.volumes === this.volumes,
+            );
             const [task] = tasks.splice(Math.max(0, fitting), 1);
             done(task!, await this.run(task!));
         }
@@ -122,7 +125,7 @@ class Lane {
     async run({ row, mode }: Task): Promise<Run> {
         const { program } = this;
         const stage = { system: program.system, program };
-        await this.take(mode);
+        await this.take(mode, row.volumes);
         const doors = await openDoors(program.system, program.doors);
         const run = await runRow(row, mode, stage, doors, files.ledgers);
         tell(run);
@@ -133,17 +136,24 @@ class Lane {
         return run;
     }
 
-    private async take(mode: Mode): Promise<void> {
-        if (this.mode === mode) {
+    private async take(mode: Mode, volumes: Volumes): Promise<void> {
+        if (this.mode === mode && this.volumes === volumes) {
             return;
         }
         const { program } = this;
-        say(`${program.stack}: deploying with mysql-master.onNoReplica ${mode}`);
+        say(`${program.stack}: deploying with mysql-master.onNoReplica ${mode}, masters' volumes ${volumes}`);
         await program.initialise();
         await program.configure("mysql-master.onNoReplica", mode);
+        const storageClass = volumes === "shared" ? "shared" : "standard";
+        if ((await program.setting("mysql-master.storageClass")) !== storageClass) {
+            // The class of a volume cannot change.
+            await program.down();
+            await program.configure("redis-master.storageClass", storageClass);
+            await program.configure("mysql-master.storageClass", storageClass);
+        }
         await program.up();
         await program.system.ready();
-        this.mode = mode;
+        [this.mode, this.volumes] = [mode, volumes];
     }
 }
 
@@ -164,7 +174,8 @@ async function matrix(): Promise<boolean> {
     const alone = tasks.filter(({ row }) => row.alone);
     const [first, ...others] = Array.from({ length: lanes() }, (_, i) => new Lane(new Program(i + 1)));
     if (!options.reuse || !fs.existsSync(files.kubeconfig)) {
-        await during("cluster", make);
+        const workers = rows.some(({ volumes }) => volumes === "ofNode") ? 3 : 2;
+        await during("cluster", () => make(workers));
     }
     const results = new Map<string, RowResult>();
     const done = (facts: Facts, { row, mode }: Task, run: Run): void => {

@@ -28,6 +28,10 @@ export class Scene implements Stage {
     readonly program: Program | undefined;
     /** Names of pods that the fault itself hits: their restarts are not side effects. */
     readonly targets = new Set<string>();
+    /** What the fault measured beside the load, one sentence each. */
+    readonly notes: string[] = [];
+    /** What the fault saw that must not be, one sentence each: the row does not hold. */
+    readonly wrong: string[] = [];
     /** When the fault hit; unset before. */
     moment: number | undefined;
 

@@ -1,4 +1,5 @@
 import assert from "assert";
+import { readFileSync } from "fs";
 
 import { kindConfig } from "../../local/cluster/kind-config";
 import { Checked } from "../faults/check";
@@ -9,6 +10,8 @@ import { Pod, restartsOfOthers } from "../faults/pods";
 import { Program } from "../faults/program";
 import { joined, Matrix, merged, page, RowResult, verdict } from "../faults/report";
 import { promisedIn, ROWS } from "../faults/rows";
+import { clockDockerfile } from "../faults/surroundings";
+import { upTo } from "../faults/writes";
 
 describe("faults: a ledger", () => {
     it("counts writes as lost only if they were acknowledged and are missing", () => {
@@ -165,6 +168,7 @@ describe("faults: a run breaks its promise", () => {
             run({ ledgers: { ...ledgers, mysql: checked({ acknowledged: 499 }) } }),
             /^only 499/,
         ],
+        ["by what the fault itself saw", run({ wrong: ["root was refused"] }), /^root was refused$/],
         ["by unequal pods", run({ difference: "checksums" }), /^the pods are not equal: checksums/],
         ["by a restart elsewhere", run({ others: ["b replaced"] }), /^b replaced, though it was no target/],
         [
@@ -181,6 +185,11 @@ describe("faults: a run breaks its promise", () => {
             assert.match(sentences[0]!, message);
         });
     }
+
+    it("by what the fault saw before it broke off, too", () => {
+        const result = run({ ledgers: undefined, failure: "x", wrong: ["root was refused"] });
+        assert.deepStrictEqual(broken(result, kept), ["it did not heal: x", "root was refused"]);
+    });
 
     it("not by a loss that is only measured", () => {
         const lossy = run({ ledgers: { ...ledgers, mysql: checked({ lost: 3 }) } });
@@ -282,6 +291,15 @@ describe("faults: the page", () => {
         assert.match(text, /^0 of 1 rows hold/m);
     });
 
+    it("says what the faults measured", () => {
+        const measured = { ...run({ notes: ["named after 9 s"] }), broken: [] };
+        assert.match(
+            page(matrix(row({ runs: [...row().runs, measured] }))),
+            /## What the faults measured\n\n- mysql-master-0: kill -9 \(wait\), run 2: named after 9 s\.\n/,
+        );
+        assert.doesNotMatch(page(matrix(row())), /What the faults measured/);
+    });
+
     it("keeps the rows of an earlier run that this one did not repeat, in the order of the table", () => {
         const [a, b, c, gone] = ["a", "b", "c", "gone"].map((name) =>
             row({ row: name, commits: ["earlier"] }),
@@ -319,6 +337,51 @@ describe("faults: the page", () => {
         const lossy = row({ runs: [{ ...run({ ledgers }), broken: [] }] });
         assert.deepStrictEqual(verdict(lossy), { survived: true, lost: ["redisSet"] });
     });
+});
+
+describe("faults: the largest transaction that a server accepts", () => {
+    const upToLimit = async (limit: number, most: number) => {
+        const tried: number[] = [];
+        const found = await upTo(most, (size) => {
+            tried.push(size);
+            return Promise.resolve(size <= limit ? undefined : `${size} is too large`);
+        });
+        return { ...found, tried };
+    };
+
+    it("is what may be tried at most, if nothing is refused", async () => {
+        assert.deepStrictEqual(await upToLimit(Infinity, 5), { accepted: 5, tried: [1, 2, 4, 5] });
+    });
+
+    it("is found to an eighth, with the reason for which more is refused", async () => {
+        const { accepted, why, tried } = await upToLimit(100, 512);
+        assert.ok(accepted <= 100 && accepted > 100 - 100 / 8, String(accepted));
+        assert.match(why ?? "", /is too large/);
+        assert.deepStrictEqual(tried.slice(0, 8), [1, 2, 4, 8, 16, 32, 64, 128]);
+    });
+
+    it("is zero if a server refuses the smallest", async () => {
+        const { accepted, why } = await upToLimit(0, 512);
+        assert.deepStrictEqual([accepted, why], [0, "1 is too large"]);
+    });
+});
+
+describe("faults: an image whose clock can be stepped", () => {
+    for (const workload of ["redis-master", "redis-slave", "mysql-master", "mysql-slave"]) {
+        it(`is ${workload}'s own, with its base as the last stage`, () => {
+            const [own, app] = [workload, "dabaweb"].map((name) =>
+                readFileSync(`images/${name}/Dockerfile`, "utf8"),
+            );
+            const lines = clockDockerfile(own!, app!, workload).split("\n");
+            const stages = lines.filter((line) => line.startsWith("FROM "));
+            const base = workload.startsWith("redis") ? "REDIS_IMAGE" : "MYSQL_IMAGE";
+            assert.deepStrictEqual(stages, ["FROM ${PYTHON_BUILD_IMAGE} AS clock", `FROM \${${base}}`]);
+            // An argument that a later stage is FROM must be declared above the first one.
+            const declared = lines.slice(0, lines.indexOf(stages[0]!)).join("\n");
+            assert.match(declared, new RegExp(`^ARG ${base}=`, "m"));
+            assert.match(declared, /^ARG PYTHON_BUILD_IMAGE=/m);
+        });
+    }
 });
 
 describe("faults: lanes", () => {

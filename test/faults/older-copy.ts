@@ -1,0 +1,73 @@
+/** A master that comes back with an older copy of its volume, as from a snapshot, while its slaves are late. */
+import { waitFor } from "../support/docker";
+import { System } from "../support/system";
+import { deletePodWithClaim } from "./faults";
+import { allPods, findPod, onNode, POLL_MS, scale, signal, volumeOf } from "./pods";
+import { Fault } from "./scene";
+
+/** Seconds of writes that the older copy lacks. */
+const LACKING_SECONDS = 10;
+/** Seconds that the slaves come later than the master: longer than a master waits for slaves that do not answer. */
+const LATE_SECONDS = 30;
+/** Seconds for the slaves to start and to be compared with. */
+const COMPARED_SECONDS = 60;
+/** What a pod says that must not go on with what it has. */
+const ADVICE = /delete (this|the|its) pod and (its|the) claim/i;
+
+/** Puts an older copy of a master's volume in place; its slaves, which have more, come when it has been up for a while. */
+export const olderCopy = (engine: "redis" | "mysql"): Fault => ({
+    async strike(scene) {
+        const { system } = scene;
+        const [master, slaves] = [`${engine}-master`, system.pods(`${engine}-slave`)];
+        const pod = await findPod(system, `${master}-0`);
+        const volume = await volumeOf(system, pod.name);
+        const copy = `${volume}.older`;
+        // The server is stopped meanwhile, so that the copy is of one moment.
+        await signal(pod, "STOP");
+        try {
+            await onNode(pod.node!, `rm -rf "${copy}"; cp -a "${volume}" "${copy}"`, 120);
+        } finally {
+            await signal(pod, "CONT");
+        }
+        await scene.last(LACKING_SECONDS);
+        scene.hit(pod.name, ...slaves);
+        // The master first: the slaves have everything that it acknowledged.
+        await scale(system, master, 0);
+        await scale(system, `${engine}-slave`, 0);
+        await onNode(
+            pod.node!,
+            `find "${volume}" -mindepth 1 -delete; cp -a "${copy}/." "${volume}/"; rm -rf "${copy}"`,
+            120,
+        );
+        await scale(system, master, 1);
+        await scene.last(LATE_SECONDS);
+        const opened = await isReady(system, `${master}-0`);
+        await scale(system, `${engine}-slave`, slaves.length);
+        scene.notes.push(
+            `${master}-0 ${opened ? "was open" : "was not open"} when its slaves came, ${LATE_SECONDS} s after it`,
+        );
+        const healed = waitFor(
+            `${master} and its slaves to be ready`,
+            COMPARED_SECONDS,
+            async () =>
+                (await Promise.all([`${master}-0`, ...slaves].map((each) => isReady(system, each)))).every(
+                    Boolean,
+                ),
+            { pauseMs: POLL_MS },
+        );
+        if (await healed.catch(() => false)) {
+            scene.notes.push("all pods were ready by themselves");
+            return;
+        }
+        const said = await system.kubectl(["logs", `${master}-0`, "--tail=20"]);
+        if (!ADVICE.test(said)) {
+            scene.wrong.push(`${master}-0 does not say what to do: ${said.split("\n").at(-1)}`);
+        }
+        scene.notes.push(`as ${master}-0 says, its pod and claim were deleted`);
+        await deletePodWithClaim(`${master}-0`).strike(scene);
+    },
+});
+
+async function isReady(system: System, name: string): Promise<boolean> {
+    return (await allPods(system)).some((pod) => pod.name === name && pod.ready && !pod.leaving);
+}
