@@ -10,7 +10,9 @@ const LACKING_SECONDS = 10;
 /** Seconds that the slaves come later than the master: longer than a master waits for slaves that do not answer. */
 const LATE_SECONDS = 30;
 /** Seconds for the slaves to start and to be compared with. */
-const COMPARED_SECONDS = 60;
+const COMPARED_SECONDS = 90;
+/** Seconds that all pods must stay ready: a master that opened may close again when it has heard its slaves. */
+const STEADY_SECONDS = 20;
 /** What a pod says that must not go on with what it has. */
 const ADVICE = /delete (this|the|its) pod and (its|the) claim/i;
 
@@ -46,13 +48,16 @@ export const olderCopy = (engine: "redis" | "mysql"): Fault => ({
         scene.notes.push(
             `${master}-0 ${opened ? "was open" : "was not open"} when its slaves came, ${LATE_SECONDS} s after it`,
         );
+        let since = Infinity;
         const healed = waitFor(
-            `${master} and its slaves to be ready`,
+            `${master} and its slaves to stay ready`,
             COMPARED_SECONDS,
-            async () =>
-                (await Promise.all([`${master}-0`, ...slaves].map((each) => isReady(system, each)))).every(
-                    Boolean,
-                ),
+            async () => {
+                const pods = [`${master}-0`, ...slaves].map((each) => isReady(system, each));
+                const all = (await Promise.all(pods)).every(Boolean);
+                since = all ? Math.min(since, Date.now()) : Infinity;
+                return Date.now() - since > STEADY_SECONDS * 1000;
+            },
             { pauseMs: POLL_MS },
         );
         if (await healed.catch(() => false)) {
