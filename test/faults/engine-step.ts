@@ -19,8 +19,8 @@ RUN sed -n 's/^\\(deb [^ ]*\\) trixie main$/\\1 sid main/p' /etc/apt/sources.lis
 const BUILD_SECONDS = 300;
 
 /**
- * Updates Redis to a newer minor version in one `up`: the slaves must be replaced before their master, which could otherwise
- * send what they do not understand. A step back is refused, so the stack is made anew afterwards.
+ * Updates Redis to a newer version in one `up`: the slaves must be replaced before their master, which could otherwise send what
+ * they do not understand. Inside a series the way back is another such update, without load.
  */
 export const engineStep = (): Fault => {
     let restore = (): void => undefined;
@@ -42,7 +42,11 @@ export const engineStep = (): Fault => {
             await program.configure("bases.redis", NEWER);
             await program.up();
             await system.ready();
-            scene.notes.push(`Redis ${before} became ${await version(system)}`);
+            const after = await version(system);
+            scene.notes.push(`Redis ${before} became ${after}`);
+            if (after === before) {
+                scene.wrong.push(`the update changed no version: Redis is still ${before}`);
+            }
             const [master, ...slaves] = await Promise.all(
                 ["redis-master-0", ...system.pods("redis-slave")].map((pod) => startOf(system, pod)),
             );
@@ -52,7 +56,8 @@ export const engineStep = (): Fault => {
         },
         async undo(stage) {
             restore();
-            await programOf(stage).anew();
+            await programOf(stage).up();
+            await stage.system.ready();
             await docker(["rmi", NEWER]).catch(() => undefined);
         },
     };

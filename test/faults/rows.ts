@@ -184,7 +184,7 @@ export const ROWS: readonly Row[] = [
     ...["redis-master", "redis-slave", "mysql-master", "mysql-slave", "dabacluster"].map((workload) =>
         row(`${workload}: planned rollout`, () => rollout([workload]), { modes: modesOf(workload) }),
     ),
-    row("redis: a newer minor version", () => engineStep()),
+    row("redis: updated to a newer version", () => engineStep()),
     row("mysql-master-0: connections full while its slaves are away", () => fillConnections()),
     row("mysql-master-0: transactions up to the largest that it accepts", () => largeTransactions()),
     row("mysql-master-0: tables of other engines than InnoDB", () => foreignEngines()),

@@ -150,6 +150,8 @@ class Lane {
             await program.down();
             await program.configure("redis-master.storageClass", storageClass);
             await program.configure("mysql-master.storageClass", storageClass);
+            // As in production, where it is the default.
+            await program.configure("spread", volumes === "shared" ? "preferred" : "required");
         }
         await program.up();
         await program.system.ready();
