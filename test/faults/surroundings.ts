@@ -68,6 +68,7 @@ export const stepClock = (name: string): Fault => {
                 await told(scene, name, seconds);
                 await scene.last(EACH_SECONDS);
                 await kill9(name).strike(scene);
+                scene.system.forget(name);
                 await ready(scene, name, seconds);
             }
             await set(scene.system, 0);
