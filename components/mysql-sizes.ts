@@ -59,9 +59,9 @@ export interface MySQLIntake {
      */
     readonly maxPacket?: string;
     /**
-     * max_binlog_cache_size, in bytes: the largest transaction, measured by the row changes in its binary log. A row cannot be
-     * larger than the transaction it is in. Default: the largest row that the server with the least memory, master or slave,
-     * can apply.
+     * max_binlog_cache_size, in bytes: the largest transaction, measured by the row changes in its binary log. Its rows pass
+     * through the servers' memory one by one, but all of it lies in a temporary file and in the logs of every server. Default:
+     * a quarter of the smallest volume, 64 MiB to 4 GiB, which is the most that MySQL can write without a gap.
      */
     readonly maxTransaction?: string;
 }
@@ -106,13 +106,21 @@ export function sizesOf(memoryLimit: string, { maxConnections, bufferPool }: MyS
     };
 }
 
-/** What a master accepts from its clients, in bytes: what the server with the least room for one row can apply. */
+/**
+ * What a master accepts from its clients, in bytes: what the server with the least room can apply.
+ *
+ * @param servers the master and the slaves; `storage` is the size of a volume.
+ */
 export function intakeOf(
-    servers: readonly Sizes[],
+    servers: readonly (Sizes & { readonly storage: string })[],
     { maxPacket, maxTransaction }: MySQLIntake = {},
 ): { largestRow: number; maxPacket: number; maxTransaction: number } {
     const largestRow = Math.min(...servers.map((each) => each.largestRow));
-    const transaction = maxTransaction === undefined ? largestRow : wholeMib(quantityValue(maxTransaction));
+    const volume = Math.min(...servers.map((each) => quantityValue(each.storage)));
+    const transaction =
+        maxTransaction === undefined
+            ? clamp(wholeMib(volume / 4), 64 * MIB, 4 * GIB)
+            : wholeMib(quantityValue(maxTransaction));
     return {
         largestRow,
         maxTransaction: transaction,

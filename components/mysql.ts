@@ -120,9 +120,10 @@ export function masterIntake(
     master: NonNullable<MySQLArgs["master"]>,
     slave: NonNullable<MySQLArgs["slave"]>,
 ): Record<string, number> {
-    const servers = [master, slave].map((options) =>
-        sizesOf((options.resources ?? MYSQL_DEFAULTS.resources).limits.memory, options),
-    );
+    const servers = [master, slave].map((options) => ({
+        ...sizesOf((options.resources ?? MYSQL_DEFAULTS.resources).limits.memory, options),
+        storage: options.storage ?? DATASET_DEFAULTS.storage,
+    }));
     const { maxPacket, maxTransaction } = intakeOf(servers, master);
     return { max_allowed_packet: maxPacket, max_binlog_cache_size: maxTransaction };
 }

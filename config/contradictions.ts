@@ -276,7 +276,7 @@ export const contradictions: readonly Contradiction[] = [
         broken: (config) => {
             const given = config["mysql-master"].maxPacket;
             const { largestRow, maxPacket, maxTransaction } = intakeOf(
-                mysqlServers(config).map(([, sizes]) => sizes),
+                mysqlServers(config).map(([name, sizes]) => ({ ...sizes, storage: config[name].storage })),
                 config["mysql-master"],
             );
             const most = Math.min(Math.floor(largestRow / 2), maxTransaction);

@@ -359,7 +359,7 @@ export const keys = z.strictObject({
             maxTransaction: bytes("4Mi", "4Gi", "256Mi")
                 .optional()
                 .describe(
-                    "`max_binlog_cache_size`, in bytes: the most row changes in one transaction. A larger one gets error 1197. Unset: the largest row that every server has the memory to apply, see docs/memory.md. Raise it for large transactions of small rows; a single larger row stops the slaves.",
+                    "`max_binlog_cache_size`, in bytes: the most row changes in one transaction. A larger one gets error 1197. Unset: a quarter of the smaller volume, 64Mi to 4Gi, because all of it lies in a temporary file and in the logs of every server, see docs/memory.md.",
                 ),
             ...mysqlTuning,
             ...master,

@@ -4,6 +4,7 @@
 import * as fs from "fs";
 import * as path from "path";
 
+import { DATASET_DEFAULTS } from "../components/dataset";
 import { intakeOf, RESERVED_CONNECTIONS, sizesOf } from "../components/mysql-sizes";
 
 const LIMITS = ["512Mi", "640Mi", "1Gi", "2Gi", "4Gi", "8Gi", "16Gi", "64Gi"];
@@ -12,16 +13,16 @@ const LIMITS = ["512Mi", "640Mi", "1Gi", "2Gi", "4Gi", "8Gi", "16Gi", "64Gi"];
 export function memoryPage(): string {
     const template = fs.readFileSync(path.join(__dirname, "memory-page.md.in"), "utf8");
     const table = [
-        "| memory limit | connections | of them for the site | buffer pool | workspace | largest statement or value | largest transaction |",
+        "| memory limit | connections | of them for the site | buffer pool | workspace | largest statement or value | largest row |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         ...LIMITS.map((limit) => {
             const sizes = sizesOf(limit);
-            const { maxPacket, maxTransaction } = intakeOf([sizes]);
+            const { largestRow, maxPacket } = intakeOf([{ ...sizes, storage: DATASET_DEFAULTS.storage }]);
             const cells = [
                 limit,
                 String(sizes.maxConnections),
                 String(sizes.maxConnections - RESERVED_CONNECTIONS),
-                ...[sizes.bufferPool, sizes.workspace, maxPacket, maxTransaction].map(mebibytes),
+                ...[sizes.bufferPool, sizes.workspace, maxPacket, largestRow].map(mebibytes),
             ];
             return `| ${cells.join(" | ")} |`;
         }),

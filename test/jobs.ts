@@ -81,6 +81,7 @@ const SHORT_FILES: Readonly<Record<string, readonly Part[]>> = {
 const FILES_OF_TEST_LONG: Readonly<Record<string, readonly Part[]>> = {
     "release/first-up": ["local"],
     "e2e/howto-nodes": ["howto"],
+    "images/mysql-memory": ["mysql"],
 };
 
 const WITHOUT_A_STACK = [

@@ -47,6 +47,8 @@ export interface Start extends Marker {
     /** Another program of the image, as in an init container. */
     readonly command?: "seed";
     readonly env?: Readonly<Record<string, string>>;
+    /** Memory limit. Default: 512m, the least that a stack file accepts. */
+    readonly memory?: string;
 }
 
 /** How a pod's container stopped. */
@@ -159,7 +161,7 @@ export class MysqlPods {
     }
 
     /** Starts a pod's container with the mounts, environment and limits of its pod spec. */
-    async start(pod: Pod, { command, env = {}, ...marker }: Start = {}): Promise<string> {
+    async start(pod: Pod, { command, env = {}, memory = "512m", ...marker }: Start = {}): Promise<string> {
         const ofRole: Record<string, string> =
             pod.role === "master"
                 ? {
@@ -180,7 +182,7 @@ export class MysqlPods {
             name: command === undefined ? pod.name : `${pod.name}-${command}`,
             image: this.images[pod.role],
             network: this.network,
-            memory: "512m",
+            memory,
             mounts: {
                 [pod.volume]: "/data",
                 [this.secrets]: "/run/secrets/mysql:ro",

@@ -30,7 +30,7 @@ describe("the memory of a MySQL server", () => {
     for (const [limit, connections, pool, workspace, row, packet] of table) {
         it(`with a limit of ${limit} is divided as docs/memory.md says`, () => {
             const sizes = sizesOf(limit);
-            const { maxPacket } = intakeOf([sizes]);
+            const { maxPacket } = intakeOf([{ ...sizes, storage: "8Gi" }]);
             const seen = [sizes.bufferPool, sizes.workspace, sizes.largestRow, maxPacket].map((bytes) =>
                 Math.floor(bytes / MIB),
             );
@@ -57,22 +57,33 @@ describe("the memory of a MySQL server", () => {
     it("has room for the largest row in six copies, and for its update", () =>
         fc.assert(
             fc.property(limits, limits, (master, slave) => {
-                const servers = [sizesOf(master), sizesOf(slave)];
-                const { maxPacket, maxTransaction } = intakeOf(servers);
-                servers.forEach(({ workspace }) => assert.ok(6 * maxTransaction <= workspace));
-                assert.ok(2 * maxPacket <= maxTransaction);
+                const servers = [master, slave].map((limit) => ({ ...sizesOf(limit), storage: "8Gi" }));
+                const { largestRow, maxPacket } = intakeOf(servers);
+                servers.forEach(({ workspace }) => assert.ok(6 * largestRow <= workspace));
+                assert.ok(2 * maxPacket <= largestRow);
                 assert.ok(maxPacket >= 2 * MIB);
             }),
         ));
 
     it("lets the master accept no more than the smallest server can apply", () => {
-        const [small, large] = [sizesOf("640Mi"), sizesOf("16Gi")];
+        const small = { ...sizesOf("640Mi"), storage: "8Gi" };
+        const large = { ...sizesOf("16Gi"), storage: "80Gi" };
         assert.deepStrictEqual(intakeOf([large, small]), intakeOf([small]));
         assert.deepStrictEqual(intakeOf([small, large]), intakeOf([small]));
     });
 
     it("keeps the packet at what a row may have, even if larger transactions are accepted", () =>
-        assert.strictEqual(intakeOf([sizesOf("640Mi")], { maxTransaction: "1Gi" }).maxPacket, 5 * MIB));
+        assert.strictEqual(
+            intakeOf([{ ...sizesOf("640Mi"), storage: "8Gi" }], { maxTransaction: "1Gi" }).maxPacket,
+            5 * MIB,
+        ));
+
+    it("lets a transaction take a quarter of the smallest volume, within what MySQL can log", () => {
+        const [small, large] = ["1Gi", "100Gi"].map((storage) => ({ ...sizesOf("640Mi"), storage }));
+        assert.strictEqual(intakeOf([large!, small!]).maxTransaction, 256 * MIB);
+        assert.strictEqual(intakeOf([large!]).maxTransaction, 4096 * MIB);
+        assert.strictEqual(intakeOf([{ ...small!, storage: "128Mi" }]).maxTransaction, 64 * MIB);
+    });
 
     it("gives InnoDB a buffer pool that it does not round up, whatever is asked for", () =>
         fc.assert(
