@@ -33,11 +33,6 @@ const COPIES_OF_A_ROW = 6;
 const LARGEST_EVENT = GIB;
 /** MySQL's own default of max_allowed_packet. A key raises it. */
 const DEFAULT_PACKET = 64 * MIB;
-/**
- * Address space that the server reserves but never fills, mostly stacks of its own threads: 250 to 277 MiB, measured. A
- * connection reserves twice what it fills.
- */
-const NEVER_FILLED = 224 * MIB;
 
 /** What a user can set for the server of a master or of the slaves. */
 export interface MySQLTuning {
@@ -148,14 +143,6 @@ export function parallelWorkers(
     { parallelWorkers: given }: MySQLSlaveTuning = {},
 ): number {
     return given ?? clamp(Math.ceil(quantityValue(limits.cpu) * 2), 2, 16);
-}
-
-/**
- * The most data, in KiB, that the kernel gives the server (RLIMIT_DATA). Most of what asks for more gets an error, where the
- * server would otherwise be killed at the pod's limit, and everybody's connection with it.
- */
-export function dataLimitKib(memoryLimit: string, { connections }: Sizes): number {
-    return Math.floor((quantityValue(memoryLimit) - COMPANIONS + NEVER_FILLED + connections) / 1024);
 }
 
 /** Options of mysqld that bound what one session may ask for, whatever it sets its variables to. */

@@ -2,7 +2,6 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { DATASET_DEFAULTS, type MasterOptions, type SlaveOptions } from "./dataset";
 import {
-    dataLimitKib,
     intakeOf,
     type MySQLIntake,
     type MySQLSlaveTuning,
@@ -104,7 +103,6 @@ export function engineEnv(
     };
     return {
         MYSQL_BUFFER_POOL_SIZE: String(sizes.bufferPool),
-        MYSQL_DATA_LIMIT_KIB: String(dataLimitKib(limits.memory, sizes)),
         MYSQL_SERVER_ID_BASE: String(serverIdBase),
         MYSQL_SETTINGS: Object.entries(settings)
             .map(([name, value]) => `${name}=${value}`)

@@ -431,16 +431,10 @@ server_options() {
 # become_server SQL_FILE [COMPANION...]: replaces this process with the server, so that signals reach it. super_read_only applies once the file
 # has run. The companion runs in parallel, ends with the server and is not waited for.
 become_server() {
-    local limit=unlimited
     server_options "$1"
     shift
-    if [[ -n ${MYSQL_DATA_LIMIT_KIB-} ]]; then
-        limit=$(setting MYSQL_DATA_LIMIT_KIB '^[1-9][0-9]{5,11}$' 'a number of KiB, at least 100000') || exit 1
-    fi
     leave_login
     rm -f "$RUN/waiting"
     if (($# > 0)); then "$@" & fi
-    # A statement that asks for more memory than the pod has gets an error. Otherwise the kernel would kill the server.
-    ulimit -d "$limit" || say "the server runs without a limit of its own for memory: its hard limit is below $limit KiB"
     exec mysqld --defaults-file="$CONFIG" "${options[@]}"
 }

@@ -128,18 +128,9 @@ describe("mysql images at their memory limit", function () {
         await survived();
     });
 
-    it("refuse a statement that wants more memory than there is, and go on", async () => {
-        const answer = await write(`DO ${Array.from({ length: 200 }, () => value).join()}`, "SELECT 'next'");
-        assert.match(answer, /ERROR 5 .*Out of memory/);
-        assert.equal(await write("SELECT 'next'"), "next\n");
-        await survived();
-    });
-
-    it("apply values of the largest size from 8 connections at once", async () => {
+    it("apply values of the largest size from 5 connections at once", async () => {
         const load = (): Promise<string> => write(...Array.from({ length: 3 }, () => insert(1)));
-        const answers = await Promise.all(Array.from({ length: 8 }, load));
-        // Accepted, or refused: 8 of them together may need more than there is.
-        answers.forEach((answer) => assert.match(answer, /^(ERROR (5|1041|1135) .*\n?)*$/));
+        assert.deepEqual(await Promise.all(Array.from({ length: 5 }, load)), ["", "", "", "", ""]);
         await survived();
     });
 });

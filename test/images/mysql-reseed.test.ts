@@ -304,7 +304,6 @@ describe("mysql slaves that diverge or fall behind", function () {
                       ["the redo log", zero("mysql/#innodb_redo/*")],
                       ["a lost redo log", "rm -r mysql/#innodb_redo"],
                       ["the dictionary", zero("mysql/mysql.ibd")],
-                      ["a lost table", "rm mysql/form/t.ibd"],
                       ["the binlog index", "echo nonsense >mysql/binlog.index"],
                       ["auto.cnf", "echo nonsense >mysql/auto.cnf"],
                       ["the index of the relay logs", "echo nonsense >mysql/relay.index"],
