@@ -31,17 +31,22 @@ export const fillConnections = (): Fault => ({
             await waitFor("a client to be refused", FILL_SECONDS, () => Promise.resolve(refused() > 0)).catch(
                 () => undefined,
             );
-            let noRoot = 0;
+            const noRoot: string[] = [];
             for (let second = 0; second < FULL_SECONDS; second++) {
                 await scene.last(1);
-                noRoot += (await system.trySql("mysql-master-0", "SELECT 1")).code === 0 ? 0 : 1;
+                const { code, stderr } = await system.trySql("mysql-master-0", "SELECT 1");
+                if (code !== 0) {
+                    noRoot.push(stderr.trim());
+                }
             }
             scene.notes.push(
                 `${load.ledgers.mysql.inFlight(Date.now())} writes had no answer when the slaves returned, and ` +
                     `${refused()} connections had been refused`,
             );
-            if (noRoot > 0) {
-                scene.wrong.push(`root was refused ${noRoot} of ${FULL_SECONDS} times`);
+            if (noRoot.length > 0) {
+                scene.wrong.push(
+                    `root got no answer ${noRoot.length} of ${FULL_SECONDS} times, first: ${noRoot[0]}`,
+                );
             }
         } finally {
             await scale(system, "mysql-slave", slaves.length);
