@@ -6,10 +6,12 @@ import {
     intakeOf,
     parallelWorkers,
     redoLogBytes,
+    RESERVED_CONNECTIONS,
     sessionCeilings,
     sizesOf,
 } from "../../components/mysql-sizes";
 import { quantityValue } from "../../components/quantity";
+import { callFunction } from "../support/shell-functions";
 
 const MIB = 2 ** 20;
 /** Memory limits from below what a stack file accepts to what no machine has. */
@@ -104,6 +106,14 @@ describe("the memory of a MySQL server", () => {
                 );
             }),
         ));
+
+    it("reserves the connections that the master's accounts have beside the application's", () => {
+        const { maxConnections } = sizesOf("640Mi");
+        const { stdout } = callFunction("images/mysql/decide.sh", "decide_connections", [
+            String(maxConnections),
+        ]);
+        assert.strictEqual(Number(stdout), maxConnections - RESERVED_CONNECTIONS);
+    });
 
     it("lets no session set a buffer to more than a tenth of the workspace", () =>
         assert.deepStrictEqual([...new Set(Object.values(sessionCeilings(sizesOf("640Mi"))))], [17 * MIB]));
