@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { redisMemoryEnv } from "../../components/redis";
 import { build, docker, exec, logs, Scope, tryDocker, untilLogged, waitFor } from "../support/docker";
 import { TABLES } from "../support/tables";
 
@@ -80,13 +81,13 @@ describe("dabaweb and nginx images", function () {
             name: "redis-master",
             image: image("redis-master"),
             network,
-            memory: "128m",
+            memory: "192m",
             mounts: { [volumes.redisData]: "/data", [volumes.redisSecrets]: "/run/secrets/redis:ro" },
             tmpfs: ["/run/redis", "/tmp"],
             env: {
                 POD_NAME: "redis-master-0",
                 POD_IP: "192.0.2.1",
-                REDIS_MAXMEMORY: "67108864",
+                ...redisMemoryEnv(192 * 2 ** 20),
                 SLAVES_HOST: "redis-slave-pods",
                 SLAVES_PORT: "6379",
             },
