@@ -3,6 +3,7 @@
  * answer {key, value, redis_replication, action, pod_ip}, and {error} if something is wrong.
  */
 import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 
 import Fastify, { LogController, type FastifyError, type FastifyReply } from "fastify";
 import { Redis } from "ioredis";
@@ -10,6 +11,8 @@ import { Redis } from "ioredis";
 const PORT = 8082;
 /** In bytes. Hundreds of such bodies at once fit in the memory of a small pod. */
 const [MAX_KEY, MAX_BODY] = [1024, 64 << 10];
+/** In milliseconds: how long a request waits for a connection, longer than the pause between two attempts. */
+const RECONNECT = 2000;
 const EXAMPLE = '{"key": "a", "value": "b"}';
 
 /** What is wrong with a body that Fastify refuses, by Fastify's code. */
@@ -38,13 +41,13 @@ app.post("/set", async ({ body }) => {
     const given = Object(body) as Readonly<Record<string, unknown>>;
     const key = keyOf(given.key);
     const value = textOf("value", given.value);
-    const [, replication] = await withReplication(writer, writer.set(key, value));
+    const [, replication] = await withReplication(writer, () => writer.set(key, value));
     return { key, value, redis_replication: replication, action: "SET", pod_ip: podIp };
 });
 
 app.get<{ Querystring: { key?: unknown } }>("/get", async ({ query }) => {
     const key = keyOf(query.key);
-    const [value, replication] = await withReplication(reader, reader.get(key));
+    const [value, replication] = await withReplication(reader, () => reader.get(key));
     if (value === null) {
         throw refusal(404, `There is no key ${JSON.stringify(key)}; set it with POST /set.`);
     }
@@ -107,9 +110,13 @@ function connect(address: string): Redis {
 }
 
 /** The answer to a command, and what the server that answered says about its replication. */
-async function withReplication<T>(redis: Redis, command: Promise<T>): Promise<[T, string]> {
+async function withReplication<T>(redis: Redis, command: () => Promise<T>): Promise<[T, string]> {
+    // A server that has just started, or that took another's place, is connected to at the next attempt.
+    for (const end = Date.now() + RECONNECT; redis.status !== "ready" && Date.now() < end;) {
+        await pause(50);
+    }
     try {
-        return await Promise.all([command, redis.info("replication")]);
+        return await Promise.all([command(), redis.info("replication")]);
     } catch (error) {
         const { name, message } = error as Error;
         const { host, port } = redis.options;
