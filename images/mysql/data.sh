@@ -40,16 +40,33 @@ starts_without_answer() {
     grep -c '' "$STARTS" 2>/dev/null || true
 }
 
+# unusable_file: prints the first part of the data that this user cannot both read and write. The server's messages do not always say so: for
+# ibdata1 it says "must be writable", for binlog.index nothing.
+unusable_file() (
+    shopt -s globstar dotglob nullglob
+    for file in "$DATA" "$DATA"/**; do
+        if [[ ! -r $file || ! -w $file ]]; then
+            printf '%s' "$file"
+            break
+        fi
+    done
+)
+
 # examine OPTION...: if several starts in a row did not get to an answer, starts the server once where its log can be read. Sets broken to the
 # decision of decide_broken, or to nothing if the server answers. It runs with the options that it will be started with, but without the
 # network.
 broken=""
 examine() {
-    local starts answer status=0
+    local starts answer unusable status=0
     broken=""
     starts=$(starts_without_answer)
     if [[ $(has_data) == no ]] || ((${starts:-0} < ENOUGH)); then return 0; fi
     say "$starts starts in a row ended before MySQL answered: examining the data in /data/mysql"
+    unusable=$(unusable_file)
+    if [[ -n $unusable ]]; then
+        broken="other uid $(id -u) cannot both read and write $unusable; correct its owner or its mode on the volume"
+        return 0
+    fi
     mysqld --defaults-file="$CONFIG" "$@" --skip-networking --socket="$RUN/temporary.sock" --pid-file="$RUN/temporary.pid" \
         >/data/tmp/examine.log 2>&1 &
     temporary=$!

@@ -333,7 +333,7 @@ describe("mysql slaves that diverge or fall behind", function () {
             // As after two starts without an answer.
             await pods.scope.inVolume(
                 slave.volume,
-                "printf '1\\n2\\n' >starts; echo unknown=1 >>mysql/mysqld-auto.cnf",
+                "printf '1\\n2\\n' >starts; echo unknown=1 >>mysql/mysqld-auto.cnf; chown 10001 mysql/mysqld-auto.cnf",
             );
             await pods.start(slave);
             await pods.unready(slave, /is damaged.*it stays until the master mysql-master:3306 vouches/);
