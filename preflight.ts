@@ -4,7 +4,6 @@ import { promisify } from "util";
 import {
     AppsV1Api,
     CoreV1Api,
-    KubeConfig,
     NetworkingV1Api,
     StorageV1Api,
     V1Node,
@@ -15,6 +14,7 @@ import {
 import * as pulumi from "@pulumi/pulumi";
 
 import { askedName, baseName, baseOf, basesOf, REGISTRY_ANSWER_MS, whyNotGiven } from "./components/bases";
+import { ANSWER_MS, ClusterClient } from "./components/cluster-client";
 import { buildsImages, IMAGE_FOLDERS, ImageName } from "./components/images";
 import { OWNER, thisStack } from "./components/namespace";
 import { partOf } from "./components/pod";
@@ -76,9 +76,6 @@ interface Running {
     readonly base: string | undefined;
     readonly spread: Spread;
 }
-
-/** How long each request to the cluster may take, in milliseconds. By default, kubectl waits forever. */
-const TIMEOUT_MS = 10_000;
 
 /**
  * Checks the live cluster, registry and Docker Engine for everything that would otherwise fail halfway. It only reads, and
@@ -475,54 +472,55 @@ function listed(names: readonly string[]): string {
 }
 
 async function askCluster(config: StackConfig): Promise<Facts> {
-    const kubeConfig = new KubeConfig();
-    kubeConfig.loadFromDefault();
-    if (kubeConfig.getContextObject(config.kubeContext) === null) {
-        throw new Error(
-            `the kubeconfig has no such context, only ${listed(kubeConfig.contexts.map((c) => c.name))}`,
-        );
-    }
-    kubeConfig.setCurrentContext(config.kubeContext);
-    const core = kubeConfig.makeApiClient(CoreV1Api);
-    const storage = kubeConfig.makeApiClient(StorageV1Api);
+    const client = await ClusterClient.connect(config.kubeContext);
+    const core = client.api(CoreV1Api);
+    const storage = client.api(StorageV1Api);
     const namespace = config.namespace.name;
     const { pullSecret } = config.registry;
     // A user who may not read it identifies the cluster by the stack's namespace, so there is nothing to report yet.
-    const system = await withTimeout(core.readNamespace({ name: "kube-system" })).catch(
-        (error: unknown) => void unless(403, error),
-    );
+    const system = await client
+        .ask(() => core.readNamespace({ name: "kube-system" }))
+        .catch((error: unknown) => void unless(403, error));
+    const readable = <T>(question: () => Promise<T>, what: string) =>
+        unlessForbidden(client.ask(question), what);
     const [classes, nodes, own, owner, secret, services, ingressClasses, claims, sets, disks] =
         await Promise.all([
-            readable(storage.listStorageClass(), "storage classes"),
-            readable(core.listNode(), "nodes"),
+            readable(() => storage.listStorageClass(), "storage classes"),
+            readable(() => core.listNode(), "nodes"),
             config.namespace.create
                 ? undefined
-                : readable(orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
+                : readable(() => orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
             readable(
-                orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
+                () => orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
                 `ConfigMap ${OWNER} in ${namespace}`,
             ),
             // A namespace that the stack creates has no Secret yet.
             config.namespace.create || pullSecret === undefined
                 ? undefined
                 : readable(
-                      orAbsent(core.readNamespacedSecret({ name: pullSecret, namespace })),
+                      () => orAbsent(core.readNamespacedSecret({ name: pullSecret, namespace })),
                       `Secret ${pullSecret} in ${namespace}`,
                   ),
             config.service.type === "NodePort"
-                ? readable(core.listServiceForAllNamespaces(), "the Services of all namespaces (nodePort)")
+                ? readable(
+                      () => core.listServiceForAllNamespaces(),
+                      "the Services of all namespaces (nodePort)",
+                  )
                 : undefined,
             config.ingress === undefined
                 ? undefined
-                : readable(kubeConfig.makeApiClient(NetworkingV1Api).listIngressClass(), "ingress classes"),
-            readable(core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
+                : readable(() => client.api(NetworkingV1Api).listIngressClass(), "ingress classes"),
             readable(
-                kubeConfig.makeApiClient(AppsV1Api).listNamespacedStatefulSet({ namespace }),
+                () => core.listNamespacedPersistentVolumeClaim({ namespace }),
+                `volumes in ${namespace}`,
+            ),
+            readable(
+                () => client.api(AppsV1Api).listNamespacedStatefulSet({ namespace }),
                 `StatefulSets in ${namespace}`,
             ),
             // Only what is protected, or must be spread, depends on where volumes are.
             config.protect || config.spread === "required"
-                ? readable(core.listPersistentVolume(), "on which nodes the volumes are")
+                ? readable(() => core.listPersistentVolume(), "on which nodes the volumes are")
                 : undefined,
         ]);
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
@@ -603,9 +601,9 @@ function runningFact({ metadata, spec }: V1StatefulSet): Running {
 }
 
 /** Without the permission to read (a ServiceAccount of one namespace), the check is skipped with a warning. */
-async function readable<T>(question: Promise<T>, what: string): Promise<T | undefined> {
+async function unlessForbidden<T>(question: Promise<T>, what: string): Promise<T | undefined> {
     try {
-        return await withTimeout(question);
+        return await question;
     } catch (error) {
         unless(403, error);
         void pulumi.log.warn(`not checked: no permission to read ${what}.`);
@@ -627,25 +625,13 @@ function unless(status: number, error: unknown): void {
     }
 }
 
-async function withTimeout<T>(question: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
-    });
-    try {
-        return await Promise.race([question, deadline]);
-    } finally {
-        clearTimeout(timer);
-    }
-}
-
 /** What is wrong with Docker and the registry, which are needed only to build images. */
 async function toolsProblems(
     { registry }: StackConfig,
     bases: ReadonlyMap<string, string>,
 ): Promise<string[]> {
     const docker = promisify(execFile)("docker", ["version", "--format", "{{.Server.Version}}"], {
-        timeout: TIMEOUT_MS,
+        timeout: ANSWER_MS,
     }).then(
         async () => (await Promise.all([...bases].map((each) => baseProblems(...each)))).flat(),
         () => [
@@ -654,7 +640,7 @@ async function toolsProblems(
         ],
     );
     const answer = fetch(`${registryUrl(registry.address)}/v2/`, {
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(ANSWER_MS),
     }).then(
         ({ status }) => registryProblems(registry, status, hasDockerLogin(registry.address)),
         (error: Error & { cause?: { code?: string } }) => [
@@ -669,7 +655,7 @@ async function toolsProblems(
 async function baseProblems(image: string, key: string): Promise<string[]> {
     const ask = promisify(execFile);
     try {
-        await ask("docker", ["image", "inspect", image], { timeout: TIMEOUT_MS });
+        await ask("docker", ["image", "inspect", image], { timeout: ANSWER_MS });
         return [];
     } catch {
         const question = ["manifest", "inspect", askedName(image)];

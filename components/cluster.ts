@@ -1,17 +1,16 @@
 import { setTimeout as pause } from "timers/promises";
 
-import { AppsV1Api, KubeConfig, V1StatefulSet } from "@kubernetes/client-node";
+import { AppsV1Api, V1StatefulSet } from "@kubernetes/client-node";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
+import { ClusterClient } from "./cluster-client";
 import { isRolledOut, type Rollout, rolloutProgress } from "./rollout";
 
 /** How often a StatefulSet is asked for, in milliseconds. */
 const ASK_EVERY_MS = 1000;
 /** How often a wait says what it is for, in milliseconds. */
 const SAY_EVERY_MS = 30_000;
-/** How long one answer may take, in seconds. */
-const ANSWER_SECONDS = 10;
 
 /** Arguments of {@link Cluster}. */
 export interface ClusterArgs extends Omit<k8s.ProviderArgs, "context" | "kubeconfig"> {
@@ -26,10 +25,12 @@ export interface ClusterArgs extends Omit<k8s.ProviderArgs, "context" | "kubecon
  */
 export class Cluster extends k8s.Provider {
     private readonly context: string;
-    private api?: AppsV1Api;
+    private client?: Promise<ClusterClient>;
 
     constructor(name: string, args: ClusterArgs, opts?: pulumi.ResourceOptions) {
-        super(name, { ...args }, opts);
+        // An empty text, so that the provider reads the variable itself, as kubectl does. The SDK would pass it the variable's
+        // value as the path of one file, which a list of files is not.
+        super(name, { ...args, kubeconfig: "" }, opts);
         this.context = args.context;
     }
 
@@ -41,18 +42,15 @@ export class Cluster extends k8s.Provider {
 
     /** A StatefulSet as it is now; undefined if there is none. */
     async rollout(namespace: string, name: string): Promise<Rollout | undefined> {
-        this.api ??= apiOf(this.context);
+        const question = (client: ClusterClient) =>
+            client.ask(() => client.api(AppsV1Api).readNamespacedStatefulSet({ name, namespace }));
         try {
-            const found = await Promise.race([
-                this.api.readNamespacedStatefulSet({ name, namespace }),
-                pause(ANSWER_SECONDS * 1000, undefined, { ref: false }),
-            ]);
-            if (found === undefined) {
-                throw new Error(
-                    `the cluster of context ${this.context} gave no answer within ${ANSWER_SECONDS} s`,
-                );
-            }
-            return rolloutOf(found);
+            // One client for all questions: a kubeconfig may run a program for each new one.
+            this.client ??= ClusterClient.connect(this.context).catch((error: unknown) => {
+                delete this.client;
+                throw error;
+            });
+            return rolloutOf(await question(await this.client));
         } catch (error) {
             if ((error as { code?: number }).code === 404) {
                 return undefined;
@@ -104,14 +102,6 @@ export class Cluster extends k8s.Provider {
                 : Promise.race([pause(ASK_EVERY_MS, undefined, { ref: false }), updated]));
         }
     }
-}
-
-/** One client for all questions: a kubeconfig may run a program for each new one. */
-function apiOf(context: string): AppsV1Api {
-    const config = new KubeConfig();
-    config.loadFromDefault();
-    config.setCurrentContext(context);
-    return config.makeApiClient(AppsV1Api);
 }
 
 function rolloutOf({ metadata, spec, status }: V1StatefulSet): Rollout {

@@ -5,6 +5,8 @@
 import { execFile } from "child_process";
 import { setTimeout as pause } from "timers/promises";
 
+import { LOGIN_MINUTES } from "../components/cluster-login";
+import { readContext } from "../components/kubeconfig";
 import { Facts, oneLine, parseObjects, parseStatus, Pod, withStatus } from "./facts";
 import { judge, positionsDiffer, runsLong } from "./judge";
 import { Refusal, reportFailure } from "./refusal";
@@ -62,7 +64,9 @@ export async function status(stack: string, json: boolean): Promise<number> {
 
 async function ask(stack: DeployedStack): Promise<Facts> {
     const kinds = "pods,persistentvolumeclaims,configmaps,events,jobs";
-    const answer = await kubectl(stack, ["get", kinds, "-o", "json", REQUEST], GET_MS);
+    const hasProgram = logsInByProgram(stack.context);
+    const limit = GET_MS + (hasProgram ? LOGIN_MINUTES * 60_000 : 0);
+    const answer = await kubectl(stack, ["get", kinds, "-o", "json", REQUEST], limit, hasProgram);
     const unread = [...answer.stderr.matchAll(/cannot list resource "(\w+)"/g)].map(([, kind]) => kind ?? "");
     if (answer.stdout === "" || (!answer.ok && unread.length === 0)) {
         throw new Refusal(
@@ -78,6 +82,16 @@ async function ask(stack: DeployedStack): Promise<Facts> {
         pod.status instanceof Late ? askPod(stack, pod, facts.at, PATIENT_EXEC_MS) : Promise.resolve(pod),
     );
     return { ...facts, pods };
+}
+
+/** Whether a program logs in to the cluster: somebody may have to open a page and enter a code. */
+function logsInByProgram(context: string): boolean {
+    try {
+        return readContext(context).login !== undefined;
+    } catch {
+        // kubectl says what is wrong with the kubeconfig.
+        return false;
+    }
 }
 
 /** Does something for each, some at a time, and returns the results in their order. */
@@ -112,7 +126,13 @@ async function askPod(stack: DeployedStack, pod: Pod, at: Date, limit: number): 
     return withStatus(pod, late ? new Late(stderr) : new Error(oneLine(stderr) || "no answer"));
 }
 
-function kubectl(stack: DeployedStack, args: readonly string[], timeout: number): Promise<Answer> {
+/** @param passOn whether what it says is passed on while it runs. */
+function kubectl(
+    stack: DeployedStack,
+    args: readonly string[],
+    timeout: number,
+    passOn = false,
+): Promise<Answer> {
     const all = ["--context", stack.context, "--namespace", stack.namespace, ...args];
     // Large enough for the objects of any namespace; the default of 1 MiB is not.
     const options = { timeout, killSignal: "SIGKILL", maxBuffer: 256 * 2 ** 20 } as const;
@@ -130,6 +150,9 @@ function kubectl(stack: DeployedStack, args: readonly string[], timeout: number)
             const words = late ? `no answer within ${timeout / 1000} s` : stderr;
             resolve({ ok: error === null, stdout, stderr: words, late });
         });
+        if (passOn) {
+            child.stderr?.pipe(process.stderr, { end: false });
+        }
         // Without credentials, kubectl asks for a user name and would wait for input.
         child.stdin?.end();
     });

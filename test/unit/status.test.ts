@@ -961,6 +961,28 @@ describe("status: the command", function () {
         assert.strictEqual(status, 0);
     });
 
+    it("passes on what a login program says, and waits for it", () => {
+        wellObjects();
+        const kubeconfig = path.join(folder, "kubeconfig");
+        const login = { exec: { apiVersion: "client.authentication.k8s.io/v1", command: "login" } };
+        const content = {
+            clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:1" } }],
+            users: [{ name: "u", user: login }],
+            contexts: [{ name: "kind-dabaweb", context: { cluster: "c", user: "u" } }],
+        };
+        writeFileSync(kubeconfig, JSON.stringify(content));
+        const former = process.env.KUBECONFIG;
+        process.env.KUBECONFIG = kubeconfig;
+        const { stderr, status } = run(`[[ $5 == get ]] && echo "enter ABCD" >&2\n${ANSWER}`, "dev");
+        if (former === undefined) {
+            delete process.env.KUBECONFIG;
+        } else {
+            process.env.KUBECONFIG = former;
+        }
+        assert.strictEqual(stderr, "enter ABCD\n");
+        assert.strictEqual(status, 0);
+    });
+
     const refusals: [string, string, string, RegExp][] = [
         [
             "an unreachable cluster",

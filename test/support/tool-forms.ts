@@ -1,0 +1,32 @@
+/** The table of forms in docs/tools.md, which tests execute. */
+import * as fs from "fs";
+import * as path from "path";
+
+export interface Row {
+    readonly form: string;
+    /** What the tool itself does. */
+    readonly tool: string;
+    /** What this program does. */
+    readonly ours: string;
+}
+
+/** The rows of one of the page's tables. */
+export function rowsOf(section: string): Row[] {
+    const page = fs.readFileSync("docs/tools.md", "utf8");
+    const [, text = ""] =
+        new RegExp(`^## [^\\n]*${section}[^\\n]*$(.*?)(?=^## |(?![^]))`, "ims").exec(page) ?? [];
+    return text
+        .split("\n")
+        .filter((line) => line.startsWith("|"))
+        .slice(2)
+        .map((line) => line.split("|").map((cell) => cell.trim()))
+        .map(([, form = "", tool = "", ours = ""]) => ({ form, tool, ours }));
+}
+
+/** Where a program is; undefined if it is not on PATH. */
+export function onPath(program: string): string | undefined {
+    return (process.env.PATH ?? "")
+        .split(path.delimiter)
+        .map((folder) => path.join(folder, program))
+        .find((file) => fs.existsSync(file));
+}
