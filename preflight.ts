@@ -1,5 +1,4 @@
 import { execFile } from "child_process";
-import { promisify } from "util";
 
 import {
     AppsV1Api,
@@ -15,8 +14,10 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { askedName, baseName, baseOf, basesOf, REGISTRY_ANSWER_MS, whyNotGiven } from "./components/bases";
 import { ANSWER_MS, ClusterClient } from "./components/cluster-client";
+import { type DockerContext, engineRemedy, providerHost } from "./components/docker-engine";
 import { buildsImages, IMAGE_FOLDERS, ImageName } from "./components/images";
 import { OWNER, thisStack } from "./components/namespace";
+import { ask, isDistrust, reasonOf } from "./components/network";
 import { partOf } from "./components/pod";
 import { quantityValue } from "./components/quantity";
 import { hasDockerLogin, registryUrl } from "./components/registry";
@@ -630,40 +631,133 @@ async function toolsProblems(
     { registry }: StackConfig,
     bases: ReadonlyMap<string, string>,
 ): Promise<string[]> {
-    const docker = promisify(execFile)("docker", ["version", "--format", "{{.Server.Version}}"], {
-        timeout: ANSWER_MS,
-    }).then(
-        async () => (await Promise.all([...bases].map((each) => baseProblems(...each)))).flat(),
-        () => [
-            `Docker Engine at ${process.env.DOCKER_HOST ?? "the active docker context"} does not answer; start it, ` +
-                `run \`make local-up\`, or pin every image by digest in \`images\``,
-        ],
-    );
-    const answer = fetch(`${registryUrl(registry.address)}/v2/`, {
-        signal: AbortSignal.timeout(ANSWER_MS),
-    }).then(
-        ({ status }) => registryProblems(registry, status, hasDockerLogin(registry.address)),
-        (error: Error & { cause?: { code?: string } }) => [
-            `registry ${registry.address} does not answer (${error.cause?.code ?? error.message}); start it, run ` +
-                `\`make local-up\`, or correct registry.address`,
-        ],
-    );
-    return (await Promise.all([docker, answer])).flat();
+    const version = await docker(["version", "--format", "{{.Server.Version}}"], ANSWER_MS);
+    const engine = version.isAbsent
+        ? // Pulumi needs the Engine alone.
+          void pulumi.log.warn("not checked: Docker and the base images, because docker is not on PATH.")
+        : version.ok
+          ? [
+                ...(await engineProblems()),
+                ...(await Promise.all([...bases].map((each) => baseProblems(...each)))).flat(),
+            ]
+          : [
+                `Docker Engine at ${process.env.DOCKER_HOST ?? "the active docker context"} does not answer; start it, ` +
+                    `run \`make local-up\`, or pin every image by digest in \`images\``,
+            ];
+    return [...(engine ?? []), ...(await registryAnswers(registry, version.ok))];
+}
+
+/** Runs docker, and returns what it wrote. */
+function docker(
+    args: readonly string[],
+    timeout: number,
+    env: NodeJS.ProcessEnv = process.env,
+): Promise<{ ok: boolean; isAbsent: boolean; stdout: string; stderr: string }> {
+    return new Promise((resolve) => {
+        const child = execFile("docker", args, { timeout, env }, (error, stdout, stderr) =>
+            resolve({ ok: error === null, isAbsent: error?.code === "ENOENT", stdout, stderr }),
+        );
+        child.stdin?.end();
+    });
+}
+
+/** What is wrong if Pulumi's provider uses another engine than the CLI, which was asked. */
+async function engineProblems(): Promise<string[]> {
+    const { ok, stdout } = await docker(["context", "inspect"], ANSWER_MS);
+    const [context] = ok ? (JSON.parse(stdout) as DockerContext[]) : [];
+    const provider = providerHost();
+    const remedy = context && engineRemedy(context, provider);
+    if (remedy === undefined) {
+        return [];
+    }
+    const env = { ...process.env, DOCKER_CONTEXT: undefined, DOCKER_HOST: provider };
+    if (provider !== undefined && (await docker(["version"], ANSWER_MS, env)).ok) {
+        void pulumi.log.warn(`images are built by another engine than docker's: ${remedy}.`);
+        return [];
+    }
+    return [remedy];
+}
+
+/** What is wrong with the registry: what it answers, or why it does not. */
+async function registryAnswers(registry: StackConfig["registry"], hasDocker: boolean): Promise<string[]> {
+    const { address, plainHttp } = registry;
+    const url = registryUrl(address, plainHttp);
+    const question = (base: string) => ask(`${base}/v2/`, { signal: AbortSignal.timeout(ANSWER_MS) });
+    try {
+        const { status } = await question(url);
+        return registryProblems(registry, status, hasDockerLogin(address));
+    } catch (error) {
+        const [isPlain, said] = await Promise.all([
+            url.startsWith("https:")
+                ? question(url.replace(/^https/, "http")).then(
+                      () => true,
+                      () => false,
+                  )
+                : false,
+            hasDocker
+                ? docker(["pull", "--quiet", `${address}/dabaweb:preflight`], REGISTRY_ANSWER_MS)
+                : undefined,
+        ]);
+        const { problem, remark } = registrySilent(address, {
+            reason: reasonOf(error),
+            isPlain,
+            dockerReachesIt: said !== undefined && (said.ok || whyNotGiven(said.stderr) !== undefined),
+        });
+        if (remark !== undefined) {
+            void pulumi.log.warn(`not checked: ${remark}.`);
+        }
+        return problem === undefined ? [] : [problem];
+    }
+}
+
+/**
+ * What it means that a registry does not answer.
+ *
+ * @param found why not, whether it answers over plain http instead of https, and whether Docker gets an answer from it.
+ */
+export function registrySilent(
+    address: string,
+    found: { readonly reason: string; readonly isPlain: boolean; readonly dockerReachesIt: boolean },
+): { readonly problem?: string; readonly remark?: string } {
+    const { reason, isPlain, dockerReachesIt } = found;
+    const [host] = address.split("/");
+    if (isPlain) {
+        return {
+            problem:
+                `registry ${address} answers over plain http, not https (${reason}); set registry.plainHttp to true, and ` +
+                `${host} in the Docker Engine's insecure-registries`,
+        };
+    }
+    if (isDistrust(reason)) {
+        const remedy = "add its CA to this machine's certificates, or name its file in SSL_CERT_FILE";
+        return dockerReachesIt
+            ? {
+                  remark:
+                      `Docker trusts the certificate of registry ${address}, but this machine does not (${reason}), and ` +
+                      `Pulumi asks the registry, too, once an image is pushed; ${remedy}`,
+              }
+            : {
+                  problem: `registry ${address} has a certificate that nobody here trusts (${reason}); ${remedy}`,
+              };
+    }
+    return dockerReachesIt
+        ? {
+              remark:
+                  `Docker reaches registry ${address}, but this program does not (${reason}); if Docker has a proxy of its ` +
+                  "own, name it in HTTPS_PROXY, because Pulumi asks the registry, too, once an image is pushed",
+          }
+        : {
+              problem: `registry ${address} does not answer (${reason}); start it, run \`make local-up\`, or correct registry.address`,
+          };
 }
 
 /** What is wrong with a base: nothing if Docker has it or its registry serves it. */
 async function baseProblems(image: string, key: string): Promise<string[]> {
-    const ask = promisify(execFile);
-    try {
-        await ask("docker", ["image", "inspect", image], { timeout: ANSWER_MS });
+    if ((await docker(["image", "inspect", image], ANSWER_MS)).ok) {
         return [];
-    } catch {
-        const question = ["manifest", "inspect", askedName(image)];
-        return ask("docker", question, { timeout: REGISTRY_ANSWER_MS }).then(
-            () => [],
-            ({ stderr = "" }: { stderr?: string }) => baseRefused(image, key, stderr),
-        );
     }
+    const { ok, stderr } = await docker(["manifest", "inspect", askedName(image)], REGISTRY_ANSWER_MS);
+    return ok ? [] : baseRefused(image, key, stderr);
 }
 
 /**

@@ -15,16 +15,18 @@ export interface Registry {
     readonly password?: pulumi.Input<string>;
     /** Name of an existing image pull secret. */
     readonly pullSecret?: string;
+    /** Whether it is reached over plain http. Default: only if it is on this machine. */
+    readonly plainHttp?: boolean;
 }
 
 /** Whether the registry is on this machine: Docker uses plain http for such a registry, and for no other. */
 export function isLoopback(address: string): boolean {
-    return /^(localhost|127\.\d+\.\d+\.\d+)(:\d+)?(\/|$)/.test(address);
+    return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(\/|$)/.test(address);
 }
 
 /** Scheme and host of a registry. */
-export function registryUrl(address: string): string {
-    return `${isLoopback(address) ? "http" : "https"}://${address.split("/")[0]}`;
+export function registryUrl(address: string, plainHttp = false): string {
+    return `${plainHttp || isLoopback(address) ? "http" : "https"}://${address.split("/")[0]}`;
 }
 
 /** The provider's login for exactly this registry: the given one, otherwise Docker's own, otherwise none. */
@@ -32,13 +34,17 @@ export function registryAuth({
     address,
     username,
     password,
+    plainHttp,
 }: Registry): docker.types.input.ProviderRegistryAuth[] {
-    const entry = { address: registryUrl(address) };
+    const entry = { address: registryUrl(address, plainHttp) };
     if (username !== undefined && password !== undefined) {
         return [{ ...entry, username, password: pulumi.secret(password) }];
     }
+    if (!hasDockerLogin(address)) {
+        return [{ ...entry, authDisabled: true }];
+    }
     // The provider looks up an entry without a name in Docker's configuration, and fails if there is no such file.
-    return [hasDockerLogin(address) ? entry : { ...entry, authDisabled: true }];
+    return [fs.existsSync(dockerConfigFile()) ? entry : { ...entry, configFileContent: "{}" }];
 }
 
 /** Where a stack's images are: `<prefix>/<image>`. */
@@ -53,7 +59,10 @@ export function imageProvider(registry: Registry): docker.Provider {
 
 /** What one login stores in {@link DockerConfig}. */
 export interface DockerLogin {
+    /** User name and password; without it, they are in the two fields. */
     readonly auth?: string;
+    readonly username?: string;
+    readonly password?: string;
     readonly identitytoken?: string;
 }
 
@@ -69,14 +78,55 @@ export interface DockerConfig {
 
 /** Path of Docker's own configuration, which may not exist. */
 export function dockerConfigFile(): string {
-    return path.join(process.env.DOCKER_CONFIG ?? path.join(os.homedir(), ".docker"), "config.json");
+    return path.join(process.env.DOCKER_CONFIG || path.join(os.homedir(), ".docker"), "config.json");
 }
 
-/** What `docker login` stored for a host; empty if a credential store keeps it. */
-export function dockerLoginOf(config: DockerConfig, host: string): DockerLogin | undefined {
-    return Object.entries(config.auths ?? {}).find(
-        ([key]) => key.replace(/^https?:\/\//, "").split("/")[0] === host,
-    )?.[1];
+/**
+ * Docker's own configuration; what DOCKER_AUTH_CONFIG contains comes before it.
+ *
+ * @throws Error that names what is not JSON, without its content.
+ */
+export function dockerConfig(): DockerConfig {
+    const file = dockerConfigFile();
+    const config = fs.existsSync(file) ? parsed(fs.readFileSync(file, "utf8"), file) : {};
+    const { DOCKER_AUTH_CONFIG: text } = process.env;
+    const { auths } = text ? parsed(text, "DOCKER_AUTH_CONFIG") : {};
+    return {
+        ...config,
+        auths: { ...config.auths, ...auths },
+        // No store is asked for these.
+        credHelpers: { ...config.credHelpers, ...mapValues(auths ?? {}, () => "") },
+    };
+}
+
+function mapValues<T>(from: object, value: () => T): Record<string, T> {
+    return Object.fromEntries(Object.keys(from).map((key) => [key, value()]));
+}
+
+function parsed(text: string, origin: string): DockerConfig {
+    try {
+        return (JSON.parse(text.trim() || "{}") ?? {}) as DockerConfig;
+    } catch {
+        // The message of JSON.parse repeats a part of the text.
+        throw new Error(`Docker's configuration ${origin} is not JSON`);
+    }
+}
+
+/**
+ * What `docker login` stored for a registry; empty if a credential store keeps it. As in Docker, an entry for the host comes
+ * before those for its paths; of these Docker takes any, and this the one that fits best.
+ *
+ * @param address host[:port][/path].
+ */
+export function dockerLoginOf(config: DockerConfig, address: string): DockerLogin | undefined {
+    const [host = ""] = address.split("/");
+    const entries = Object.entries(config.auths ?? {})
+        .map(([key, login]) => ({ place: key.replace(/^https?:\/\//, "").replace(/\/+$/, ""), login }))
+        .filter(({ place }) => place.split("/")[0] === host);
+    const fits = (place: string) => (`${address}/`.startsWith(`${place}/`) ? place.length : 0);
+    return (
+        config.auths?.[host] ?? entries.sort((one, other) => fits(other.place) - fits(one.place))[0]?.login
+    );
 }
 
 /** Whether Docker has a login for a registry, wherever it is stored. */
@@ -84,13 +134,13 @@ export function hasDockerLogin(address: string): boolean {
     const [host = ""] = address.split("/");
     let config: DockerConfig;
     try {
-        config = (JSON.parse(fs.readFileSync(dockerConfigFile(), "utf8")) ?? {}) as DockerConfig;
+        config = dockerConfig();
     } catch {
         return false;
     }
     return (
-        dockerLoginOf(config, host) !== undefined ||
-        config.credHelpers?.[host] !== undefined ||
+        dockerLoginOf(config, address) !== undefined ||
+        Boolean(config.credHelpers?.[host]) ||
         // A cloud's store knows its registries without an entry. A desktop's store exists even without any login.
         (config.credsStore !== undefined && !isLoopback(address))
     );

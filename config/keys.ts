@@ -234,6 +234,12 @@ export const keys = z.strictObject({
                 .describe(
                     "An existing image pull secret. Unset: if `username` is set, the stack creates a secret from it; otherwise the nodes use their own login, or the registry needs none.",
                 ),
+            plainHttp: z
+                .boolean()
+                .default(false)
+                .describe(
+                    "true: the registry is reached over plain http. The Docker Engine (`insecure-registries`) and the nodes must be set up for that, too.",
+                ),
             keepImages: z
                 .boolean()
                 .default(true)

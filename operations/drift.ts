@@ -5,7 +5,7 @@
 import { refreshPreview, stackConfig, stackOutputs } from "./pulumi-stack";
 import { Refusal } from "./refusal";
 import { Repository } from "./registry-client";
-import { Login, stackLogin } from "./registry-login";
+import { isPlainHttp, Login, stackLogin } from "./registry-login";
 import { stackFile } from "./stack-file";
 
 /** One resource that differs from the last update. */
@@ -122,17 +122,20 @@ export interface ImageCheck {
  *
  * @param images `<repository>[:<tag>]@<digest>` by name.
  * @param loginFor the login for a repository.
+ * @param isPlain whether a repository is reached over plain http.
  */
 export async function checkImages(
     images: Readonly<Record<string, string>>,
     loginFor: (repository: string) => Promise<Login | undefined>,
+    isPlain: (repository: string) => boolean = () => false,
 ): Promise<ImageCheck> {
     const [gone, unchecked]: [string[], string[]] = [[], []];
     for (const [image, reference] of Object.entries(images)) {
         const [tagged = "", digest = ""] = reference.split("@");
         const name = tagged.replace(/:[^:/]*$/, "");
         try {
-            if ((await new Repository(name, await loginFor(name)).manifest(digest)) === undefined) {
+            const repository = new Repository(name, await loginFor(name), "pull", [], isPlain(name));
+            if ((await repository.manifest(digest)) === undefined) {
                 gone.push(`image ${image}, ${name}@${digest}, is no longer in its registry`);
             }
         } catch (error) {
@@ -154,7 +157,11 @@ export async function drift(stack: string): Promise<number> {
     }
     const { images = {} } = ((await stackOutputs(stack)) ?? {}) as { images?: Record<string, string> };
     const config = await stackConfig(stack);
-    const { gone, unchecked } = await checkImages(images, (name) => stackLogin(stack, config, name));
+    const { gone, unchecked } = await checkImages(
+        images,
+        (name) => stackLogin(stack, config, name),
+        (name) => isPlainHttp(config, name),
+    );
     const differences = [...driftsIn(preview).flatMap(told), ...gone];
     const verdict =
         differences.length === 0

@@ -13,7 +13,7 @@ import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
 import { imagesDeletedWith, stackConfig, stackOutputs } from "./pulumi-stack";
 import { Refusal, reportFailure } from "./refusal";
 import { Manifest, Repository } from "./registry-client";
-import { Login, stackLogin } from "./registry-login";
+import { isPlainHttp, Login, stackLogin } from "./registry-login";
 import { stackFile, withPinnedImages } from "./stack-file";
 
 /** One image to promote. */
@@ -53,8 +53,8 @@ export async function promote(from: string, to: string): Promise<void> {
         );
     }
     const login = await stackLogin(to, config, config.registry.address);
-    await copyAll(moves, login);
-    await verifyAll(moves, login, to);
+    await copyAll(moves, login, config.registry.plainHttp);
+    await verifyAll(moves, login, to, config.registry.plainHttp);
 
     const before = readFileSync(file, "utf8");
     const after = withPinnedImages(before, pins);
@@ -103,7 +103,8 @@ async function planMoves(
     for (const [image, reference] of Object.entries(deployed)) {
         const [tagged = "", digest = ""] = reference.split("@");
         const name = tagged.replace(/:[^:/]*$/, "");
-        const source = new Repository(name, await stackLogin(from, fromConfig, name));
+        const plain = isPlainHttp(fromConfig, name);
+        const source = new Repository(name, await stackLogin(from, fromConfig, name), "pull", [], plain);
         const manifests = await manifestsOf(source, digest);
         if (manifests === undefined) {
             throw new Refusal(
@@ -129,12 +130,12 @@ async function planMoves(
     return moves;
 }
 
-async function copyAll(moves: readonly Move[], login: Login | undefined): Promise<void> {
+async function copyAll(moves: readonly Move[], login: Login | undefined, plainHttp: boolean): Promise<void> {
     const neighbours = moves.flatMap(({ source, target }) => [source.name, target]);
     const known = new Map<string, string>();
     for (const { image, digest, source, manifests, target } of moves) {
         const start = performance.now();
-        const repository = new Repository(target, login, "push", neighbours);
+        const repository = new Repository(target, login, "push", neighbours, plainHttp);
         // Registries remove untagged manifests as garbage. This tag is derived from the digest, so it never moves.
         const tag = `promoted-${digest.slice("sha256:".length, "sha256:".length + 12)}`;
         if ((await repository.manifest(tag))?.digest === digest && (await isPullable(repository, digest))) {
@@ -150,9 +151,14 @@ async function copyAll(moves: readonly Move[], login: Login | undefined): Promis
 }
 
 /** Checks again, with pull access only. */
-async function verifyAll(moves: readonly Move[], login: Login | undefined, to: string): Promise<void> {
+async function verifyAll(
+    moves: readonly Move[],
+    login: Login | undefined,
+    to: string,
+    plainHttp: boolean,
+): Promise<void> {
     for (const { target, digest } of moves) {
-        if (!(await isPullable(new Repository(target, login), digest))) {
+        if (!(await isPullable(new Repository(target, login, "pull", [], plainHttp), digest))) {
             throw new Refusal(
                 `${target}@${digest} was copied but cannot be pulled; Pulumi.${to}.yaml is unchanged: check the registry, ` +
                     `then promote again.`,

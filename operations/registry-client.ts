@@ -4,6 +4,7 @@
  */
 import { createHash } from "crypto";
 
+import { ask, reasonOf } from "../components/network";
 import { registryUrl } from "../components/registry";
 import { MANIFEST_TYPES } from "./manifest-types";
 import { Refusal } from "./refusal";
@@ -55,12 +56,14 @@ export class Repository {
      * @param login undefined: none; access is anonymous.
      * @param access pull reads; push also writes.
      * @param neighbours names of repositories whose layers this one may take if they are in the same registry.
+     * @param plainHttp whether the registry is reached over plain http although it is not on this machine.
      */
     constructor(
         readonly name: string,
         private readonly login: Login | undefined,
         private readonly access: "pull" | "push" = "pull",
         private readonly neighbours: readonly string[] = [],
+        private readonly plainHttp = false,
     ) {
         [this.host, this.path] = split(name);
     }
@@ -72,7 +75,7 @@ export class Repository {
      * @throws Refusal if the content does not have the requested digest, or the registry refuses.
      */
     async manifest(reference: string): Promise<Manifest | undefined> {
-        const response = await this.ask(`manifests/${reference}`, {
+        const response = await this.answer(`manifests/${reference}`, {
             method: "GET",
             headers: { accept: MANIFEST_TYPES },
             expect: [200, 404],
@@ -106,7 +109,7 @@ export class Repository {
 
     /** Adds a manifest under a tag or its digest; everything that it references has to exist. */
     async putManifest(reference: string, { mediaType, bytes }: Manifest): Promise<void> {
-        await this.ask(`manifests/${reference}`, {
+        await this.answer(`manifests/${reference}`, {
             method: "PUT",
             headers: { "content-type": mediaType },
             body: bytes,
@@ -116,13 +119,16 @@ export class Repository {
 
     /** Whether a blob exists and is complete. */
     async has({ digest, size }: Descriptor): Promise<boolean> {
-        const { status, headers } = await this.ask(`blobs/${digest}`, { method: "HEAD", expect: [200, 404] });
+        const { status, headers } = await this.answer(`blobs/${digest}`, {
+            method: "HEAD",
+            expect: [200, 404],
+        });
         return status === 200 && Number(headers.get("content-length") ?? size) === size;
     }
 
     /** The content of a blob. */
     async blob({ digest }: Descriptor): Promise<Response> {
-        return this.ask(`blobs/${digest}`, { method: "GET", expect: [200], blob: true });
+        return this.answer(`blobs/${digest}`, { method: "GET", expect: [200], blob: true });
     }
 
     /**
@@ -139,14 +145,14 @@ export class Repository {
         const digest = encodeURIComponent(blob.digest);
         const mount =
             neighbour === undefined ? "" : `?mount=${digest}&from=${encodeURIComponent(split(neighbour)[1])}`;
-        const session = await this.ask(`blobs/uploads/${mount}`, { method: "POST", expect: [201, 202] });
+        const session = await this.answer(`blobs/uploads/${mount}`, { method: "POST", expect: [201, 202] });
         if (session.status === 201) {
             return 0;
         }
         const upload = new URL(session.headers.get("location") ?? "", session.url);
         upload.search += `${upload.search === "" ? "?" : "&"}digest=${digest}`;
         const { body } = await source.blob(blob);
-        await this.ask(upload, {
+        await this.answer(upload, {
             method: "PUT",
             headers: { "content-type": "application/octet-stream", "content-length": String(blob.size) },
             body: body ?? Buffer.alloc(0),
@@ -156,8 +162,8 @@ export class Repository {
         return blob.size;
     }
 
-    private async ask(target: string | URL, question: Question): Promise<Response> {
-        const url = new URL(target, `${registryUrl(this.name)}/v2/${this.path}/`);
+    private async answer(target: string | URL, question: Question): Promise<Response> {
+        const url = new URL(target, `${registryUrl(this.name, this.plainHttp)}/v2/${this.path}/`);
         let response = await this.send(url, question);
         // A stream from the source cannot be sent twice; it is always sent right after a request that succeeded.
         if (response.status === 401 && !(question.body instanceof ReadableStream)) {
@@ -176,23 +182,23 @@ export class Repository {
 
     private async send(url: URL, { method, headers, body, blob }: Question): Promise<Response> {
         // The login is only for the registry, even if the registry redirects the upload elsewhere.
-        const isOwn = url.origin === new URL(registryUrl(this.name)).origin;
+        const isOwn = url.origin === new URL(registryUrl(this.name, this.plainHttp)).origin;
         const authorization =
             isOwn && this.authorization !== undefined ? { authorization: this.authorization } : {};
         try {
-            return await fetch(url, {
+            const question = {
                 method,
                 // The size has to be that of the stored content.
                 headers: { "accept-encoding": "identity", ...headers, ...authorization },
                 body,
                 duplex: "half",
                 signal: blob ? undefined : AbortSignal.timeout(ANSWER_MS),
-            } as RequestInit);
+            };
+            return await ask(url, question as RequestInit, "docker");
         } catch (error) {
-            const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
             throw new Refusal(
-                `Registry ${url.host} does not answer (${this.scrubbed(cause?.code ?? cause?.message ?? message)}); ` +
-                    `start it, or correct registry.address.`,
+                `Registry ${url.host} does not answer (${this.scrubbed(reasonOf(error))}); start it, or correct ` +
+                    `registry.address.`,
             );
         }
     }
@@ -237,14 +243,13 @@ export class Repository {
             form.forEach((value, name) => url.searchParams.append(name, value));
             question = this.login === undefined ? {} : { headers: { authorization: basic(this.login) } };
         }
-        const response = await fetch(url, { ...question, signal: AbortSignal.timeout(ANSWER_MS) }).catch(
-            (error: Error & { cause?: { code?: string } }) => {
-                throw new Refusal(
-                    `${url.origin}, the token server of registry ${this.host}, does not answer ` +
-                        `(${error.cause?.code ?? error.name}); start it, or try again.`,
-                );
-            },
-        );
+        const signal = AbortSignal.timeout(ANSWER_MS);
+        const response = await ask(url, { ...question, signal }, "docker").catch((error: unknown) => {
+            throw new Refusal(
+                `${url.origin}, the token server of registry ${this.host}, does not answer ` +
+                    `(${reasonOf(error)}); start it, or try again.`,
+            );
+        });
         if (!response.ok) {
             throw await this.refusal(response, `a token from ${url.origin}`);
         }

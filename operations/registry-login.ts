@@ -1,8 +1,7 @@
 /** The login that `docker login` stored for a registry, wherever Docker's configuration says that it is. */
 import { execFile } from "child_process";
-import { existsSync, readFileSync } from "fs";
 
-import { DockerConfig, dockerConfigFile, dockerLoginOf } from "../components/registry";
+import { DockerConfig, dockerConfig, dockerConfigFile, dockerLoginOf } from "../components/registry";
 import type { StackConfig } from "../config";
 import { Refusal } from "./refusal";
 
@@ -31,41 +30,40 @@ export async function stackLogin(
     const [host = ""] = repository.split("/");
     return username !== undefined && password !== undefined && address.split("/")[0] === host
         ? { username, password, origin: `from registry.username in Pulumi.${stack}.yaml` }
-        : dockerLogin(host);
+        : dockerLogin(repository);
 }
 
 /**
  * Docker's own login for a registry.
  *
- * @param host host[:port].
+ * @param address host[:port][/path].
  * @returns undefined if there is none.
  * @throws Refusal if Docker's configuration cannot be read or a credential helper fails.
  */
-export async function dockerLogin(host: string): Promise<Login | undefined> {
-    const file = dockerConfigFile();
-    if (!existsSync(file)) {
-        return undefined;
-    }
+export async function dockerLogin(address: string): Promise<Login | undefined> {
+    const [host = ""] = address.split("/");
     let config: DockerConfig;
     try {
-        config = JSON.parse(readFileSync(file, "utf8")) as DockerConfig;
-    } catch {
-        // The message of JSON.parse repeats a part of the file.
-        throw new Refusal(`Docker's configuration ${file} is not JSON; correct it, or log in again.`);
+        config = dockerConfig();
+    } catch (error) {
+        throw new Refusal(`${(error as Error).message}; correct it, or log in again.`);
     }
     const helper = config.credHelpers?.[host] ?? config.credsStore;
-    return (helper ? await askHelper(helper, host) : undefined) ?? storedLogin(config, host, file);
+    return (helper ? await askHelper(helper, host) : undefined) ?? storedLogin(config, address);
 }
 
-function storedLogin(config: DockerConfig, host: string, file: string): Login | undefined {
-    const stored = dockerLoginOf(config, host);
-    const origin = `from ${file}`;
-    if (stored?.identitytoken) {
-        return { username: IDENTITY_TOKEN, password: stored.identitytoken, origin };
+function storedLogin(config: DockerConfig, address: string): Login | undefined {
+    const { identitytoken, auth, ...fields } = dockerLoginOf(config, address) ?? {};
+    const origin = `from ${process.env.DOCKER_AUTH_CONFIG ? "DOCKER_AUTH_CONFIG or " : ""}${dockerConfigFile()}`;
+    if (identitytoken) {
+        return { username: IDENTITY_TOKEN, password: identitytoken, origin };
     }
-    const [, username, password] =
-        /^([^:]*):(.*)$/s.exec(Buffer.from(stored?.auth ?? "", "base64").toString()) ?? [];
-    return username === undefined || password === undefined ? undefined : { username, password, origin };
+    const [, username, password] = auth
+        ? (/^([^:]+):(.*)$/s.exec(Buffer.from(auth, "base64").toString()) ?? [])
+        : [undefined, fields.username, fields.password];
+    return username && password !== undefined
+        ? { username, password: password.replace(/\0+$/, ""), origin }
+        : undefined;
 }
 
 /** The output of a helper is not passed on: it may contain anything. */
@@ -101,4 +99,9 @@ function askHelper(helper: string, host: string): Promise<Login | undefined> {
         // A helper that exits without reading its input closes the pipe early.
         child.stdin?.on("error", () => undefined).end(host);
     });
+}
+
+/** Whether a stack reaches the registry of a repository over plain http although it is not on this machine. */
+export function isPlainHttp({ registry }: StackConfig, repository: string): boolean {
+    return registry.plainHttp && registry.address.split("/")[0] === repository.split("/")[0];
 }

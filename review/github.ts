@@ -1,5 +1,7 @@
 /** The few requests to GitHub's API that a comment needs. */
 
+import { ask as request, reasonOf } from "../components/network";
+
 /** How to reach GitHub. */
 export interface Access {
     /** Base URL of the API, for example https://api.github.com. */
@@ -76,7 +78,7 @@ async function all<T>(access: Access, path: string): Promise<T[]> {
 /** @throws Error with the request, the answer and what may be wrong. */
 async function ask(access: Access, method: string, path: string, body?: unknown): Promise<Response> {
     const url = access.api + path;
-    const answer = await fetch(url, {
+    const answer = await request(url, {
         method,
         signal: AbortSignal.timeout(PATIENCE_MS),
         headers: {
@@ -87,8 +89,8 @@ async function ask(access: Access, method: string, path: string, body?: unknown)
             "x-github-api-version": "2022-11-28",
         },
         body: body === undefined ? undefined : JSON.stringify(body),
-    }).catch((error: Error & { cause?: { code?: string } }) => {
-        throw new Error(`GitHub at ${access.api} does not answer: ${error.cause?.code ?? error.message}`);
+    }).catch((error: unknown) => {
+        throw new Error(`GitHub at ${access.api} does not answer: ${reasonOf(error)}`);
     });
     if (answer.ok) {
         return answer;
