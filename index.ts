@@ -17,16 +17,21 @@ async function main(): Promise<Provided<StackOutputs>> {
     const config = readConfig();
     const cluster = await preflight(config, await lastUpdate());
 
-    const provider = new Cluster("kubernetes", {
-        context: config.kubeContext,
-        // Fixed, so that another kubeconfig path or user makes no difference. The preflight tells clusters apart.
-        clusterIdentifier: `${PROJECT}-${pulumi.getStack()}`,
-        // A changed password is an update of the Secret in place, not a new Secret under another name.
-        enableSecretMutable: true,
-        // A changed marker is updated in place, too. A replaced marker would be missing for a moment, and a master without
-        // data would then start empty.
-        enableConfigMapMutable: true,
-    });
+    const provider = new Cluster(
+        "kubernetes",
+        {
+            context: config.kubeContext,
+            // Fixed, so that another kubeconfig path or user makes no difference. The preflight tells clusters apart.
+            clusterIdentifier: `${PROJECT}-${pulumi.getStack()}`,
+            // A changed password is an update of the Secret in place, not a new Secret under another name.
+            enableSecretMutable: true,
+            // A changed marker is updated in place, too. A replaced marker would be missing for a moment, and a master without
+            // data would then start empty.
+            enableConfigMapMutable: true,
+        },
+        // A stack that is renamed keeps it: another identifier would replace every object, and the volumes with their data.
+        { ignoreChanges: ["clusterIdentifier"] },
+    );
 
     const images = imagesOf(config);
     const namespace = stackNamespace(config.namespace, { provider });

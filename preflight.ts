@@ -5,10 +5,14 @@ import {
     CoreV1Api,
     NetworkingV1Api,
     StorageV1Api,
+    V1LimitRange,
     V1Node,
     V1PersistentVolume,
     V1PersistentVolumeClaim,
+    V1Pod,
+    V1ResourceQuota,
     V1StatefulSet,
+    VersionApi,
 } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
 
@@ -20,11 +24,21 @@ import { OWNER, thisStack } from "./components/namespace";
 import { ask, isDistrust, reasonOf } from "./components/network";
 import { partOf } from "./components/pod";
 import { quantityValue } from "./components/quantity";
-import { hasDockerLogin, registryUrl } from "./components/registry";
+import { hasDockerLogin, registryUrl, repositoryProblem } from "./components/registry";
 import { accepts, type Node, platformLabels, sharedNodes, type Spread, spreadOf } from "./components/spread";
 import { BASE_ANNOTATION, stepProblem } from "./components/versions";
-import { baseSources, StackConfig } from "./config";
+import { baseSources, PROJECT, StackConfig } from "./config";
 import { type Dataset, datasets, SYSTEMS, WORKLOADS } from "./config/contradictions";
+import {
+    type Amounts,
+    type Limit,
+    limitProblems,
+    podAmounts,
+    type Quota,
+    quotaProblems,
+    sum,
+    volumeAmounts,
+} from "./config/demand";
 
 /** What the preflight found. */
 export interface Cluster {
@@ -65,6 +79,15 @@ export interface Facts {
               node?: string | undefined;
           }>
         | undefined;
+    /** The kinds of addresses that pods have; undefined if they could not be read. */
+    readonly families: readonly ("IPv4" | "IPv6")[] | undefined;
+    /** Version of the API server, for example v1.34.2. */
+    readonly version: string | undefined;
+    /** The quotas of the namespace, and what the stack uses of them; empty if they could not be read. */
+    readonly quotas: readonly Quota[];
+    readonly own: Amounts;
+    /** The rules of its LimitRanges; empty if they could not be read. */
+    readonly limits: readonly Limit[];
     /** The StatefulSets of the stack; empty if they could not be read. */
     readonly running: Readonly<Record<string, Running>>;
 }
@@ -92,7 +115,8 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
         askCluster(config).catch((error: Error) => error),
         buildsImages(config.images) ? toolsProblems(config, newBases(config, before.bases)) : [],
     ]);
-    const problems: string[] = [];
+    const name = repositoryProblem(config.registry, PROJECT, pulumi.getStack());
+    const problems = buildsImages(config.images) && name !== undefined ? [name] : [];
     let spread: Cluster["spread"] = {
         redis: config.spread ?? "preferred",
         mysql: config.spread ?? "preferred",
@@ -105,10 +129,10 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
                 `answer: ${cluster.message}; check the context and the kubeconfig, or run \`make local-up\``,
         );
     } else {
-        problems.push(
-            ...misfits(config, cluster, { name: thisStack(), cluster: known, bases: before.bases }),
+        problems.push(...misfits(config, cluster, { name: thisStack(), ...before }));
+        remarks(config, cluster, { name: thisStack(), ...before }).forEach(
+            (remark) => void pulumi.log.warn(`${remark}.`),
         );
-        remarks(config, cluster).forEach((remark) => void pulumi.log.warn(`${remark}.`));
         spread = { redis: spreadIn(config, cluster, "redis"), mysql: spreadIn(config, cluster, "mysql") };
         if (known?.startsWith(BY_NAMESPACE) === false && cluster.fingerprint === undefined) {
             void pulumi.log.warn(
@@ -135,6 +159,8 @@ export async function preflight(config: StackConfig, before: LastUpdate): Promis
 export interface LastUpdate {
     /** The cluster that the stack was deployed to; undefined before the first update. */
     readonly cluster: string | undefined;
+    /** The namespace that the stack was deployed to; undefined before the first update. */
+    readonly namespace?: string | undefined;
     /** The base of each image that was built. */
     readonly bases: Readonly<Partial<Record<ImageName, unknown>>>;
 }
@@ -142,12 +168,14 @@ export interface LastUpdate {
 /** Reads the outputs of this stack's last update. */
 export async function lastUpdate(): Promise<LastUpdate> {
     const self = new pulumi.StackReference(thisStack());
-    const [cluster, versions] = await Promise.all([
+    const [cluster, namespace, versions] = await Promise.all([
         self.getOutputDetails("cluster"),
+        self.getOutputDetails("namespace"),
         self.getOutputDetails("versions"),
     ]);
     return {
         cluster: typeof cluster.value === "string" ? cluster.value : undefined,
+        namespace: typeof namespace.value === "string" ? namespace.value : undefined,
         bases: (versions.value as { bases?: LastUpdate["bases"] } | undefined)?.bases ?? {},
     };
 }
@@ -170,21 +198,18 @@ export function newBases(config: StackConfig, before: LastUpdate["bases"]): Read
     );
 }
 
+/** A stack: its qualified name, and what is known of its last update. */
+interface Known extends Partial<LastUpdate> {
+    readonly name: string;
+    readonly cluster: string | undefined;
+}
+
 /**
  * What in the configuration does not fit the cluster, one sentence each.
  *
- * @param stack its qualified name, the fingerprint of the cluster that it was deployed to (undefined before the first
- * update), and the bases that its last update built on.
+ * @param stack its qualified name, and its last update.
  */
-export function misfits(
-    config: StackConfig,
-    facts: Facts,
-    stack: {
-        readonly name: string;
-        readonly cluster: string | undefined;
-        readonly bases?: LastUpdate["bases"];
-    },
-): string[] {
+export function misfits(config: StackConfig, facts: Facts, stack: Known): string[] {
     const known = stack.cluster;
     const found = known?.startsWith(BY_NAMESPACE) ? namespaceFingerprint(facts) : facts.fingerprint;
     if (known !== undefined && found !== undefined && known !== found) {
@@ -195,13 +220,17 @@ export function misfits(
     }
     return [
         ...namespaceMisfits(config, facts),
-        ...ownerMisfits(config, facts, stack.name),
+        ...apiMisfits(facts),
+        ...familyMisfits(facts),
+        ...ownerMisfits(config, facts, stack),
         ...pullSecretMisfits(config, facts),
         ...platformMisfits(config, facts),
         ...nodePortMisfits(config, facts),
         ...ingressMisfits(config, facts),
         ...storageMisfits(config, facts),
         ...spreadMisfits(config, facts),
+        ...quotaProblems(config, facts.quotas, facts.own).refused,
+        ...limitProblems(config, facts.limits),
         ...versionMisfits(config, facts, stack.bases ?? {}),
     ];
 }
@@ -232,14 +261,56 @@ function namespaceMisfits({ namespace }: StackConfig, facts: Facts): string[] {
           ];
 }
 
-function ownerMisfits({ namespace }: StackConfig, { owner }: Facts, stack: string): string[] {
-    return owner === undefined || owner === stack
+/** The first Kubernetes whose kubelet sleeps before it stops a web pod. */
+const LEAST_MINOR = 30;
+
+/** An older API server accepts the data pods and refuses the web tier, after everything else. */
+function apiMisfits({ version }: Facts): string[] {
+    const [, minor] = /^v?1\.(\d+)/.exec(version ?? "") ?? [];
+    return minor !== undefined && Number(minor) < LEAST_MINOR
+        ? [
+              `the cluster runs Kubernetes ${version}, and 1.${LEAST_MINOR} or newer is required; upgrade it, or set kubeContext ` +
+                  "to another cluster",
+          ]
+        : [];
+}
+
+/** MySQL clones from names and IPv4 addresses alone, and the web tier listens on IPv4: no pod would become ready. */
+function familyMisfits({ families }: Facts): string[] {
+    return families === undefined || families.length === 0 || families.includes("IPv4")
         ? []
         : [
-              `namespace ${namespace.name} belongs to stack ${owner}, whose objects have the same names; set namespace.name to ` +
-                  `a namespace for this stack alone (if the other stack no longer exists, run ` +
-                  `\`kubectl delete configmap ${OWNER} --namespace ${namespace.name}\`)`,
+              `the pods of this cluster have addresses of ${families.join(", ")} alone, and IPv4 is required (both are fine); set ` +
+                  "kubeContext to a cluster with IPv4",
           ];
+}
+
+function ownerMisfits(config: StackConfig, facts: Facts, stack: Known): string[] {
+    const { owner } = facts;
+    const { name } = config.namespace;
+    return owner === undefined || owner === stack.name || isRenamed(config, facts, stack)
+        ? []
+        : [
+              `namespace ${name} belongs to stack ${owner}, whose objects have the same names; set namespace.name to a ` +
+                  `namespace for this stack alone, or rename that stack with \`pulumi stack rename\` instead of creating a ` +
+                  `second one (if it was destroyed and only its mark is left, run \`kubectl delete configmap ${OWNER} ` +
+                  `--namespace ${name}\`)`,
+          ];
+}
+
+/**
+ * Whether the namespace belongs to this very stack, which had another name, organization or backend when it was deployed: its
+ * own outputs name this namespace of this cluster.
+ */
+function isRenamed(config: StackConfig, facts: Facts, stack: Known): boolean {
+    const found = stack.cluster?.startsWith(BY_NAMESPACE) ? namespaceFingerprint(facts) : facts.fingerprint;
+    return (
+        facts.owner !== undefined &&
+        facts.owner !== stack.name &&
+        stack.namespace === config.namespace.name &&
+        stack.cluster !== undefined &&
+        stack.cluster === found
+    );
 }
 
 function pullSecretMisfits({ registry, namespace }: StackConfig, { pullSecret }: Facts): string[] {
@@ -352,10 +423,24 @@ function spreadMisfits(config: StackConfig, facts: Facts): string[] {
 }
 
 /** What does not stop an update, but should be known, one sentence each. */
-export function remarks(config: StackConfig, facts: Facts): string[] {
+export function remarks(config: StackConfig, facts: Facts, stack: Known): string[] {
+    const renamed = isRenamed(config, facts, stack)
+        ? [
+              `this stack was deployed as ${facts.owner} and is now ${stack.name}; if ${facts.owner} exists, too, both own the same ` +
+                  "objects: then do not go on, and remove the copy with `pulumi stack rm --force`, which deletes no object",
+          ]
+        : [];
+    return [
+        ...renamed,
+        ...quotaProblems(config, facts.quotas, facts.own).remarks,
+        ...nodeRemarks(config, facts),
+    ];
+}
+
+function nodeRemarks(config: StackConfig, facts: Facts): string[] {
     const { nodes } = facts;
     if (nodes === undefined) {
-        return [];
+        return unknownVersions(config, facts);
     }
     const homeless = WORKLOADS.filter((name) => nodesFor(config, name, nodes).length === 0).map(
         (name) =>
@@ -484,46 +569,61 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         .catch((error: unknown) => void unless(403, error));
     const readable = <T>(question: () => Promise<T>, what: string) =>
         unlessForbidden(client.ask(question), what);
-    const [classes, nodes, own, owner, secret, services, ingressClasses, claims, sets, disks] =
-        await Promise.all([
-            readable(() => storage.listStorageClass(), "storage classes"),
-            readable(() => core.listNode(), "nodes"),
-            config.namespace.create
-                ? undefined
-                : readable(() => orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
-            readable(
-                () => orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
-                `ConfigMap ${OWNER} in ${namespace}`,
-            ),
-            // A namespace that the stack creates has no Secret yet.
-            config.namespace.create || pullSecret === undefined
-                ? undefined
-                : readable(
-                      () => orAbsent(core.readNamespacedSecret({ name: pullSecret, namespace })),
-                      `Secret ${pullSecret} in ${namespace}`,
-                  ),
-            config.service.type === "NodePort"
-                ? readable(
-                      () => core.listServiceForAllNamespaces(),
-                      "the Services of all namespaces (nodePort)",
-                  )
-                : undefined,
-            config.ingress === undefined
-                ? undefined
-                : readable(() => client.api(NetworkingV1Api).listIngressClass(), "ingress classes"),
-            readable(
-                () => core.listNamespacedPersistentVolumeClaim({ namespace }),
-                `volumes in ${namespace}`,
-            ),
-            readable(
-                () => client.api(AppsV1Api).listNamespacedStatefulSet({ namespace }),
-                `StatefulSets in ${namespace}`,
-            ),
-            // Only what is protected, or must be spread, depends on where volumes are.
-            config.protect || config.spread === "required"
-                ? readable(() => core.listPersistentVolume(), "on which nodes the volumes are")
-                : undefined,
-        ]);
+    // A namespace that the stack creates has no quota yet, and a role of older days has no right to read one.
+    const ofNamespace = <T>(question: () => Promise<T>, what: string) =>
+        config.namespace.create ? undefined : readable(question, `${what} in ${namespace}`);
+    const [
+        classes,
+        nodes,
+        own,
+        owner,
+        secret,
+        services,
+        ingressClasses,
+        claims,
+        sets,
+        disks,
+        version,
+        quotas,
+        ranges,
+        pods,
+    ] = await Promise.all([
+        readable(() => storage.listStorageClass(), "storage classes"),
+        readable(() => core.listNode(), "nodes"),
+        config.namespace.create
+            ? undefined
+            : readable(() => orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
+        readable(
+            () => orAbsent(core.readNamespacedConfigMap({ name: OWNER, namespace })),
+            `ConfigMap ${OWNER} in ${namespace}`,
+        ),
+        // A namespace that the stack creates has no Secret yet.
+        config.namespace.create || pullSecret === undefined
+            ? undefined
+            : readable(
+                  () => orAbsent(core.readNamespacedSecret({ name: pullSecret, namespace })),
+                  `Secret ${pullSecret} in ${namespace}`,
+              ),
+        config.service.type === "NodePort"
+            ? readable(() => core.listServiceForAllNamespaces(), "the Services of all namespaces (nodePort)")
+            : undefined,
+        config.ingress === undefined
+            ? undefined
+            : readable(() => client.api(NetworkingV1Api).listIngressClass(), "ingress classes"),
+        readable(() => core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
+        readable(
+            () => client.api(AppsV1Api).listNamespacedStatefulSet({ namespace }),
+            `StatefulSets in ${namespace}`,
+        ),
+        // Only what is protected, or must be spread, depends on where volumes are.
+        config.protect || config.spread === "required"
+            ? readable(() => core.listPersistentVolume(), "on which nodes the volumes are")
+            : undefined,
+        readable(() => client.api(VersionApi).getCode(), "the version of Kubernetes"),
+        ofNamespace(() => core.listNamespacedResourceQuota({ namespace }), "quotas"),
+        ofNamespace(() => core.listNamespacedLimitRange({ namespace }), "limit ranges"),
+        ofNamespace(() => core.listNamespacedPod({ namespace }), "pods"),
+    ]);
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
     const portOwner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
     return {
@@ -543,6 +643,11 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         nodePortOwner: portOwner && `${portOwner.metadata?.namespace}/${portOwner.metadata?.name}`,
         ingressClasses: ingressClasses?.items.map((c) => c.metadata?.name ?? ""),
         volumes: claims?.items.map((claim) => volumeFact(claim, disks?.items ?? [])),
+        families: nodes && familiesOf(nodes.items),
+        version: version?.gitVersion,
+        quotas: (quotas?.items ?? []).map(quotaFact),
+        limits: (ranges?.items ?? []).flatMap(limitFacts),
+        own: ownAmounts(pods?.items ?? [], claims?.items ?? []),
         running: Object.fromEntries(
             (sets?.items ?? []).map((set) => [set.metadata?.name ?? "", runningFact(set)]),
         ),
@@ -560,6 +665,16 @@ function nodeFact({ metadata, spec, status }: V1Node): Node {
     };
 }
 
+/** By the ranges of the nodes' pods, or by the nodes' own addresses where the network has ranges of its own. */
+export function familiesOf(nodes: readonly V1Node[]): ("IPv4" | "IPv6")[] {
+    const ranges = nodes.flatMap(({ spec }) => spec?.podCIDRs ?? spec?.podCIDR ?? []);
+    const addresses = nodes.flatMap(({ status }) =>
+        (status?.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+    );
+    const found = ranges.length > 0 ? ranges : addresses;
+    return [...new Set(found.map((each) => (each.includes(":") ? "IPv6" : "IPv4")))];
+}
+
 function volumeFact(
     claim: V1PersistentVolumeClaim,
     disks: readonly V1PersistentVolume[],
@@ -571,6 +686,45 @@ function volumeFact(
         size: claim.spec?.resources?.requests?.storage ?? "0",
         node: disk && onlyNode(disk),
     };
+}
+
+function quotaFact({ metadata, spec, status }: V1ResourceQuota): Quota {
+    return {
+        name: metadata?.name ?? "",
+        hard: spec?.hard ?? {},
+        used: status?.used ?? {},
+        isScoped: (spec?.scopes ?? []).length > 0 || spec?.scopeSelector !== undefined,
+    };
+}
+
+function limitFacts({ metadata, spec }: V1LimitRange): Limit[] {
+    return (spec?.limits ?? []).map(({ type, max, min }) => ({
+        name: metadata?.name ?? "",
+        type,
+        ...(max === undefined ? {} : { max }),
+        ...(min === undefined ? {} : { min }),
+    }));
+}
+
+/** What the stack's pods and volumes count towards a quota. A pod that has ended counts no more. */
+function ownAmounts(pods: readonly V1Pod[], claims: readonly V1PersistentVolumeClaim[]): Amounts {
+    const [label = ""] = Object.keys(partOf(""));
+    const ours = pods.filter(
+        ({ metadata, status }) =>
+            [...SYSTEMS, "dabacluster"].includes(metadata?.labels?.[label] ?? "") &&
+            !["Succeeded", "Failed"].includes(status?.phase ?? ""),
+    );
+    return sum([
+        ...ours.map(({ spec }) =>
+            podAmounts((spec?.containers ?? []).map(({ resources = {} }) => resources)),
+        ),
+        ...claims
+            .filter(({ metadata }) =>
+                /^data-(?:redis|mysql)-(?:master|slave)-\d+$/.test(metadata?.name ?? ""),
+            )
+            .map((claim) => volumeFact(claim, []))
+            .map(({ size, storageClass }) => volumeAmounts({ size, storageClass })),
+    ]);
 }
 
 /** The host name of the only node that a volume can be used on; undefined if there are others. */

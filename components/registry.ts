@@ -52,6 +52,27 @@ export function repositoryPrefix({ address }: Registry, project: string, stack: 
     return `${address}/${project}/${stack}`;
 }
 
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
+const REPOSITORY_PART = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+/** The longest name that registries take, without the image's own name. */
+const LONGEST_PREFIX = 230;
+
+/** Why a stack's repositories cannot have their names. */
+export function repositoryProblem(registry: Registry, project: string, stack: string): string | undefined {
+    const [, ...path] = repositoryPrefix(registry, project, stack).split("/");
+    if (!REPOSITORY_PART.test(stack)) {
+        return (
+            `the stack is called ${stack}, and its images' repositories are named after it, which must be lowercase letters and ` +
+            "digits, with single dots or underscores, or dashes, between them; rename the stack with `pulumi stack rename`"
+        );
+    }
+    const length = path.join("/").length;
+    return length > LONGEST_PREFIX
+        ? `the images' repositories begin with ${length} characters (registry.address, ${project}, ${stack}), and ${LONGEST_PREFIX} is ` +
+              "the most; shorten registry.address or the stack's name"
+        : undefined;
+}
+
 /** The provider that builds images and pushes them to this registry. */
 export function imageProvider(registry: Registry): docker.Provider {
     return new docker.Provider("docker", { registryAuth: registryAuth(registry) });

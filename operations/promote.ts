@@ -7,7 +7,7 @@ import { readFileSync, renameSync, writeFileSync } from "fs";
 import * as path from "path";
 
 import { mapImages } from "../components/images";
-import { repositoryPrefix } from "../components/registry";
+import { repositoryPrefix, repositoryProblem } from "../components/registry";
 import { PROJECT, StackConfig } from "../config";
 import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
 import { imagesDeletedWith, stackConfig, stackOutputs } from "./pulumi-stack";
@@ -43,6 +43,10 @@ export async function promote(from: string, to: string): Promise<void> {
         deployedImages(from),
         imagesDeletedWith(to),
     ]);
+    const name = repositoryProblem(config.registry, PROJECT, to);
+    if (name !== undefined) {
+        throw new Refusal(`TO is "${to}": ${name}.`);
+    }
     const moves = await planMoves(from, to, config, deployed);
     const pins = Object.fromEntries(moves.map(({ image, target, digest }) => [image, `${target}@${digest}`]));
     const lost = Object.values(pins).find((pin) => doomed.includes(pin));

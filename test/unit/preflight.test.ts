@@ -13,6 +13,7 @@ import { parseConfig } from "../../config";
 import {
     baseRefused,
     Facts,
+    familiesOf,
     misfits,
     newBases,
     preflight,
@@ -60,6 +61,11 @@ const facts: Facts = {
     nodePortOwner: undefined,
     ingressClasses: undefined,
     volumes: [],
+    families: ["IPv4"],
+    version: "v1.34.2",
+    quotas: [],
+    limits: [],
+    own: {},
     running: {},
 };
 
@@ -80,6 +86,55 @@ describe("the preflight", () => {
         const deployed = { ...facts, volumes: [volume], owner: stack().name };
         assert.deepStrictEqual(misfits(config(), deployed, stack("aaaa")), []);
     });
+
+    const renamed: [
+        string,
+        boolean,
+        { owner: string; namespace?: string; cluster?: string },
+        Partial<Facts>,
+    ][] = [
+        ["was renamed", true, { owner: "organization/dabaweb/old" }, {}],
+        ["was moved to another backend", true, { owner: "acme/dabaweb/test" }, {}],
+        ["has another namespace", false, { owner: "organization/dabaweb/old", namespace: "other" }, {}],
+        ["was never deployed", false, { owner: "organization/dabaweb/old", cluster: undefined }, {}],
+        [
+            "has a right to its namespace alone",
+            true,
+            { owner: "organization/dabaweb/old", cluster: "with namespace 1111" },
+            {
+                fingerprint: undefined,
+                namespace: { uid: "1111", labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
+            },
+        ],
+        [
+            "cannot tell which cluster it is",
+            false,
+            { owner: "organization/dabaweb/old" },
+            { fingerprint: undefined },
+        ],
+    ];
+    for (const [what, accepted, { owner, ...known }, found] of renamed) {
+        it(`${accepted ? "takes" : "does not take"} the namespace of its former self if the stack ${what}`, () => {
+            const before = { ...stack("aaaa"), namespace: "team", ...known };
+            const seen = { ...facts, ...found, owner };
+            const problems = misfits(config(), seen, before).join("\n");
+            const said = remarks(config(), seen, before).join("\n");
+            if (accepted) {
+                assert.strictEqual(problems, "");
+                assert.ok(
+                    said.startsWith(`this stack was deployed as ${owner} and is now ${stack().name}; if`),
+                    said,
+                );
+            } else {
+                assert.ok(problems.startsWith(`namespace team belongs to stack ${owner}`), problems);
+                assert.match(
+                    problems,
+                    /or rename that stack with `pulumi stack rename` instead of creating a second one/,
+                );
+                assert.strictEqual(said, "");
+            }
+        });
+    }
 
     it("skips what it has no permission to read", () => {
         const nothing = { fingerprint: undefined, storageClasses: undefined, nodes: undefined };
@@ -217,6 +272,30 @@ describe("the preflight", () => {
             /spread is required, but 1 nodes accept the 2 pods of redis; add nodes, or set spread to preferred/,
         ],
         [
+            "a Kubernetes whose kubelet cannot sleep before it stops a pod",
+            {},
+            { version: "v1.29.14-eks-1" },
+            /^the cluster runs Kubernetes v1\.29\.14-eks-1, and 1\.30 or newer is required; upgrade it, or set kubeContext to/,
+        ],
+        [
+            "a cluster without IPv4",
+            {},
+            { families: ["IPv6"] },
+            /^the pods of this cluster have addresses of IPv6 alone, and IPv4 is required/,
+        ],
+        [
+            "a quota without room for the stack",
+            {},
+            { quotas: [{ name: "tight", hard: { pods: "4" }, used: { pods: "0" }, isScoped: false }] },
+            /^quota tight allows pods: 4, of which 4 is left for the stack, but it needs 5; ask for a larger quota/,
+        ],
+        [
+            "a limit range that no container of the stack fits",
+            {},
+            { limits: [{ name: "small", type: "Container", max: { memory: "256Mi" } }] },
+            /^LimitRange small allows memory of at most 256Mi per Container, but mysql-master has/m,
+        ],
+        [
             "a step back of an engine",
             { bases: { mysql: "hub.example.com/mysql:8.4.6" } },
             { running: { "mysql-slave": { ...running, base: "mysql:9.7.4" } } },
@@ -252,7 +331,11 @@ describe("the preflight", () => {
         const pin = `registry.example.com/x@sha256:${"0".repeat(64)}`;
         const pinned = config({ images: { "redis-slave": pin } });
         const said = (image: string) =>
-            remarks(pinned, { ...facts, running: { "redis-slave": { ...running, image, base: undefined } } });
+            remarks(
+                pinned,
+                { ...facts, running: { "redis-slave": { ...running, image, base: undefined } } },
+                stack(),
+            );
         assert.match(
             said("redis:8").join("\n"),
             /^not checked: which version .* pins for redis-slave has; .*upgrades\.md/,
@@ -264,8 +347,11 @@ describe("the preflight", () => {
         const picky = config({ "redis-slave": { nodeSelector: { disk: "ssd" } } });
         const said =
             /^no node accepts the pods of redis-slave now: none has its nodeSelector, the platform linux\/amd64/;
-        assert.match(remarks(picky, facts).join("\n"), said);
-        assert.deepStrictEqual(remarks(picky, { ...facts, nodes: [node("a", { disk: "ssd" })] }), []);
+        assert.match(remarks(picky, facts, stack()).join("\n"), said);
+        assert.deepStrictEqual(
+            remarks(picky, { ...facts, nodes: [node("a", { disk: "ssd" })] }, stack()),
+            [],
+        );
     });
 
     const protectedData = { protect: true, namespace: { name: "team", create: false } };
@@ -277,11 +363,15 @@ describe("the preflight", () => {
         const held = { ...facts, ...three, volumes: tied };
         assert.strictEqual(spreadIn(kept, held, "redis"), "preferred");
         assert.match(
-            remarks(kept, held).join("\n"),
+            remarks(kept, held, stack()).join("\n"),
             /if one node is lost, so is more than one copy: volumes data-redis-master-0, data-redis-slave-0 tie .* pod\/redis-slave-0/,
         );
-        assert.deepStrictEqual(remarks(kept, { ...held, nodes: facts.nodes }), [], "there is no other node");
-        assert.deepStrictEqual(remarks(config(), held), [], "the data is not protected");
+        assert.deepStrictEqual(
+            remarks(kept, { ...held, nodes: facts.nodes }, stack()),
+            [],
+            "there is no other node",
+        );
+        assert.deepStrictEqual(remarks(config(), held, stack()), [], "the data is not protected");
     });
 
     it("counts only nodes that accept the pods and take new ones", () => {
@@ -316,6 +406,9 @@ describe("the preflight with rights in only one namespace", () => {
         "/api/v1/namespaces/team/configmaps/dabaweb-stack": { data: { stack: "organization/dabaweb/test" } },
         "/api/v1/namespaces/team/persistentvolumeclaims": { items: [] },
         "/apis/apps/v1/namespaces/team/statefulsets": { items: [] },
+        "/api/v1/namespaces/team/pods": { items: [] },
+        "/api/v1/namespaces/team/limitranges": { items: [] },
+        "/version": { gitVersion: "v1.34.2" },
     };
     const pinned = config({
         namespace: { name: "team", create: false },
@@ -366,9 +459,12 @@ describe("the preflight with rights in only one namespace", () => {
         });
     }
 
-    const always = ["nodes", "storage classes", "the Services of all namespaces (nodePort)"].map(
-        (what) => `not checked: no permission to read ${what}.`,
-    );
+    const always = [
+        "nodes",
+        "quotas in team",
+        "storage classes",
+        "the Services of all namespaces (nodePort)",
+    ].map((what) => `not checked: no permission to read ${what}.`);
 
     it("identifies the cluster by that namespace, and says what it could not check", async () => {
         const fingerprint = "with namespace 1111";
@@ -384,6 +480,29 @@ describe("the preflight with rights in only one namespace", () => {
             said: [...always, unsure].sort(),
         });
     });
+});
+
+describe("the addresses of a cluster's pods", () => {
+    const node = (podCIDRs: string[] | undefined, ...addresses: string[]) => ({
+        spec: podCIDRs === undefined ? {} : { podCIDRs },
+        status: {
+            addresses: [
+                { type: "Hostname", address: "a:b" },
+                ...addresses.map((address) => ({ type: "InternalIP", address })),
+            ],
+        },
+    });
+    const cases: [string, ReturnType<typeof node>[], string[]][] = [
+        ["IPv4", [node(["10.0.0.0/24"], "fd00::1")], ["IPv4"]],
+        ["IPv6", [node(["fd00:1::/64"], "192.0.2.1")], ["IPv6"]],
+        ["both", [node(["10.0.0.0/24", "fd00:1::/64"])], ["IPv4", "IPv6"]],
+        ["those of the nodes if the network has its own ranges", [node(undefined, "fd00::1")], ["IPv6"]],
+        ["both, by two nodes", [node(undefined, "fd00::1"), node(undefined, "192.0.2.1")], ["IPv6", "IPv4"]],
+        ["unknown without nodes", [], []],
+    ];
+    for (const [what, nodes, expected] of cases) {
+        it(`are ${what}`, () => assert.deepStrictEqual(familiesOf(nodes), expected));
+    }
 });
 
 describe("the bases of images, which Docker may have to fetch", () => {

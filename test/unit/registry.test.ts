@@ -3,7 +3,7 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
-import { hasDockerLogin, registryAuth } from "../../components/registry";
+import { hasDockerLogin, registryAuth, repositoryProblem } from "../../components/registry";
 
 describe("the login for a registry", () => {
     const former = process.env.DOCKER_CONFIG;
@@ -89,4 +89,35 @@ describe("the login for a registry", () => {
         fs.writeFileSync(path.join(folder, "config.json"), "{");
         assert.strictEqual(hasDockerLogin("r.example.com"), false);
     });
+});
+
+describe("the repositories of a stack", () => {
+    const cases: [string, string, RegExp | undefined][] = [
+        ["dev", "r.example.com/team", undefined],
+        ["a-1.b_2--c", "localhost:5001", undefined],
+        [
+            "Prod",
+            "r.example.com",
+            /^the stack is called Prod, and .*must be lowercase letters and digits, .*; rename the stack with/,
+        ],
+        ["a..b", "r.example.com", /is called a\.\.b/],
+        ["a___b", "r.example.com", /is called a___b/],
+        ["-a", "r.example.com", /is called -a/],
+        ["a.", "r.example.com", /is called a\./],
+        [
+            "dev",
+            `r.example.com/${"a/".repeat(120)}a`,
+            /begin with 253 characters .*, and 230 is the most; shorten/,
+        ],
+    ];
+    for (const [stack, address, problem] of cases) {
+        it(`${problem === undefined ? "can" : "cannot"} be named after ${stack} in ${address.slice(0, 30)}`, () => {
+            const said = repositoryProblem({ address }, "dabaweb", stack);
+            if (problem === undefined) {
+                assert.strictEqual(said, undefined);
+            } else {
+                assert.match(said ?? "", problem);
+            }
+        });
+    }
 });
