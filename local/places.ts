@@ -62,6 +62,8 @@ export function places({ cache, state }: Directories = directories()) {
         testTimes: path.join(state, "test-times.json"),
         locks: path.join(state, "locks"),
         stacks: path.join(state, "stacks"),
+        /** What `make env` puts before the tools on PATH: a `pulumi` that keeps the stack file and its copy alike. */
+        plain: path.join(state, "plain"),
     };
 }
 
@@ -93,7 +95,8 @@ export function exported(
 ): Record<string, string> {
     const place = places(directories(env));
     const node = path.dirname(process.execPath);
-    const rest = (env.PATH ?? "").split(path.delimiter).filter((each) => each !== place.bin && each !== node);
+    const own = [place.bin, place.plain, node];
+    const rest = (env.PATH ?? "").split(path.delimiter).filter((each) => !own.includes(each));
     return {
         PATH: [place.bin, node, ...rest].join(path.delimiter),
         PULUMI_HOME: place.pulumiHome,

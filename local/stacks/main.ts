@@ -3,12 +3,14 @@
  * for plain `pulumi`.
  */
 import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { Refusal, reportFailure } from "../../operations/refusal";
 import { look } from "../../operations/status";
 import { exampleBasesUp } from "../environment/up";
-import { CHECKOUT, dockerChoice, exported, exportLines } from "../places";
+import { writeWhole } from "../machine/files";
+import { CHECKOUT, dockerChoice, exported, exportLines, places } from "../places";
 import { whatStays } from "../state/deployed";
 import { takeLock } from "../state/lock";
 import { waitUntilGone } from "./leftovers";
@@ -82,9 +84,26 @@ function smoke(stack: Stack): void {
     }
 }
 
+/** The folder for PATH whose `pulumi` keeps the stack file and its copy alike. */
+function plainPulumi(): string {
+    const folder = places().plain;
+    const program = fs.readFileSync(path.join(__dirname, "plain.sh"), "utf8");
+    writeWhole(path.join(folder, "pulumi"), program, 0o755);
+    return folder;
+}
+
 /** For plain `pulumi`, `kubectl` and `docker` on a stack. Pulumi uses the last variable as --config-file. */
 function printExports(stack: Stack): void {
-    const variables = { ...exported(dockerChoice()?.host), PULUMI_OPTION_CONFIG_FILE: stack.copy };
+    const { PATH, ...rest } = exported(dockerChoice()?.host);
+    const variables = {
+        PATH: [plainPulumi(), PATH].join(path.delimiter),
+        ...rest,
+        PULUMI_OPTION_CONFIG_FILE: stack.copy,
+        // For plain.sh.
+        DABAWEB_CHECKOUT: CHECKOUT,
+        DABAWEB_STACK_FILE: stack.committed,
+        DABAWEB_STACK_COPY: stack.copy,
+    };
     process.stdout.write(exportLines(variables));
 }
 

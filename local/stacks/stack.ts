@@ -11,12 +11,12 @@ import { Refusal } from "../../operations/refusal";
 import { stackFile } from "../../operations/stack-file";
 import type { StackOutputs } from "../../outputs";
 import { toolsUp, up as localUp } from "../environment/up";
-import { readJson, writeWhole } from "../machine/files";
+import { readJson } from "../machine/files";
 import { run } from "../machine/shell";
-import { CHECKOUT, copiedStackFile, names, places } from "../places";
+import { CHECKOUT, copiedStackFile, places } from "../places";
 import type { ExportedResource } from "../state/deployed";
 import { birthOf } from "../state/lock";
-import { forThisMachine } from "./this-machine";
+import { isForLocalCluster, refreshCopy } from "./copy";
 import { stackVariables } from "./variables";
 
 /** A stack, identified by its committed stack file. */
@@ -44,7 +44,7 @@ export class Stack {
 
     /** Whether it is deployed to the cluster that local/ made. */
     get isLocal(): boolean {
-        return configured(this.committed, `${this.project}:kubeContext`) === names.context;
+        return isForLocalCluster(this.committed, this.project);
     }
 
     /** Whether the backend of the local environment knows it. */
@@ -64,7 +64,7 @@ export class Stack {
         const folder = path.dirname(this.copy);
         // First: a run that holds the lock uses the copy.
         await this.heal();
-        this.refresh();
+        refreshCopy(this.committed, this.copy, this.project);
         fs.copyFileSync(path.join(this.folder, "Pulumi.yaml"), path.join(folder, "Pulumi.yaml"));
         if (!this.exists) {
             // In the copy's folder, since this command writes the salt.
@@ -111,17 +111,6 @@ export class Stack {
     async outputs(): Promise<StackOutputs> {
         const args = ["--cwd", this.folder, "stack", "output", "--json", "--stack", this.name];
         return JSON.parse(await run("pulumi", args)) as StackOutputs;
-    }
-
-    /** Copies the committed file again (for the local cluster, with this machine's additions) and keeps the earlier copy's salt. */
-    private refresh(): void {
-        const committed = fs.readFileSync(this.committed, "utf8");
-        // What is deployed to another cluster must be the same from every machine.
-        const text = this.isLocal ? forThisMachine(committed, this.project) : committed;
-        const salt =
-            fs.existsSync(this.copy) && /^encryptionsalt:.*$/m.exec(fs.readFileSync(this.copy, "utf8"));
-        const ours = /^encryptionsalt:/m.test(text) || !salt ? text : `${text.trimEnd()}\n${salt[0]}\n`;
-        writeWhole(this.copy, ours, 0o600);
     }
 
     /** Removes the lock of a run that was killed; refuses if the run is alive, and names it. */
@@ -184,11 +173,4 @@ function exampleStackFile(folder: string, stack: string): string {
         );
     }
     return file;
-}
-
-/** Reads one plain-word setting of a stack file; the program itself parses these files as YAML. */
-function configured(file: string, key: string): string | undefined {
-    return new RegExp(`^\\s*["']?${key}["']?:\\s*["']?([^\\s"'#]+)`, "m").exec(
-        fs.readFileSync(file, "utf8"),
-    )?.[1];
 }

@@ -144,7 +144,9 @@ class ToolStep implements Step {
 
     /** The version of the tool on PATH, if all of its programs are there. */
     private async found(): Promise<string | undefined> {
-        const PATH = (process.env.PATH ?? "").split(path.delimiter).filter((each) => each !== places().bin);
+        const PATH = (process.env.PATH ?? "")
+            .split(path.delimiter)
+            .filter((each) => each !== places().bin && each !== places().plain);
         const everywhere = (program: string): boolean =>
             PATH.some((each) => fs.existsSync(path.join(each, program)));
         if (!this.recipe.programs.every(everywhere)) {
