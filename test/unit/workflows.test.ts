@@ -6,6 +6,7 @@ import * as path from "path";
 
 import { parse } from "yaml";
 
+import { directories, places } from "../../local/places";
 import { valuesIn } from "../../operations/pulumi-stack";
 import { stackFile } from "../../operations/stack-file";
 import { allStacks, usersStacks } from "../support/program";
@@ -15,11 +16,13 @@ const FOLDER = ".github/workflows";
 interface Step {
     readonly if?: string;
     readonly uses?: string;
+    readonly "continue-on-error"?: boolean;
     readonly run?: string;
     readonly with?: Readonly<Record<string, unknown>>;
 }
 
 interface Job {
+    readonly if?: string;
     readonly permissions?: Readonly<Record<string, string>>;
     readonly "timeout-minutes"?: number;
     readonly strategy?: { readonly matrix?: { readonly stack?: unknown } };
@@ -30,7 +33,14 @@ interface Job {
 interface Workflow {
     readonly name: string;
     readonly on: Readonly<
-        Record<string, { readonly workflows?: readonly string[]; readonly inputs?: unknown }>
+        Record<
+            string,
+            {
+                readonly workflows?: readonly string[];
+                readonly inputs?: unknown;
+                readonly branches?: unknown;
+            } | null
+        >
     >;
     readonly permissions?: unknown;
     readonly jobs: Readonly<Record<string, Job>>;
@@ -120,6 +130,74 @@ describe("the workflows", () => {
         const [download] = steps.filter(({ uses }) => uses?.startsWith("actions/download-artifact@"));
         assert.match(String(download?.with?.path), /^\$\{\{ runner\.temp \}\}\//);
         assert.ok(!textOf("comment").includes("secrets."));
+    });
+
+    it("run in a merge queue if a pull request can require them, and comment on pull requests alone", () => {
+        for (const name of names.filter((each) => "pull_request" in workflow(each).on)) {
+            assert.ok("merge_group" in workflow(name).on, name);
+            // A field of the pull request is empty in a queue.
+            for (const [line] of textOf(name).matchAll(/^.*\$\{\{.*github\.event\.pull_request\..*$/gm)) {
+                assert.match(
+                    line,
+                    /github\.event\.pull_request\.[\w.]+ \|\| github\.(ref|event\.merge_group\.\w+) \}\}/,
+                );
+            }
+        }
+        assert.match(textOf("comment"), /if: github\.event\.workflow_run\.event == 'pull_request'/);
+        const [upload] = stepsOf("preview").filter(({ uses }) =>
+            uses?.startsWith("actions/upload-artifact@"),
+        );
+        assert.match(upload?.if ?? "", /github\.event_name == 'pull_request'/);
+    });
+
+    it("start for the default branch, whatever its name is", () => {
+        const isDefault = /github\.ref_name == github\.event\.repository\.default_branch/;
+        for (const name of names.filter((each) => "push" in workflow(each).on)) {
+            assert.deepStrictEqual(workflow(name).on.push?.branches, ["**"], name);
+            for (const [job, { if: condition }] of Object.entries(workflow(name).jobs)) {
+                assert.match(condition ?? "", isDefault, `${name}: ${job}`);
+            }
+        }
+        // Otherwise a run that deploys nothing would replace one that waits.
+        assert.match(textOf("deploy"), /group: .*default_branch && \(.*\) \|\| github\.run_id/);
+        names.forEach((name) =>
+            assert.doesNotMatch(textOf(name), /branches: \[main\]|refs\/heads\/main/, name),
+        );
+    });
+
+    it("find the tools where this runner keeps its caches", () => {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "workflow-"));
+        try {
+            for (const XDG_CACHE_HOME of [undefined, "", "relative", "/big/cache"]) {
+                const [GITHUB_OUTPUT, GITHUB_PATH] = ["output", "path"].map((each) =>
+                    path.join(folder, each),
+                );
+                const env = {
+                    PATH: process.env.PATH,
+                    HOME: "/home/me",
+                    XDG_CACHE_HOME,
+                    GITHUB_OUTPUT,
+                    GITHUB_PATH,
+                };
+                execFileSync(".github/tools-folder", { env });
+                const { cache, bin } = places(directories(env));
+                assert.strictEqual(fs.readFileSync(GITHUB_OUTPUT!, "utf8"), `path=${cache}\n`);
+                assert.strictEqual(fs.readFileSync(GITHUB_PATH!, "utf8"), `${bin}\n`);
+                fs.readdirSync(folder).forEach((each) => fs.rmSync(path.join(folder, each)));
+            }
+        } finally {
+            fs.rmSync(folder, { recursive: true });
+        }
+        names.forEach((name) => assert.doesNotMatch(textOf(name), /(~|HOME)\/\.cache/, name));
+        const runs = stepsOf("deploy").map(({ run }) => run ?? "");
+        assert.ok(runs.includes("make tools && .github/tools-folder"));
+    });
+
+    it("show a preview's summary before they upload it, and keep its result if that fails", () => {
+        const { steps } = workflow("preview").jobs.preview!;
+        const upload = steps.findIndex(({ uses }) => uses?.startsWith("actions/upload-artifact@"));
+        assert.ok(steps.slice(0, upload).some(({ run }) => run?.includes("GITHUB_STEP_SUMMARY")));
+        assert.strictEqual(steps[upload]?.["continue-on-error"], true);
     });
 
     it("preview every stack that someone uses", () => {
