@@ -1,5 +1,6 @@
 /** One run at a time: a lock that names its holder, and that a dead holder does not keep locked. */
 import { spawnSync } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -14,6 +15,8 @@ interface Holder {
     readonly born: string;
     readonly what: string;
     readonly since: string;
+    /** Of this lock; one process may take several. */
+    readonly id?: string;
 }
 
 /** Another run holds the lock. */
@@ -84,31 +87,23 @@ export function takeLock(
             born: birthOf(process.pid) ?? "",
             what,
             since: new Date().toISOString(),
+            id: randomUUID(),
         };
-        try {
-            // Linked once it is complete, so that no one reads half a holder.
-            const draft = `${file}.${process.pid}`;
-            fs.writeFileSync(draft, JSON.stringify(mine));
-            try {
-                fs.linkSync(draft, file);
-            } finally {
-                fs.rmSync(draft);
-            }
+        if (create(file, mine)) {
             return () => {
                 if (isSame(readJson<Holder>(file), mine)) {
                     fs.rmSync(file, { force: true });
                 }
             };
-        } catch (error) {
-            if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
-                throw error;
-            }
+        }
+        if (!fs.existsSync(file)) {
+            continue;
         }
         const holder = readJson<Holder>(file);
-        if (holder !== undefined && birthOf(holder.pid) === holder.born) {
+        if (isAlive(holder)) {
             throw new Held(holder, what);
         }
-        if (removeDead(file, holder) && holder !== undefined) {
+        if (removeDead(file, holder, mine) && holder !== undefined) {
             say(
                 `\`${holder.what}\` (process ${holder.pid}) died while it held the lock; the lock was removed.`,
             );
@@ -116,30 +111,69 @@ export function takeLock(
     }
 }
 
+/** Creates a file with a holder unless there is one; linked once it is complete, so that no one reads half a holder. */
+function create(file: string, holder: Holder): boolean {
+    const draft = `${file}.${randomUUID()}`;
+    fs.writeFileSync(draft, JSON.stringify(holder));
+    try {
+        fs.linkSync(draft, file);
+        return true;
+    } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
+            throw error;
+        }
+        return false;
+    } finally {
+        fs.rmSync(draft);
+    }
+}
+
+function isAlive(holder: Holder | undefined): holder is Holder {
+    return holder !== undefined && birthOf(holder.pid) === holder.born;
+}
+
 function isSame(one: Holder | undefined, other: Holder | undefined): boolean {
-    return one?.pid === other?.pid && one?.born === other?.born && one?.since === other?.since;
+    return (
+        one?.pid === other?.pid &&
+        one?.born === other?.born &&
+        one?.since === other?.since &&
+        one?.id === other?.id
+    );
 }
 
 /**
- * Removes a lock that has no living holder, or half a lock. Another run may have done this and taken the lock by now. So the
- * lock is moved to a name that only this run uses, read again, and put back if it is not the one that was seen.
+ * Removes a lock that has no living holder, or half a lock. Only one run may do that for each dead holder, the one that creates
+ * the claim named after it. So nobody removes a lock that another run has taken by now: what is read again and still the dead
+ * holder's stays so until it is removed here. A run that dies with its claim is a dead holder itself, and the next claim is
+ * named after both.
+ *
+ * @throws Held if another run is about to do it.
  */
-function removeDead(file: string, seen: Holder | undefined): boolean {
-    const own = `${file}.${process.pid}`;
-    try {
-        fs.renameSync(file, own);
-    } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+function removeDead(file: string, seen: Holder | undefined, mine: Holder): boolean {
+    const claims: string[] = [];
+    for (let dead: unknown[] = [seen ?? "half"]; ;) {
+        const claim = `${file}.${createHash("sha256").update(JSON.stringify(dead)).digest("hex").slice(0, 16)}.claim`;
+        claims.push(claim);
+        if (create(claim, mine)) {
+            break;
+        }
+        const other = readJson<Holder>(claim);
+        if (isAlive(other)) {
+            throw new Held(other, mine.what);
+        }
+        if (other === undefined && !fs.existsSync(claim)) {
+            // That run is done.
             return false;
         }
-        throw error;
+        dead = [...dead, other ?? "half"];
     }
-    const same = isSame(readJson<Holder>(own), seen);
-    if (!same && !fs.existsSync(file)) {
-        fs.linkSync(own, file);
+    const isDead = fs.existsSync(file) && isSame(readJson<Holder>(file), seen);
+    if (isDead) {
+        fs.rmSync(file);
     }
-    fs.rmSync(own);
-    return same;
+    // The last one, which is this run's, goes last.
+    claims.forEach((claim) => fs.rmSync(claim, { force: true }));
+    return isDead;
 }
 
 /** When a process was started, in the format that this system reports; undefined if it is not alive. */

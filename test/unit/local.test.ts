@@ -392,6 +392,86 @@ describe("local: one run at a time", () => {
         ]);
     });
 
+    it("goes to one run alone if several find a dead holder's, whatever the order of their steps", () => {
+        const directory = temporary();
+        const steps = [
+            "readFileSync",
+            "existsSync",
+            "linkSync",
+            "renameSync",
+            "rmSync",
+            "writeFileSync",
+        ] as const;
+        const real = Object.fromEntries(steps.map((step) => [step, fs[step]]));
+        const shared = require("node:fs") as Record<string, (...args: unknown[]) => unknown>;
+        let most = 0;
+        /** Runs another run at a step of the first one, and a third at a later step of either; returns who got the lock. */
+        const race = (at: readonly number[]): { holders: number; steps: number } => {
+            fs.rmSync(directory, { recursive: true, force: true });
+            fs.mkdirSync(directory, { recursive: true });
+            const dead = { pid: 2 ** 22 + 1, born: "1", what: "make up", since: "then" };
+            fs.writeFileSync(path.join(directory, "it"), JSON.stringify(dead));
+            let [step, holders] = [0, 0];
+            const attempt = (): void => {
+                try {
+                    takeLock("it", "make up", directory, () => undefined);
+                    holders += 1;
+                } catch (error) {
+                    assert.match(String(error), /is running/);
+                }
+            };
+            for (const name of steps) {
+                shared[name] = (...args) => {
+                    if (String(args[0]).startsWith(directory)) {
+                        step += 1;
+                        if (at.includes(step)) {
+                            attempt();
+                        }
+                    }
+                    return (real[name] as (...all: unknown[]) => unknown)(...args);
+                };
+            }
+            try {
+                attempt();
+            } finally {
+                Object.assign(shared, real);
+            }
+            return { holders, steps: step };
+        };
+        const { steps: alone } = race([]);
+        for (let first = 1; first <= alone; first += 1) {
+            for (let second = first + 1; second <= 2 * alone; second += 1) {
+                const { holders } = race([first, second]);
+                most = Math.max(most, holders);
+                assert.ok(holders <= 1, `${holders} runs hold the lock, at steps ${first} and ${second}`);
+            }
+        }
+        assert.strictEqual(most, 1);
+        assert.deepStrictEqual(fs.readdirSync(directory), ["it"], "nothing is left behind");
+    });
+
+    it("is taken from a run that died while it removed a dead holder's lock", () => {
+        const directory = temporary();
+        const dead = (what: string) => ({ pid: 2 ** 22 + 1, born: "1", what, since: "then" });
+        fs.mkdirSync(directory, { recursive: true });
+        fs.writeFileSync(path.join(directory, "it"), JSON.stringify(dead("make up")));
+        const former = fs.rmSync;
+        const shared = require("node:fs") as { rmSync: typeof fs.rmSync };
+        // It dies before it removes anything but its draft.
+        shared.rmSync = (file, options) => {
+            if (!/\.[-0-9a-f]{36}$/.test(String(file))) {
+                throw new Error("killed");
+            }
+            former(file, options);
+        };
+        assert.throws(() => takeLock("it", "make down", directory), /killed/);
+        shared.rmSync = former;
+        const [claim = ""] = fs.readdirSync(directory).filter((each) => each.endsWith(".claim"));
+        fs.writeFileSync(path.join(directory, claim), JSON.stringify(dead("make down")));
+        takeLock("it", "make up", directory, () => undefined)();
+        assert.deepStrictEqual(fs.readdirSync(directory), []);
+    });
+
     it("does not mistake another process with the same pid for the holder", () => {
         const directory = temporary();
         const other = { pid: process.pid, born: "another birth", what: "make up", since: "then" };
