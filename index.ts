@@ -7,6 +7,7 @@ import { MySQL } from "./components/mysql";
 import { stackNamespace } from "./components/namespace";
 import { Redis } from "./components/redis";
 import { pullSecret } from "./components/registry";
+import { shellWord } from "./components/shell";
 import { baseSources, PROJECT, readConfig, StackConfig } from "./config";
 import type { Provided, StackOutputs } from "./outputs";
 import { version } from "./package.json";
@@ -94,7 +95,7 @@ async function main(): Promise<Provided<StackOutputs>> {
             username: "admin",
             // A command, not the password: outputs are printed.
             passwordCommand:
-                `kubectl --context ${config.kubeContext} --namespace ${config.namespace.name} get secret dabacluster-admin ` +
+                `kubectl --context ${shellWord(config.kubeContext)} --namespace ${config.namespace.name} get secret dabacluster-admin ` +
                 "-o jsonpath='{.data.password}' | base64 -d",
         },
         namespace,

@@ -2,6 +2,8 @@ import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
 
+import { shellWord } from "./shell";
+
 /** What `docker context inspect` says about the context in use, as far as it matters here. */
 export interface DockerContext {
     readonly Name: string;
@@ -61,8 +63,10 @@ export function engineRemedy(
     }
     const commands = [
         ...(env.DOCKER_CONTEXT ? ["unset DOCKER_CONTEXT"] : []),
-        `export DOCKER_HOST=${host}`,
-        ...(isTls ? [`export DOCKER_CERT_PATH=${path.join(context.Storage?.TLSPath ?? "", "docker")}`] : []),
+        `export DOCKER_HOST=${shellWord(host)}`,
+        ...(isTls
+            ? [`export DOCKER_CERT_PATH=${shellWord(path.join(context.Storage?.TLSPath ?? "", "docker"))}`]
+            : []),
     ];
     return (
         `docker uses context ${context.Name} at ${host}, but Pulumi's provider ` +

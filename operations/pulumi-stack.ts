@@ -16,16 +16,19 @@ const ANSWER_MS = 120_000;
 const REFRESH_MS = 600_000;
 
 /**
- * The configuration of a stack, as the program would read it. This runs Pulumi only if a value is encrypted: a stack that
- * was never deployed has a file too.
+ * The configuration of a stack, as the program would read it. This runs Pulumi only if a value is encrypted or comes from
+ * an environment: a stack that was never deployed has a file too.
  *
  * @throws Refusal if it is not valid or cannot be decrypted.
  */
 export async function stackConfig(stack: string): Promise<StackConfig> {
-    const { config = {} } = (parse(readFileSync(stackFile(stack), "utf8")) ?? {}) as {
+    const { config = {}, environment } = (parse(readFileSync(stackFile(stack), "utf8")) ?? {}) as {
         config?: Record<string, unknown>;
+        environment?: unknown;
     };
-    const values = JSON.stringify(config).includes('"secure":') ? await decrypted(stack) : valuesIn(config);
+    // Pulumi alone knows the values of an environment.
+    const isWhole = !environment && !JSON.stringify(config).includes('"secure":');
+    const values = isWhole ? valuesIn(config) : await decrypted(stack);
     try {
         return parseConfig(values, stack);
     } catch (error) {

@@ -58,6 +58,22 @@ export function readStackFile(stack: string): DeployedStack {
     return parseStackFile(stack, readFileSync(stackFile(stack), "utf8"));
 }
 
+/** A sentence about values that Pulumi alone knows: those of the file's environment (Pulumi ESC). undefined: it has none. */
+export function environmentNote(stack: string, text: string): string | undefined {
+    const { environment } = (parse(text) ?? {}) as { environment?: unknown };
+    if (environment === undefined || environment === null) {
+        return undefined;
+    }
+    const imports = Array.isArray(environment) ? environment : (environment as { imports?: unknown }).imports;
+    const names = (Array.isArray(imports) ? (imports as unknown[]) : []).map((each) =>
+        typeof each === "object" && each !== null ? Object.keys(each).join() : String(each),
+    );
+    return (
+        `Pulumi.${stack}.yaml has an environment (${names.join(", ") || "defined in the file"}), whose values are not read here; ` +
+        "write those that matter into the file's config"
+    );
+}
+
 export function parseStackFile(stack: string, text: string): DeployedStack {
     const { config } = (parse(text) ?? {}) as { config?: Partial<StackFile> };
     const context = config?.["dabaweb:kubeContext"];
@@ -66,8 +82,9 @@ export function parseStackFile(stack: string, text: string): DeployedStack {
         const missing = Object.entries({ kubeContext: context, "namespace.name": namespace })
             .filter(([, value]) => value === undefined)
             .map(([key]) => `dabaweb:${key}`);
+        const note = environmentNote(stack, text);
         throw new Refusal(
-            `Pulumi.${stack}.yaml lacks ${missing.join(" and ")}; set it (see docs/config.md).`,
+            `Pulumi.${stack}.yaml lacks ${missing.join(" and ")}; set it (see docs/config.md).${note === undefined ? "" : ` ${note}.`}`,
         );
     }
     const replicas = (workload: Scalable) => config[`dabaweb:${workload}`]?.replicas ?? 1;

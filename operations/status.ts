@@ -3,6 +3,7 @@
  * all is well, otherwise 1. It changes nothing. `make status` calls it with the local environment's variables.
  */
 import { execFile } from "child_process";
+import { readFileSync } from "fs";
 import { setTimeout as pause } from "timers/promises";
 
 import { LOGIN_MINUTES } from "../components/cluster-login";
@@ -11,7 +12,7 @@ import { Facts, oneLine, parseObjects, parseStatus, Pod, withStatus } from "./fa
 import { judge, positionsDiffer, runsLong } from "./judge";
 import { Refusal, reportFailure } from "./refusal";
 import { render, renderJson } from "./render";
-import { DeployedStack, readStackFile } from "./stack-file";
+import { DeployedStack, environmentNote, readStackFile, stackFile } from "./stack-file";
 
 /** A cluster that takes longer counts as unreachable; kubectl sends several requests, each with its own limit. */
 const GET_MS = 30_000;
@@ -57,6 +58,10 @@ export async function look(stack: string): Promise<{ facts: Facts; problems: rea
 
 /** Prints the state of a stack and returns the exit code. */
 export async function status(stack: string, json: boolean): Promise<number> {
+    const note = environmentNote(stack, readFileSync(stackFile(stack), "utf8"));
+    if (note !== undefined) {
+        process.stderr.write(`${note}.\n`);
+    }
     const { facts, problems } = await look(stack);
     process.stdout.write(`${json ? renderJson(facts, problems) : render(facts, problems)}\n`);
     return problems.length === 0 ? 0 : 1;

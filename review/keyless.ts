@@ -11,6 +11,7 @@ import { promisify } from "util";
 import { stringify } from "yaml";
 
 import { Refusal } from "../operations/refusal";
+import { environmentNote } from "../operations/stack-file";
 import { baseGraph } from "./base";
 import { compareGraphs } from "./changes";
 import { enginePreview } from "./engine";
@@ -52,10 +53,12 @@ export async function keylessPreview({
 }: KeylessRun): Promise<Outcome> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "preview-keyless-"));
     try {
-        const config = withoutSecrets(fs.readFileSync(committed, "utf8"));
+        const text = fs.readFileSync(committed, "utf8");
+        const note = environmentNote(stack, text);
+        const config = withoutSecrets(text);
         const stackFile = path.join(folder, `Pulumi.${stack}.yaml`);
         fs.writeFileSync(stackFile, stringify({ config }));
-        const graph = recorded(stackFile, checkout);
+        const graph = recorded(stackFile, checkout, note);
         const before = await baseGraph(checkout, stack, base);
 
         fs.writeFileSync(stackFile, stringify({ config: withPinnedImages(config, graph) }));
@@ -78,7 +81,10 @@ export async function keylessPreview({
                 : { comparedWith: before.name, comparison: compareGraphs(before.graph, graph) }),
             resources: registered.sort(),
             planned: planned.resources.length,
-            warnings: before.graph === undefined ? [before.missing] : [],
+            warnings: [
+                ...(note === undefined ? [] : [note]),
+                ...(before.graph === undefined ? [before.missing] : []),
+            ],
             errors: planned.errors,
         };
     } finally {
@@ -106,12 +112,12 @@ export function withPinnedImages(config: Config, { resources }: Graph): Config {
     };
 }
 
-function recorded(stackFile: string, checkout: string): Graph {
+function recorded(stackFile: string, checkout: string, note: string | undefined): Graph {
     try {
         return recordGraphs([stackFile], checkout)[0]!;
     } catch (error) {
         const said = String((error as { stderr?: unknown }).stderr ?? "").trim();
-        throw said === "" ? error : new Refusal(said);
+        throw said === "" ? error : new Refusal(note === undefined ? said : `${said}\n${note}.`);
     }
 }
 

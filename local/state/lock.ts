@@ -100,7 +100,7 @@ export function takeLock(
             continue;
         }
         const holder = readJson<Holder>(file);
-        if (isAlive(holder)) {
+        if (holder !== undefined && isAlive(holder)) {
             throw new Held(holder, what);
         }
         if (removeDead(file, holder, mine) && holder !== undefined) {
@@ -128,8 +128,8 @@ function create(file: string, holder: Holder): boolean {
     }
 }
 
-function isAlive(holder: Holder | undefined): holder is Holder {
-    return holder !== undefined && birthOf(holder.pid) === holder.born;
+function isAlive(holder: Holder): boolean {
+    return birthOf(holder.pid) === holder.born;
 }
 
 function isSame(one: Holder | undefined, other: Holder | undefined): boolean {
@@ -158,7 +158,7 @@ function removeDead(file: string, seen: Holder | undefined, mine: Holder): boole
             break;
         }
         const other = readJson<Holder>(claim);
-        if (isAlive(other)) {
+        if (other !== undefined && isAlive(other)) {
             throw new Held(other, mine.what);
         }
         if (other === undefined && !fs.existsSync(claim)) {

@@ -1,4 +1,5 @@
 import assert from "assert";
+import { execFileSync } from "child_process";
 import * as fs from "fs";
 import * as path from "path";
 
@@ -7,7 +8,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { baseOf } from "../../components/bases";
 import { IMAGE_FOLDERS } from "../../components/images";
 import { outputsOf, StackOutputs } from "../../outputs";
-import { graphOf, STACKS } from "../support/program";
+import { graphOf, recordedChange, replacing, STACKS } from "../support/program";
 
 /** Pulumi's runtime keeps its state in a store; this creates a new one, so that no other test sees it. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
@@ -60,6 +61,15 @@ describe("the outputs of a stack", function () {
             );
         });
     }
+
+    it("quote a context in the command that prints the password, whatever its name is", () => {
+        const name = "team's (odd) context $HOME";
+        const recorded = recordedChange("dev", replacing(["kind-dabaweb", JSON.stringify(name)]));
+        const { outputs } = recorded.find(({ type }) => type === "pulumi:pulumi:Stack")!;
+        const { passwordCommand } = outputs!.firstAdmin as StackOutputs["firstAdmin"];
+        const script = `kubectl() { printf %s "$2"; }; base64() { cat; }; ${passwordCommand}`;
+        assert.strictEqual(execFileSync("sh", ["-c", script], { encoding: "utf8" }), name);
+    });
 
     it("are listed in docs/outputs.md, and no others are", () => {
         const rows = [...fs.readFileSync("docs/outputs.md", "utf8").matchAll(/^\| `([^`]+)`/gm)].map(

@@ -270,7 +270,7 @@ describe("a keyless preview", function () {
         }
         const text = fs.readFileSync("Pulumi.prod.yaml", "utf8");
         const committed = path.join(project, "Pulumi.prod.yaml");
-        fs.writeFileSync(committed, text.replace("replicas: 3", "replicas: many"));
+        fs.writeFileSync(committed, `environment: [team]\n${text.replace("replicas: 3", "replicas: many")}`);
         await assert.rejects(
             keylessPreview({
                 checkout: project,
@@ -280,7 +280,7 @@ describe("a keyless preview", function () {
                 policyPack: "policy",
                 tools,
             }),
-            /Pulumi\.prod\.yaml is not valid[^]*dabaweb:dabacluster\.replicas is "many"/,
+            /Pulumi\.prod\.yaml is not valid[^]*dabaweb:dabacluster\.replicas is "many"[^]*has an environment \(team\), whose values/,
         );
         assert.throws(calls, "Pulumi was run");
     });

@@ -99,11 +99,11 @@ for (const stack of STACKS) {
         });
 
         it("keeps the identifier of its cluster if the stack is renamed, since another one replaces every object", () => {
-        const provider = ofType(recordedStack(stack), "pulumi:providers:kubernetes").get("kubernetes");
-        assert.deepStrictEqual(provider?.options.ignoreChanges, ["clusterIdentifier"]);
-    });
+            const provider = ofType(recordedStack(stack), "pulumi:providers:kubernetes").get("kubernetes");
+            assert.deepStrictEqual(provider?.options.ignoreChanges, ["clusterIdentifier"]);
+        });
 
-    it("runs as many pods of each workload as the source did", () => {
+        it("runs as many pods of each workload as the source did", () => {
             const counts = [...workloads(recorded)].map(([name, w]) => [
                 name,
                 at<number>(w, "spec.replicas"),

@@ -8,7 +8,7 @@ import { Facts, parseObjects, parseStatus, Pod, withStatus } from "../../operati
 import { judge, positionsDiffer } from "../../operations/judge";
 import { lacks, shortened } from "../../operations/position";
 import { render, renderJson, shortImage } from "../../operations/render";
-import { parseStackFile, readStackFile } from "../../operations/stack-file";
+import { environmentNote, parseStackFile, readStackFile } from "../../operations/stack-file";
 
 const ID = "0f9f4b3e-8d0e-4c52-9a77-1f7b60b6b7a1";
 const OTHER = "b7b1c1f0-3f6d-4a7c-8b52-5f3b3f6f0a11";
@@ -172,6 +172,26 @@ describe("status: the stack file", () => {
             /lacks dabaweb:kubeContext and dabaweb:namespace/,
         );
         assert.throws(() => parseStackFile("x", ""), /Pulumi.x.yaml lacks dabaweb:kubeContext/);
+    });
+
+    it("says that values of an environment are not read, and which one", () => {
+        const note = (names: string) =>
+            `Pulumi.x.yaml has an environment (${names}), whose values are not read here; write those that matter into ` +
+            "the file's config";
+        const cases: [string, string | undefined][] = [
+            ["config: {}", undefined],
+            ["environment:\nconfig: {}", undefined],
+            ["environment: [team/dev, { team/all: { merge: false } }]", note("team/dev, team/all")],
+            ["environment: { imports: [team/dev], values: { a: 1 } }", note("team/dev")],
+            ["environment: { values: { a: 1 } }", note("defined in the file")],
+        ];
+        for (const [text, expected] of cases) {
+            assert.strictEqual(environmentNote("x", text), expected);
+        }
+        assert.throws(
+            () => parseStackFile("x", "environment: [team/dev]"),
+            /lacks dabaweb:kubeContext .*; set it \(see docs\/config\.md\)\. Pulumi\.x\.yaml has an environment \(team\/dev\)/,
+        );
     });
 });
 

@@ -248,12 +248,10 @@ describe("what Docker accepts", () => {
             it(`is found by ${form}`, async () => {
                 const config = path.join(folder, known.elsewhere ? "elsewhere" : ".docker");
                 fs.mkdirSync(path.join(config, "contexts", "meta"), { recursive: true });
-                const {
-                    DOCKER_HOST: _host,
-                    DOCKER_CONTEXT: _context,
-                    DOCKER_CONFIG: _config,
-                    ...rest
-                } = former;
+                const rest = { ...former };
+                for (const name of ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"]) {
+                    delete rest[name];
+                }
                 const env = { ...rest, HOME: folder, ...(known.elsewhere ? { DOCKER_CONFIG: config } : {}) };
                 if (docker !== undefined) {
                     await run(docker, ["context", "create", "odd", "--docker", `host=${ODD}`], env);

@@ -179,7 +179,7 @@ describe("the workflows", () => {
                     GITHUB_OUTPUT,
                     GITHUB_PATH,
                 };
-                execFileSync(".github/tools-folder", { env });
+                execFileSync("bash", [path.join(".github", "tools-folder")], { env });
                 const { cache, bin } = places(directories(env));
                 assert.strictEqual(fs.readFileSync(GITHUB_OUTPUT!, "utf8"), `path=${cache}\n`);
                 assert.strictEqual(fs.readFileSync(GITHUB_PATH!, "utf8"), `${bin}\n`);
