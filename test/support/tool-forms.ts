@@ -1,5 +1,6 @@
 /** The table of forms in docs/tools.md, which tests execute. */
 import * as fs from "fs";
+import * as os from "os";
 import * as path from "path";
 
 export interface Row {
@@ -29,4 +30,18 @@ export function onPath(program: string): string | undefined {
         .split(path.delimiter)
         .map((folder) => path.join(folder, program))
         .find((file) => fs.existsSync(file));
+}
+
+/** A folder for each test, and the environment as it was afterwards. */
+export function ownPlace(): { make(): string; leave(): void } {
+    const former = { ...process.env };
+    let folder = "";
+    return {
+        make: () => (folder = fs.mkdtempSync(path.join(os.tmpdir(), "tools-"))),
+        leave: () => {
+            fs.rmSync(folder, { recursive: true });
+            Object.keys(process.env).forEach((key) => delete process.env[key]);
+            Object.assign(process.env, former);
+        },
+    };
 }

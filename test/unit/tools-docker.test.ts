@@ -4,7 +4,6 @@ import * as fs from "fs";
 import { createServer as createPlainServer, type RequestListener } from "http";
 import { createServer } from "https";
 import { type AddressInfo, connect } from "net";
-import * as os from "os";
 import * as path from "path";
 
 import { type DockerContext, engineRemedy, providerHost } from "../../components/docker-engine";
@@ -13,19 +12,14 @@ import { hasDockerLogin, registryAuth, registryUrl } from "../../components/regi
 import { dockerLogin } from "../../operations/registry-login";
 import { registrySilent } from "../../preflight";
 import { certificate } from "../support/certificate";
-import { onPath, rowsOf } from "../support/tool-forms";
+import { onPath, ownPlace, rowsOf } from "../support/tool-forms";
 
 describe("what Docker accepts", () => {
     const former = { ...process.env };
     let folder: string;
-    beforeEach(() => {
-        folder = fs.mkdtempSync(path.join(os.tmpdir(), "tools-docker-"));
-    });
-    afterEach(() => {
-        fs.rmSync(folder, { recursive: true });
-        Object.keys(process.env).forEach((key) => delete process.env[key]);
-        Object.assign(process.env, former);
-    });
+    const place = ownPlace();
+    beforeEach(() => (folder = place.make()));
+    afterEach(() => place.leave());
 
     /** Asynchronous: the registry is in this process. */
     function run(

@@ -4,7 +4,6 @@ import * as fs from "fs";
 import { createServer as createPlainServer, type RequestListener } from "http";
 import { createServer } from "https";
 import { type AddressInfo, connect } from "net";
-import * as os from "os";
 import * as path from "path";
 
 import { CoreV1Api } from "@kubernetes/client-node";
@@ -13,7 +12,7 @@ import { ClusterClient } from "../../components/cluster-client";
 import { logIn } from "../../components/cluster-login";
 import { proxyFor } from "../../components/proxy";
 import { certificate } from "../support/certificate";
-import { onPath, rowsOf } from "../support/tool-forms";
+import { onPath, ownPlace, rowsOf } from "../support/tool-forms";
 
 /** A login program that needs a while, says something, and returns a token. */
 const PROGRAM = [
@@ -204,7 +203,7 @@ describe("the kubeconfig, as kubectl reads it (docs/tools.md)", () => {
             .replaceAll("$SERVER", `https://127.0.0.1:${portOf("SERVER")}`)
             .replaceAll("$PLAIN", `http://127.0.0.1:${portOf("PLAIN")}`)
             .replaceAll("$PROXY", `http://127.0.0.1:${portOf("PROXY")}`);
-    const former = { ...process.env };
+    const place = ownPlace();
     let folder: string;
 
     before(() =>
@@ -216,17 +215,13 @@ describe("the kubeconfig, as kubectl reads it (docs/tools.md)", () => {
     );
     after(() => Object.values(servers).forEach((each) => void each.close()));
     beforeEach(() => {
-        folder = fs.mkdtempSync(path.join(os.tmpdir(), "kubeconfig-"));
+        folder = place.make();
         fs.mkdirSync(path.join(folder, "bin"));
         fs.writeFileSync(path.join(folder, "bin", "login"), PROGRAM, { mode: 0o755 });
         fs.writeFileSync(path.join(folder, "ca.crt"), certificate.cert);
         [seen, isProxied] = [[], false];
     });
-    afterEach(() => {
-        fs.rmSync(folder, { recursive: true });
-        Object.keys(process.env).forEach((key) => delete process.env[key]);
-        Object.assign(process.env, former);
-    });
+    afterEach(() => place.leave());
 
     function prepare({ files, list, env = {} }: Case): void {
         for (const [name, content] of Object.entries(files)) {
