@@ -1,5 +1,5 @@
 import assert from "assert";
-import { mkdtempSync, rmSync, writeFileSync } from "fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 import { setTimeout as pause } from "timers/promises";
@@ -13,13 +13,19 @@ import { configure, pulumi } from "./stack";
 
 const APP = "images/dabaweb/app/form";
 
+const NEWEST_MIGRATION = readdirSync(join(__dirname, "../..", APP, "migrations"))
+    .filter((name) => /^\d{4}_.*\.py$/.test(name))
+    .sort()
+    .pop()!
+    .slice(0, -".py".length);
+
 /** Takes 10 seconds, then reads a column that does not exist. */
 const BROKEN_MIGRATION = `
 from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("form", "0005_order_by_salary")]
+    dependencies = [("form", "${NEWEST_MIGRATION}")]
     operations = [migrations.RunSQL(["DO SLEEP(10)", "SELECT no_such_column FROM form_user_data"])]
 `;
 
@@ -174,7 +180,7 @@ export function describeChanges(system: System): void {
         const old = await uids("dabacluster");
         await withDeadline("dabacluster", () =>
             withChanged({}, async (folder) => {
-                writeFileSync(join(folder, APP, "migrations/0006_broken.py"), BROKEN_MIGRATION);
+                writeFileSync(join(folder, APP, "migrations/9999_broken.py"), BROKEN_MIGRATION);
                 const { asked, wrong } = await watch(pageIsThere, () =>
                     assert.rejects(up(folder), /dabacluster-migrate/),
                 );
@@ -185,7 +191,7 @@ export function describeChanges(system: System): void {
         const jobs = ["-l", "app.kubernetes.io/name=dabacluster-migrate", "--tail=-1"];
         // The pod of the last attempt may have no log yet when the deadline passes.
         await waitFor("the log of the failed migration", RECOVERY_SECONDS, async () =>
-            /Applying form\.0006_broken[^]*Unknown column 'no_such_column'/.test(
+            /Applying form\.9999_broken[^]*Unknown column 'no_such_column'/.test(
                 await system.kubectl(["logs", ...jobs]),
             ),
         );

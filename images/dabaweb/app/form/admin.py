@@ -102,7 +102,7 @@ class UserDataAdmin(TableAdmin):
     """Employees; no view, filter or export shows salaries to a user who may not see them."""
 
     inlines = [MembershipInline]
-    search_fields = ("name",)
+    search_fields = ("name__resembles",)
 
     def get_list_display(self, request):
         return ("name", "money") if sees_salaries(request) else ("name",)
@@ -127,7 +127,7 @@ class MembershipAdmin(TableAdmin):
     list_display = ("uid", "name_link", "code_link")
     list_filter = ("code_link",)
     autocomplete_fields = ("name_link", "code_link")
-    search_fields = ("uid", "name_link__name", "code_link__group")
+    search_fields = ("uid", "name_link__name__resembles", "code_link__group")
     resource_classes = [Memberships]
 
 

@@ -10,6 +10,8 @@ from django import forms
 from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import ValidationError
+from django.db.models import Value
+from django.db.models.functions import Lower
 from django.shortcuts import redirect
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
@@ -19,7 +21,7 @@ from import_export.formats.base_formats import CSV, XLSX
 from import_export.forms import ConfirmImportForm, ExportForm
 from openpyxl import Workbook, load_workbook
 
-from form.models import CodeData, User, UserData
+from form.models import CodeData, User, UserData, one_name, shown, tidy
 
 MAX_ROWS = 5000
 MAX_COLUMNS = 50
@@ -140,6 +142,17 @@ class Known(widgets.ForeignKeyWidget):
             raise ValueError(_("“%s” is not known.") % value) from error
 
 
+class KnownName(Known):
+    """An employee, in any spelling that counts as that name; one with other accents is another person's."""
+
+    def get_lookup_kwargs(self, value, row=None, **kwargs):
+        return {"name__lower": Lower(Value(str(value)))}
+
+
+def _text(value):
+    return "" if value is None else str(value)
+
+
 class Spreadsheet(resources.ModelResource):
     """Shared by the three tables."""
 
@@ -150,7 +163,7 @@ class Spreadsheet(resources.ModelResource):
 
     def before_import(self, dataset, **kwargs):
         """Refuses the whole file before its first row is read."""
-        self.seen = set()
+        self.seen, self.met = {}, set()
         wanted, found, rows = self.get_diff_headers(), dataset.headers, len(dataset)
         if rows > MAX_ROWS or not set(wanted) <= set(found):
             dataset.wipe()
@@ -161,11 +174,25 @@ class Spreadsheet(resources.ModelResource):
 
     def before_import_row(self, row, **kwargs):
         """As in a form, spaces around a value are removed. The same key twice is a mistake, not a correction."""
-        row.update((heading, value.strip()) for heading, value in row.items() if isinstance(value, str))
-        key = str(row[self.get_diff_headers()[0]]).casefold()
-        if key in self.seen:
-            raise ValidationError(_("“%s” is in the file twice.") % key)
-        self.seen.add(key)
+        row.update((heading, tidy(value)) for heading, value in row.items() if isinstance(value, str))
+        written = str(row[self.get_diff_headers()[0]])
+        key = self.key(row)
+        first = self.seen.setdefault(key, written)
+        if key in self.met:
+            if first == written:
+                raise ValidationError(_("“%s” is in the file twice.") % shown(written))
+            text = _("“%(first)s” is in the file twice, the second time as “%(again)s”.")
+            raise ValidationError(text % {"first": shown(first), "again": shown(written)})
+        self.met.add(key)
+
+    def key(self, row):
+        """What identifies the row, as the database compares it: 7 and 007 are one number."""
+        field = self.fields[self._meta.import_id_fields[0]]
+        try:
+            return field.clean(row)
+        except ValueError:
+            # Told when the row is validated.
+            return row[field.column_name]
 
     def validate_instance(self, instance, import_validation_errors=None, validate_unique=True):
         """Reports errors by the headings of the file."""
@@ -203,6 +230,26 @@ class EmployeeNames(Spreadsheet):
         fields = ("name",)
         import_id_fields = ["name"]
 
+    def before_import(self, dataset, **kwargs):
+        """Asks once which names are the same for the database."""
+        super().before_import(dataset, **kwargs)
+        self.spellings = UserData.spellings([tidy(_text(value)) for value in dataset["name"]] if len(dataset) else [])
+
+    def before_import_row(self, row, **kwargs):
+        """A file changes salaries and adds employees. It renames nobody: another spelling may be a slip, or another person."""
+        super().before_import_row(row, **kwargs)
+        name = _text(row["name"])
+        _first, known = self.spellings.get(name, (name, None))
+        if known and known != name:
+            if tidy(known) != name:
+                raise ValidationError({"name": one_name(name, known)})
+            row["name"] = known
+
+    def key(self, row):
+        """The first spelling of the name in the file."""
+        name = _text(row["name"])
+        return self.spellings.get(name, (name, None))[0]
+
 
 class Employees(EmployeeNames):
     """Names and salaries."""
@@ -217,7 +264,7 @@ class Memberships(Spreadsheet):
     """Who is in which group."""
 
     uid = fields.Field("uid", "number", Whole(coerce_to_string=False))
-    name_link = fields.Field("name_link", "name", Known(UserData, "name"))
+    name_link = fields.Field("name_link", "name", KnownName(UserData, "name"))
     code_link = fields.Field("code_link", "code", Known(CodeData, "code"))
 
     class Meta:

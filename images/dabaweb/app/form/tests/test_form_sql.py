@@ -74,8 +74,8 @@ DROP TABLE IF EXISTS `form_zzz`;
 """
 
 
-class FormSql(Site):
-    """A dump is imported completely or not at all."""
+class Dumps(Site):
+    """What an operator does with dumps."""
 
     def take(self, dump):
         """Runs the command and returns its output."""
@@ -91,6 +91,10 @@ class FormSql(Site):
             dict(UserData.objects.values_list("name", "money")),
             set(User.objects.values_list("uid", "name_link__name", "code_link__code")),
         )
+
+
+class FormSql(Dumps):
+    """A dump is imported completely or not at all."""
 
     def test_its_rows_are_taken_and_changed(self):
         UserData.objects.create(name="ann", money=1)

@@ -50,8 +50,8 @@ def repacked(content, **changed):
     return stream.getvalue()
 
 
-class Imports(SignedIn):
-    """From the file to the rows."""
+class Files(SignedIn):
+    """What a browser does with files."""
 
     def setUp(self):
         super().setUp()
@@ -79,6 +79,10 @@ class Imports(SignedIn):
         self.assertEqual(self.rows(), {"sam": 10000, "james": 20000})
         self.assertEqual(User.objects.count(), 2)
         self.assertEqual(CodeData.objects.count(), 2)
+
+
+class Imports(Files):
+    """From the file to the rows."""
 
     def test_a_workbook_is_shown_first_and_written_when_confirmed(self):
         preview = self.preview("userdata", workbook(["name", "salary"], ["sam", 1], ["james", 20000], ["王小明 😀", 2]))
@@ -126,8 +130,11 @@ class Imports(SignedIn):
             ("userdata", [["name", "salary"], [None, 1]], ["This field cannot be blank."]),
             ("userdata", [["name", "salary"], ["x" * 10_000, 1]], ["at most 30 characters (it has 10000)"]),
             ("userdata", [["name", "salary"], ["=1+1", 1]], ["It may not begin with ="]),
-            ("userdata", [["name", "salary"], ["ann", 1], ["ANN", 2]], ["“ann” is in the file twice."]),
+            ("userdata", [["name", "salary"], ["ann", 1], ["ANN", 2]], ["“ann” is in the file twice", "as “ANN”."]),
+            ("userdata", [["name", "salary"], ["ann", 1], ["ann", 2]], ["“ann” is in the file twice."]),
             ("codedata", [["code", "group"], [3, "a"], [3, "b"]], ["“3” is in the file twice."]),
+            ("codedata", [["code", "group"], [3, "a"], ["003", "b"]], ["“3” is in the file twice", "as “003”."]),
+            ("user", [["number", "name", "code"], [7, "sam", 1], ["٧", "sam", 2]], ["“7” is in the file twice", "as “٧”."]),
             ("codedata", [["code", "group"], ["abc", "a"]], ["Row 1: Enter a whole number."]),
             ("codedata", [["code", "group"], ["9" * 5000, "a"]], ["Row 1: Enter a whole number."]),
             ("user", [["number", "name", "code"], [5, "nobody", 1]], [COLUMN % "name", "“nobody” is not known."]),

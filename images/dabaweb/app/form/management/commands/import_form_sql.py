@@ -29,7 +29,7 @@ class Command(BaseCommand):
             for what, table, rest in statements:
                 if what == "CREATE TABLE":
                     what = "CREATE TEMPORARY TABLE"
-                    rest = re.sub(r"ENGINE=\w+(.*)CHARSET=\w+", r"ENGINE=InnoDB\1CHARSET=utf8mb4", rest)
+                    rest = re.sub(r"ENGINE=\w+(.*)CHARSET=\w+", r"ENGINE=InnoDB\1COLLATE=utf8mb4_0900_bin", rest)
                     cursor.execute(f"DROP TEMPORARY TABLE IF EXISTS old_{table}")
                 cursor.execute(f"{what} old_{table} {rest}")
             cursor.execute("SELECT code, `group` FROM old_code_data")
