@@ -3,7 +3,6 @@
 import re
 from base64 import b64decode, b64encode
 from io import BytesIO
-from zipfile import ZipFile
 
 import tablib
 from django import forms
@@ -19,35 +18,19 @@ from django.utils.translation import gettext_lazy as _
 from import_export import admin, fields, resources, tmp_storages, widgets
 from import_export.formats.base_formats import CSV, XLSX
 from import_export.forms import ConfirmImportForm, ExportForm
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 
+from form import sheets
 from form.models import CodeData, User, UserData, one_name, shown, tidy
-
-MAX_ROWS = 5000
-MAX_COLUMNS = 50
-# Many times the size of that many rows.
-MAX_UNPACKED_BYTES = 16 << 20
-
-
-class Refused(ValueError):
-    """A file or an import that is refused; the text is for the user who sent it."""
+from form.sheets import MAX_ROWS, Refused
 
 
 class Workbooks(XLSX):
-    """.xlsx, read row by row up to the limits, whatever size the file claims, and written row by row."""
+    """.xlsx, read and written row by row."""
 
     def create_dataset(self, in_stream):
-        with ZipFile(BytesIO(in_stream)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED_BYTES:
-                raise Refused(_("The workbook unpacks to more than %d MB.") % (MAX_UNPACKED_BYTES >> 20))
-            if re.search("vbaproject|macrosheets", " ".join(archive.namelist()), re.IGNORECASE):
-                raise Refused(_("The workbook contains macros. Save it as .xlsx without them."))
-        sheet = load_workbook(BytesIO(in_stream), read_only=True, data_only=True).active
-        sheet.reset_dimensions()
-        # One row more than allowed, so that an excess is noticed.
-        rows = sheet.iter_rows(max_row=MAX_ROWS + 2, max_col=MAX_COLUMNS, values_only=True)
-        headers, *rows = (row for row in rows if any(value not in (None, "") for value in row))
-        return tablib.Dataset(*rows, headers=headers)
+        headings, rows = sheets.from_workbook(in_stream, MAX_ROWS)
+        return tablib.Dataset(*rows, headers=headings)
 
     def export_data(self, dataset, **kwargs):
         book, stream = Workbook(write_only=True), BytesIO()
@@ -56,6 +39,14 @@ class Workbooks(XLSX):
             sheet.append(row)
         book.save(stream)
         return stream.getvalue()
+
+
+class Texts(CSV):
+    """.csv, read as the bytes that were sent."""
+
+    def create_dataset(self, in_stream, **kwargs):
+        headings, rows = sheets.from_text(in_stream, MAX_ROWS)
+        return tablib.Dataset(*rows, headers=headings)
 
 
 class InForm(tmp_storages.BaseStorage):
@@ -83,7 +74,7 @@ class ConfirmForm(ConfirmImportForm):
 class SpreadsheetAdmin(admin.ImportExportModelAdmin):
     """Import and export. An import has a preview and writes exactly what the preview showed, or nothing."""
 
-    formats = [Workbooks, CSV]
+    formats = [Workbooks, Texts]
     # With a byte order mark, without which Excel does not recognise UTF-8.
     to_encoding = "utf-8-sig"
     confirm_form_class = ConfirmForm
@@ -164,13 +155,17 @@ class Spreadsheet(resources.ModelResource):
     def before_import(self, dataset, **kwargs):
         """Refuses the whole file before its first row is read."""
         self.seen, self.met = {}, set()
-        wanted, found, rows = self.get_diff_headers(), dataset.headers, len(dataset)
+        wanted, found, rows = self.get_diff_headers(), dataset.headers or [], len(dataset)
         if rows > MAX_ROWS or not set(wanted) <= set(found):
             dataset.wipe()
             dataset.headers = wanted
             if rows > MAX_ROWS:
                 raise Refused(_("The file has more than %d rows. Split it.") % MAX_ROWS)
-            raise Refused(_("The first line must have the headings %s.") % ", ".join(wanted))
+            text = _("The first line must have the headings %s.") % ", ".join(wanted)
+            # One heading that contains another separator, as Excel writes it where a comma is the decimal point.
+            if found and len(found) == 1 and set(wanted) <= set(re.split("[;\t|]", str(found[0]))):
+                text = _("The file has other separators than commas.") + f" {text}"
+            raise Refused(text)
 
     def before_import_row(self, row, **kwargs):
         """As in a form, spaces around a value are removed. The same key twice is a mistake, not a correction."""

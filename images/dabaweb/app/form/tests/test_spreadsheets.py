@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+import subprocess
+import sys
 import zipfile
 from unittest import mock
 
@@ -10,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.core import signing
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test import SimpleTestCase
 from django.test.utils import CaptureQueriesContext
 from openpyxl import Workbook, load_workbook
 
@@ -163,6 +166,16 @@ class Imports(Files):
         cells = b'<row r="3"><c r="A3" t="inlineStr"><is><t>&a;</t></is></c><c r="B3"><v>1</v></c></row></sheetData>'
         entities = zipfile.ZipFile(io.BytesIO(good)).read(sheet).replace(b"</sheetData>", cells)
         entities = b'<!DOCTYPE worksheet [<!ENTITY a "aaaa">]>' + entities
+        # The numbers of two more rows.
+        rows = lambda *numbers: repacked(
+            good,
+            **{
+                sheet: zipfile.ZipFile(io.BytesIO(good)).read(sheet).replace(
+                    b"</sheetData>",
+                    b"".join(b'<row r="%s"><c><v>1</v></c></row>' % number.encode() for number in numbers) + b"</sheetData>",
+                )
+            },
+        )
         for what, content, kind, text in (
             ("half a workbook", good[: len(good) // 2], XLSX, no_workbook),
             ("another file", b"%PDF-1.7 \x00\x01\x02", XLSX, no_workbook),
@@ -176,7 +189,19 @@ class Imports(Files):
             ("headings alone", workbook(["name", "salary"]), XLSX, "No valid data to import."),
             ("an empty workbook", workbook(), XLSX, no_workbook),
             ("other headings", workbook(["who", "salary"], ["ann", 1]), XLSX, "must have the headings name, salary."),
-            ("semicolons", b"name;salary\nann;1\n", CSV, "must have the headings name, salary."),
+            ("semicolons", b"name;salary\nann;1\n", CSV, "other separators than commas. The first line must have the headings"),
+            ("tabs", b"name\tsalary\nann\t1\n", CSV, "other separators than commas."),
+            ("Unicode text of Excel", "name,salary\nann,1\n".encode("utf-16"), CSV, "in UTF-8: line 1 is in another encoding."),
+            ("the code page of Windows", "name,salary\nMüller,1\n".encode("cp1252"), CSV, "line 2 is in another encoding."),
+            ("an .xls workbook", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512, XLSX, "This is an .xls workbook, or one with a"),
+            ("OpenDocument", repacked(good, **{"content.xml": b"<a/>"}), XLSX, "of another kind (.ods, .xlsb or .numbers)"),
+            ("an open quotation mark", b'name,salary\n"ann,1\nbob,2\n', CSV, "The quotation marks or line breaks up to line"),
+            ("a heading twice", workbook(["name", "salary", "name"], ["ann", 1, "bob"]), XLSX, "“name” is there twice"),
+            ("a long line", b"name,salary\nann,1,2\n", CSV, "Line 2 has more cells than the first one."),
+            ("a wide line", b"name,salary" + b"," * 99 + b"x\nann,1\n", CSV, "Line 1 has more than 50 cells."),
+            ("a long cell", b"name,salary\n" + b"a" * 40_000 + b",1\n", CSV, "A cell has more than 32767 characters."),
+            ("rows in another order", rows("5", "4"), XLSX, no_workbook),
+            ("a row beyond the last", rows("4", "1048577"), XLSX, no_workbook),
             ("a short line", b"name,salary\nann\n", CSV, "This field cannot be null."),
         ):
             with self.subTest(what):
@@ -188,6 +213,22 @@ class Imports(Files):
             for kind, content in ((XLSX, workbook(*rows)), (CSV, comma_separated(*rows))):
                 self.assertRefused(self.preview("userdata", content, kind), "more than 3 rows")
             self.assertContains(self.preview("userdata", workbook(*rows[:4])), "Confirm import")
+
+    def test_a_row_far_below_the_others_is_not_left_out(self):
+        book = Workbook()
+        for row, values in {1: ("name", "salary"), 2: ("ann", 1), 900_000: ("bob", 2)}.items():
+            for column, value in enumerate(values, 1):
+                book.active.cell(row, column, value)
+        stream = io.BytesIO()
+        book.save(stream)
+        self.confirm("userdata", self.preview("userdata", stream.getvalue()))
+        self.assertEqual((self.rows()["ann"], self.rows()["bob"]), (1, 2))
+
+    def test_any_line_ends(self):
+        for n, end in enumerate(("\n", "\r\n", "\r"), 5):
+            content = end.join(("name,salary", f'"ann",{n}', f"王,{n}", "")).encode()
+            self.confirm("userdata", self.preview("userdata", content, CSV))
+            self.assertEqual((self.rows()["ann"], self.rows()["王"]), (n, n))
 
     def test_a_workbook_that_claims_to_be_endless(self):
         good = workbook(["name", "salary"], ["ann", 1])
@@ -288,3 +329,73 @@ class Exports(SignedIn):
                     self.post("/admin/form/user/export/", {"format": kind, "resource": "0"})
                 counted.append(len(queries))
         self.assertEqual(len(set(counted)), 1, counted)
+
+
+SHARED = b'<Override PartName="/xl/sharedStrings.xml" ContentType="application/vnd.openxmlformats-officedocument.'
+SHARED += b'spreadsheetml.sharedStrings+xml"/>'
+READ = """
+import django, re, sys, time
+django.setup()
+from form import sheets
+# What getrusage says includes the process that started this one.
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+begun, before = time.process_time(), peak()
+try:
+    sheets.from_workbook(sys.stdin.buffer.read()) if sys.argv[1] == "xlsx" else sheets.from_text(sys.stdin.buffer.read())
+except ValueError as error:
+    print(type(error).__name__, error)
+print(f"{(peak() - before) >> 10} MB {time.process_time() - begun:.1f} s")
+"""
+
+
+class Memory(SimpleTestCase):
+    """No file that nginx lets through takes much memory or time, whatever it unpacks to."""
+
+    # A pod with two workers has 384 MiB, of which they use half when they have nothing to do.
+    MEGABYTES, SECONDS = 96, 20
+
+    def assertModest(self, content, kind="xlsx"):
+        """Reads the file in a process of its own; returns what it said."""
+        self.assertLess(len(content), 2_100 << 10)
+        told = subprocess.run([sys.executable, "-c", READ, kind], input=content, capture_output=True, check=True, timeout=120)
+        *_, megabytes, _mb, seconds, _s = told.stdout.decode().split()
+        self.assertLess(int(megabytes), self.MEGABYTES, told.stdout)
+        self.assertLess(float(seconds), self.SECONDS, told.stdout)
+        return told.stdout.decode()
+
+    def test_workbooks(self):
+        good = workbook(["name", "salary"], ["ann", "bob"])
+        types = zipfile.ZipFile(io.BytesIO(good)).read("[Content_Types].xml").replace(b"</Types>", SHARED + b"</Types>")
+        sst = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>x</t></si></sst>'
+        good = repacked(good, **{"[Content_Types].xml": types, "xl/sharedStrings.xml": sst})
+        styles, sheet, strings = "xl/styles.xml", "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
+        part = lambda name: zipfile.ZipFile(io.BytesIO(good)).read(name)
+        many = lambda name, before, what: repacked(good, **{name: part(name).replace(before, what + before, 1)})
+        rows = b"".join(b'<row r="%d">%s</row>' % (n, b"<c><v>1</v></c>" * 50) for n in range(9, 5009))
+        for what, content, refused in (
+            ("formats", many(styles, b"</cellXfs>", b"<xf/>" * 800_000), True),
+            ("cells in one row", many(sheet, b"</row>", b"<c/>" * 2_000_000), True),
+            ("strings", many(strings, b"</sst>", b"<si/>" * 2_600_000), True),
+            ("columns", many(sheet, b"<sheetData>", b"<cols>" + b'<col min="1"/>' * 900_000 + b"</cols>"), True),
+            ("merged cells", many(sheet, b"</worksheet>", b'<mergeCells>' + b'<mergeCell ref="A1:B2"/>' * 400_000 + b"</mergeCells>"), True),
+            ("rows that end nothing", many(styles, b"</cellXfs>", b"<xf/><row/>" * 400_000), True),
+            ("empty rows", many(sheet, b"</sheetData>", b"<row/>" * 1_000_000), True),
+            ("one text", many(strings, b"</t>", b"a" * (15 << 20) + "😀".encode()), True),
+            ("one attribute", many(styles, b"</cellXfs>", b'<xf a="' + b"a" * (15 << 20) + b'"/>'), True),
+            ("a part of another name", repacked(good, **{"xl/a.bin": b"<a>" + b"<b/>" * 3_000_000}), True),
+            ("as much as is allowed", many(sheet, b"</sheetData>", rows), False),
+            ("formats up to the last column", many(sheet, b"</sheetData>", b"<row>" + b'<c s="1"/>' * 16_384 + b"</row>"), False),
+        ):
+            with self.subTest(what):
+                self.assertEqual(self.assertModest(content).startswith(("Refused", "ValueError")), refused)
+
+    def test_texts(self):
+        for what, content in (
+            ("commas", b"," * 2_000_000),
+            ("lines", b"\n" * 2_000_000),
+            ("rows", b"a,b\n" * 500_000),
+            ("quotation marks", b'"' * 2_000_001),
+            ("one cell", b"a" * 1_900_000 + "😀".encode()),
+        ):
+            with self.subTest(what):
+                self.assertModest(content, "csv")
