@@ -24,26 +24,28 @@ def check(apps, schema_editor):
         )
 
 
+NAME = models.CharField(
+    db_collation=COLLATION,
+    max_length=30,
+    unique=True,
+    validators=[
+        django.core.validators.RegexValidator(
+            r"^(?![=+\-@\s])[^\x00-\x1f\x7f]*$",
+            "It may not begin with =, +, -, @ or a space, nor contain line breaks.",
+        )
+    ],
+    verbose_name="name",
+)
+ALTER = migrations.AlterField(model_name="userdata", name="name", field=NAME)
+
+
 class Migration(migrations.Migration):
-    """So far, accents did not tell names apart. No two rows that exist become one, see `check`."""
+    """So far, accents did not tell names apart. No two rows that exist become one, see `check`, which changes nothing."""
 
     dependencies = [("form", "0005_order_by_salary")]
     operations = [
-        migrations.RunPython(check, migrations.RunPython.noop),
-        migrations.AlterField(
-            model_name="userdata",
-            name="name",
-            field=models.CharField(
-                db_collation=COLLATION,
-                max_length=30,
-                unique=True,
-                validators=[
-                    django.core.validators.RegexValidator(
-                        r"^(?![=+\-@\s])[^\x00-\x1f\x7f]*$",
-                        "It may not begin with =, +, -, @ or a space, nor contain line breaks.",
-                    )
-                ],
-                verbose_name="name",
-            ),
-        ),
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunPython(check, migrations.RunPython.noop), ALTER],
+            state_operations=[ALTER],
+        )
     ]
