@@ -135,7 +135,7 @@ export function describeAddresses(system: System): void {
             ];
             const answer = await system.kubectl([...exec, HOST, `/admin/login/?${mark}`]);
             assert.match(answer, /^200 /);
-            assert.match(answer, /^Set-Cookie: csrftoken=.*; Secure$/im);
+            assert.match(answer, /^Set-Cookie: __Host-csrftoken_\w+=.*; Secure$/im);
             assert.match(answer, /^Strict-Transport-Security: max-age=604800$/im);
             assert.strictEqual(await loggedClient(mark), "203.0.113.7");
         } finally {

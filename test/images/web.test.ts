@@ -13,6 +13,19 @@ const context = join(__dirname, "../../images");
 const hex = (): string => randomBytes(16).toString("hex");
 const passwords = { mysql: hex(), redis: hex(), key: hex(), admin: hex() };
 
+/** Signs the first admin in, and prints the cookie. */
+const SESSION = `
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.cached_db import SessionStore
+user, session = User.objects.get(username="admin"), SessionStore()
+session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), "django.contrib.auth.backends.ModelBackend"
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.create()
+print(f"{settings.SESSION_COOKIE_NAME}={session.session_key}")
+`;
+
 interface Answer {
     readonly status: number;
     readonly headers: IncomingHttpHeaders;
@@ -420,7 +433,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     });
 
     /** Signs in as a browser does and returns the cookies. */
-    async function signIn(): Promise<Record<string, string>> {
+    async function signIn(): Promise<{ Cookie: string }> {
         const login = await http("/admin/login/");
         const csrf = cookie(login, "csrftoken");
         const form = new URLSearchParams({
@@ -436,10 +449,43 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     }
 
     const cookie = (answer: Answer, name: string): string =>
-        (answer.headers["set-cookie"] ?? []).find((text) => text.startsWith(`${name}=`))?.split(";")[0] ?? "";
+        (answer.headers["set-cookie"] ?? []).find((text) => text.startsWith(`${name}_`))?.split(";")[0] ?? "";
 
     const token = (answer: Answer): string =>
         /name="csrfmiddlewaretoken" value="([^"]+)"/.exec(answer.body.toString())?.[1] ?? "";
+
+    it("keeps who is signed in to two stacks on one host signed in to both", async () => {
+        // The ports of one host share the browser's cookies. This stack has another address and another key.
+        const options = ["-e", "PUBLIC_URL=http://localhost:32002"];
+        options.push("-e", "SECRET_KEY_FILE=/run/secrets/dabaweb/redis-password", "-p", "127.0.0.1::8080");
+        const second = await dabaweb("second", ["serve"], [...options, "-e", "EXTRA_HOSTS=localhost"]);
+        await scope.run({
+            name: "second-nginx",
+            image: image("nginx"),
+            memory: "64m",
+            tmpfs: ["/run/nginx", "/tmp"],
+            options: ["--network", `container:${second}`],
+        });
+        const other = await published(second, 8080);
+        await waitFor("/readyz", 30, async () => (await probe("/readyz", other)) === 200);
+        const jar = new Map<string, string>();
+        const keep = ({ Cookie }: { Cookie: string }): void => {
+            for (const pair of Cookie.split("; ")) {
+                jar.set(...(pair.split(/=(.*)/s) as [string, string]));
+            }
+        };
+        const cookies = (): string => [...jar].map((pair) => pair.join("=")).join("; ");
+        keep(await signIn());
+        // Not through the form: its origin would be the first stack's.
+        const made = await exec(second, ["django-admin", "shell", "-v0", "-c", SESSION]);
+        strictEqual(made.code, 0, made.stderr);
+        keep({ Cookie: made.stdout.trim() });
+        for (const at of [port, other]) {
+            const answer = await http("/admin/form/userdata/", { Cookie: cookies() }, undefined, 20, at);
+            strictEqual(answer.status, 200, `${at}: ${cookies()}`);
+        }
+        await docker(["stop", second]);
+    });
 
     /** Adds an employee in the admin. */
     async function add(session: Record<string, string>, name: string): Promise<void> {

@@ -1,5 +1,6 @@
 """Django's settings. Only what differs between installations comes from the environment."""
 
+import hashlib
 from urllib.parse import urlsplit
 
 from environs import FileAwareEnv, validate
@@ -24,6 +25,14 @@ _port = "" if _url.port in (None, 443 if _https else 80) else f":{_url.port}"
 _local = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = [*(_local if _host in _local else [_host]), *map(str.strip, env.list("EXTRA_HOSTS", []))]
 CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_host}{_port}"]
+# Browsers send a cookie to every port of its host, and two stacks may share one: the names are a stack's own, and do not
+# change with its secrets. With https, no other host or address may set them (`__Host-`).
+_stack = hashlib.sha256(f"{_url.scheme}://{_host}{_port} {env.str('MYSQL_WRITER')}".encode()).hexdigest()[:8]
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME, LANGUAGE_COOKIE_NAME, READ_AFTER_COOKIE_NAME = (
+    f"{'__Host-' if _https else ''}{name}_{_stack}" for name in ("sessionid", "csrftoken", "language", "read_after")
+)
+# Otherwise they would be in a cookie, whose name is fixed.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
 # nginx in the same pod always sets this header itself.

@@ -12,7 +12,7 @@ from django.views import defaults
 
 from form import pages
 
-COOKIE, HEADER, SALT = "read_after", "X-Read-After", "form.read_after"
+COOKIE, HEADER, SALT = settings.READ_AFTER_COOKIE_NAME, "X-Read-After", "form.read_after"
 # As long as a page from before the write may be cached anywhere.
 SECONDS = settings.CACHES["default"]["TIMEOUT"]
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, OperationalError, connections
 from django.test import TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from form import pages
+from form import middleware, pages
 from form.models import UserData
 from form.tests.fakes import FakeRedis
 from form.tests.site import SignedIn, fields
@@ -26,14 +26,14 @@ class Tokens(SignedIn):
         form = {"username": "bob", "password": "correct horse", "next": "/admin/"}
         for answer in (self.post("/admin/login/", form), self.get("/User_data"), self.get("/admin/")):
             self.assertNotIn("X-Read-After", answer)
-            self.assertNotIn("read_after", answer.cookies)
+            self.assertNotIn(middleware.COOKIE, answer.cookies)
 
     def test_the_page_gets_the_position_by_cookie_or_header(self):
         token = signing.dumps("abc:1-5", salt="form.read_after", compress=True)
         with mock.patch.object(pages, "read", return_value=([], "default")) as read:
             self.get("/User_data")
             self.get("/User_data", **{"X-Read-After": token})
-            self.client.cookies["read_after"] = token
+            self.client.cookies[middleware.COOKIE] = token
             self.get("/User_data")
         self.assertEqual([call.args[2] for call in read.call_args_list], [None, "abc:1-5", "abc:1-5"])
 
@@ -83,7 +83,7 @@ class Servers(TransactionTestCase):
         for name in ("ann", "bob"):
             form = fields(self.get(ADD)) | {"name": name, "money": "2"}
             answer = self.client.post(ADD, form, headers={"Host": "localhost"})
-            cookie = answer.cookies["read_after"]
+            cookie = answer.cookies[middleware.COOKIE]
             self.assertEqual(answer["X-Read-After"], cookie.value)
             self.assertEqual((cookie["max-age"], cookie["httponly"], cookie["samesite"]), (3600, True, "Lax"))
             # Even with a cache that does not have the write yet.
@@ -96,7 +96,7 @@ class Servers(TransactionTestCase):
         form = fields(self.get(ADD)) | {"name": "ann", "money": "2"}
         with mock.patch("form.admin.UserDataAdmin.log_addition", side_effect=IntegrityError):
             answer = self.client.post(ADD, form, headers={"Host": "localhost"})
-        self.assertNotIn("read_after", answer.cookies)
+        self.assertNotIn(middleware.COOKIE, answer.cookies)
         self.assertFalse(UserData.objects.filter(name="ann").exists())
 
 

@@ -41,6 +41,21 @@ class Environment(SimpleTestCase):
         for value in ("localhost:32000", "ftp://a", "http://", "http://a/b", "http://a:x", "http://u@a", "http://a?b"):
             self.assertIn(f"{value}: http(s)://host[:port] without a path is required", self.refused(PUBLIC_URL=value))
 
+    def test_cookies_are_the_stack_s_own(self):
+        cookies = lambda **changed: [value for name, value in self.settings(**changed).items() if name.endswith("COOKIE_NAME")]
+        one = cookies(PUBLIC_URL="http://localhost:32000")
+        self.assertEqual(len(one), 4)
+        for changed in (
+            {"PUBLIC_URL": "http://localhost:32002"},
+            {"PUBLIC_URL": "http://localhost"},
+            {"PUBLIC_URL": "http://localhost:32000", "MYSQL_WRITER": "mysql-master.another.svc:3306"},
+        ):
+            self.assertEqual(set(one) & set(cookies(**changed)), set(), changed)
+        # A pod that has other secrets for a while, or the address written otherwise, is the same stack.
+        self.assertEqual(one, cookies(PUBLIC_URL="http://localhost:32000/", SECRET_KEY="another", REDIS_PASSWORD="another"))
+        for name in cookies(PUBLIC_URL="https://example.org"):
+            self.assertRegex(name, r"^__Host-\w+_[0-9a-f]{8}$")
+
     def test_addresses(self):
         settings = self.settings(MYSQL_READERS="r:1", REDIS_WRITER="w:65535", REDIS_READERS="r:2")
         self.assertEqual(settings["DATABASES"]["replica"]["PORT"], 1)
