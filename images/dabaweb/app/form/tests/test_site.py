@@ -165,6 +165,23 @@ class CutOff(TransactionTestCase):
         self.assertTrue(Account.objects.get().check_password("another"))
         self.assertEqual(sorted(Group.objects.values_list("name", flat=True)), ["admin", "editor", "viewer"])
 
+    def test_a_deleted_first_admin_stays_deleted(self):
+        self.prepare()
+        Account.objects.create_user("ann", is_staff=True)
+        for who in ("admin", "ann"):
+            Account.objects.get(username=who).delete()
+            self.prepare()
+            self.assertFalse(Account.objects.filter(username="admin").exists(), f"after {who} was deleted")
+
+    def test_also_one_who_was_deleted_before_that_was_recorded(self):
+        # As an earlier version left it; somebody else is called admin.
+        Account.objects.create_user("admin", password="mine")
+        for _ in range(2):
+            self.prepare()
+            admin = Account.objects.get()
+            self.assertFalse(admin.is_superuser)
+            self.assertTrue(admin.check_password("mine"))
+
 
 class Migrations(SimpleTestCase):
     """MySQL cannot roll back half a migration."""

@@ -7,7 +7,8 @@ import time
 from django.contrib.auth.models import User as Account
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import Error, connections
+from django.db import Error, connections, transaction
+from django.db.migrations.recorder import MigrationRecorder
 
 from dabaweb.settings import env
 from form import locks, pages
@@ -16,6 +17,8 @@ from form.database import separate_connection
 # Changing a table may take long; a step that takes longer than this has hung and fails.
 STEP_SECONDS = 3600
 SAY_SECONDS = 10
+# Recorded beside the migrations, which no one deletes, that the first admin was made.
+FIRST_ADMIN = ("form", "first_admin")
 # Rows that a first installation writes before the migration that completes it: only other rows mean that a table is in use.
 LEFT_BEHIND = {
     "auth_permission": "FALSE",
@@ -51,8 +54,7 @@ class Command(BaseCommand):
                         cursor.execute("DROP TABLE " + ", ".join(half))
                 call_command("migrate", interactive=False, stdout=self.stdout, stderr=self.stderr)
                 call_command("loaddata", "roles", verbosity=0)
-                if not Account.objects.filter(is_superuser=True).exists():
-                    Account.objects.create_superuser("admin", password=env.str("ADMIN_PASSWORD"))
+                _make_first_admin()
         finally:
             lock.close()
         # The load did not trigger the signals of the models.
@@ -65,6 +67,18 @@ class Command(BaseCommand):
                 said = time.monotonic()
                 self.stdout.write(f"waiting for {what}: {problem}")
             time.sleep(0.5)
+
+
+def _make_first_admin():
+    """Once: whoever deletes that account does not want it back with a password that a Secret still has."""
+    recorder = MigrationRecorder(connections["default"])
+    if FIRST_ADMIN in recorder.applied_migrations():
+        return
+    with transaction.atomic():
+        # Installations from before there was this record have accounts.
+        if not Account.objects.exists():
+            Account.objects.create_superuser("admin", password=env.str("ADMIN_PASSWORD"))
+        recorder.record_applied(*FIRST_ADMIN)
 
 
 def _cut_off(connection):
