@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 PAGE_ROWS = 100
 # In an exported file, spreadsheet programs would run a value with such a beginning as a formula.
 plain = RegexValidator(
-    r"^(?![=+\-@\s])[^\x00-\x1f\x7f]*$", _("It may not begin with =, +, -, @ or a space, nor contain line breaks.")
+    r"^(?![=+\-@\s])[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z", _("It may not begin with =, +, -, @ or a space, nor contain line breaks.")
 )
 
 # Accents, kana and widths tell names apart. What nobody can see (characters without a width, another composition of the same

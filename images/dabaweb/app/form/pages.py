@@ -26,7 +26,8 @@ FILL_SECONDS = 5
 # After a failure, Redis is not asked for this long, so that a page does not wait for it again and again.
 PAUSE_SECONDS = 2
 
-# The position of the master after the last change in this thread's request; "" if the master did not answer.
+# The position of the master after the last change in this thread's request; "" if the master did not answer, or if it is
+# too long to be sent: then only the master itself is certain to have the change.
 written = ContextVar("written", default=None)
 _away_until = 0.0
 _owed = threading.Event()
@@ -52,7 +53,7 @@ def read(name, load, after=None):
 def invalidate():
     """Invalidates every cached page, after a commit; None if Redis is down (the invalidation is then owed, see settle)."""
     version = _replace_version()
-    written.set(_position() or "")
+    written.set(_position(database.short) or "")
     return version
 
 
@@ -122,9 +123,9 @@ def _load(load, needed, strict=False):
         return load("replica"), "replica", False
 
 
-def _position():
+def _position(shortened=str):
     try:
-        return database.position()
+        return shortened(database.position())
     except Error as error:
         log.warning("cannot read the position of the writer: %s", error)
         connections["default"].close()

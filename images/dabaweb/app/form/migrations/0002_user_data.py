@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                         unique=True,
                         validators=[
                             django.core.validators.RegexValidator(
-                                r"^(?![=+\-@\s])[^\x00-\x1f\x7f]*$",
+                                r"^(?![=+\-@\s])[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z",
                                 "It may not begin with =, +, -, @ or a space, nor contain line breaks.",
                             )
                         ],

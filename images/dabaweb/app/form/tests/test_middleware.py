@@ -1,5 +1,7 @@
 """What users read after a write, from which server, and what the site says while no server answers."""
 
+import random
+import uuid
 from unittest import mock
 
 from django.contrib.auth.models import User as Account
@@ -8,7 +10,7 @@ from django.db import IntegrityError, OperationalError, connections
 from django.test import TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from form import middleware, pages
+from form import database, middleware, pages
 from form.models import UserData
 from form.tests.fakes import FakeRedis
 from form.tests.site import SignedIn, fields
@@ -91,6 +93,33 @@ class Servers(TransactionTestCase):
             page = self.get("/User_data")
             self.assertContains(page, name)
             self.assertEqual(page["X-Page-From"], "replica")
+
+    def test_the_position_does_not_grow_with_each_server_that_ever_wrote(self):
+        # As after 70 masters that lost their volumes; the slave has none of it.
+        servers = [f"{uuid.UUID(int=random.Random(n).getrandbits(128))}:1-{n + 5}" for n in range(70)]
+        position = database.position
+        for name, lost in (("ann", servers), ("bob", servers[:3])):
+            with mock.patch.object(database, "position", lambda: ",".join([*lost, position()])):
+                form = fields(self.get(ADD)) | {"name": name, "money": "2"}
+                answer = self.client.post(ADD, form, headers={"Host": "localhost"})
+            self.assertEqual(answer.status_code, 302)
+            head = [*answer.headers.items(), *(("Set-Cookie", morsel.OutputString()) for morsel in answer.cookies.values())]
+            self.assertLess(sum(len(key) + len(value) + 4 for key, value in head), 4096)
+            self.assertIn("X-Read-After", answer)
+            page = self.get("/User_data")
+            self.assertContains(page, name)
+            self.assertEqual(page["X-Page-From"], "default")
+
+    def test_what_the_master_has_purged_need_not_be_asked_for(self):
+        old = [f"{n:08x}-71ca-11e1-9e33-{n:012x}:1-5" for n in range(1, 71)]
+        with mock.patch.object(database, "connections") as connections:
+            cursor = connections.__getitem__.return_value.cursor.return_value.__enter__.return_value
+            cursor.fetchone.return_value = ("own:1-9,\nother:1-3",)
+            self.assertEqual(database.short(",".join([*old, "own:1-9"])), "own:1-9,other:1-3")
+            cursor.fetchone.return_value = (",".join(old),)
+            self.assertEqual(database.short(",".join([*old, "own:1-9"])), "")
+            self.assertEqual(database.short("own:1-9"), "own:1-9")
+            self.assertEqual(cursor.execute.call_count, 2)
 
     def test_a_change_that_is_rolled_back_is_no_write(self):
         form = fields(self.get(ADD)) | {"name": "ann", "money": "2"}

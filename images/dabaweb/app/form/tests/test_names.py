@@ -1,12 +1,13 @@
 """Names that differ for people, and names that are one for the database."""
 
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import TransactionTestCase
+from django.test import SimpleTestCase, TransactionTestCase
 
-from form.models import User, UserData
+from form.models import User, UserData, plain
 from form.tests.site import fields
 from form.tests.test_form_sql import DUMP, Dumps
 from form.tests.test_spreadsheets import CSV, XLSX, Files, comma_separated, workbook
@@ -100,6 +101,17 @@ class ImportedNames(Files):
             self.assertContains(preview, "1 row is unchanged.")
         content = comma_separated(["name", "salary"], [COMPOSED, 1], [IN_PARTS, 2])
         self.assertContains(self.preview("userdata", content, CSV), f"“{COMPOSED}” is in the file twice.")
+
+
+class Plain(SimpleTestCase):
+    """What may not be in a name, wherever it comes from."""
+
+    def test_no_line_break_and_no_formula(self):
+        for text in ("abc\n", "a\nb", "a\r", "a\tb", "a\x85", "a\u2028b", "a\u2029", "\x7f", "=1", "+1", "-1", "@a", " a"):
+            with self.subTest(text), self.assertRaises(ValidationError):
+                plain(text)
+        for text in ("a", "a=b", "O'Neil", "王小明 😀", "a-b"):
+            plain(text)
 
 
 class NamesInForms(Files):
