@@ -7,6 +7,8 @@ from io import BytesIO
 import tablib
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db.models import Value
@@ -84,6 +86,18 @@ class SpreadsheetAdmin(admin.ImportExportModelAdmin):
 
     def get_confirm_form_initial(self, request, import_form):
         return super().get_confirm_form_initial(request, import_form) | {"outcome": getattr(request, "outcome", "")}
+
+    def get_export_data(self, file_format, request, queryset, **kwargs):
+        """What left the site is in the log beside what came in: salaries are in it."""
+        data = super().get_export_data(file_format, request, queryset, **kwargs)
+        LogEntry.objects.create(
+            user=request.user,
+            content_type=ContentType.objects.get_for_model(self.model),
+            object_repr=str(self.opts.verbose_name_plural),
+            action_flag=CHANGE,
+            change_message=f"Exported {queryset.count()} rows as {file_format.get_extension()}.",
+        )
+        return data
 
     def add_data_read_fail_error_to_form(self, form, e):
         """One sentence, whatever the library found in the file."""

@@ -316,6 +316,16 @@ class Exports(SignedIn):
         rows = list(load_workbook(io.BytesIO(content)).active.values)
         self.assertEqual([row[:2] for row in rows], [("number", "name"), (0, "sam"), (1, "james")])
 
+    def test_who_exported_what_is_in_the_log(self):
+        self.post("/admin/form/userdata/export/?q=sam", {"format": CSV, "resource": "0"})
+        self.post("/admin/form/codedata/export/", {"format": XLSX, "resource": "0"})
+        self.post("/admin/form/userdata/export/", {"format": "99", "resource": "0"})
+        self.assertEqual(
+            list(LogEntry.objects.order_by("pk").values_list("user__username", "object_repr", "change_message")),
+            [("editor", "employees", "Exported 1 rows as csv."), ("editor", "groups", "Exported 2 rows as xlsx.")],
+        )
+        self.assertContains(self.get("/admin/"), "employees")
+
     def test_an_export_takes_few_queries(self):
         codes = list(CodeData.objects.all())
         counted = []
