@@ -16,6 +16,7 @@ urlpatterns = [
     # A page that needs no token needs no cookie either, and a forged request that switches the language does little harm.
     path("language", csrf_exempt(set_language), name="set_language"),
     path("admin/", admin.site.urls),
+    path("signed-in", views.signed_in),
 ]
 
 handler500 = "form.middleware.server_error"

@@ -1,11 +1,13 @@
 """The directory's pages. If they are public, they need neither a session nor signing in."""
 
+import logging
 from functools import partial
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
@@ -13,12 +15,24 @@ from django.views.decorators.http import require_safe
 from form import pages
 from form.models import PAGE_ROWS
 
+log = logging.getLogger(__name__)
+
 
 @require_safe
 @cache_control(no_cache=True, private=True)
 def home(request):
     """Lists what the site has; reads no data."""
     return render(request, "form/home.html")
+
+
+@require_safe
+def signed_in(request):
+    """What nginx asks before it receives a body (images/nginx): 204, 401, or 403 if that cannot be told now."""
+    try:
+        return HttpResponse(status=204 if request.user.is_active and request.user.is_staff else 401)
+    except (OperationalError, InterfaceError) as error:
+        log.error("cannot tell who has signed in: the database does not answer: %s", error)
+        return HttpResponse(status=403)
 
 
 @require_safe

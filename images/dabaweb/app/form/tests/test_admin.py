@@ -3,11 +3,12 @@
 import re
 from unittest import mock
 
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as Account
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -77,6 +78,29 @@ class Roles(SignedIn):
         self.assertContains(page, 'name="groups"')
         for name in ("is_superuser", "is_staff", "user_permissions"):
             self.assertNotContains(page, f'name="{name}"')
+
+
+class Asked(SignedIn):
+    """What nginx asks before it receives a body."""
+
+    def test_who_has_signed_in(self):
+        self.assertEqual(self.get("/signed-in").status_code, 401)
+        self.client.cookies[settings.SESSION_COOKIE_NAME] = "made-up"
+        self.assertEqual(self.get("/signed-in").status_code, 401)
+        for role in ("viewer", "editor", "admin"):
+            self.be(role)
+            self.assertEqual(self.get("/signed-in").status_code, 204)
+        Account.objects.update(is_active=False)
+        self.assertEqual(self.get("/signed-in").status_code, 401)
+        Account.objects.update(is_active=True, is_staff=False)
+        self.assertEqual(self.get("/signed-in").status_code, 401)
+
+    def test_that_it_cannot_be_told(self):
+        self.be("editor")
+        away = OperationalError(2002, "away")
+        for what in ("auth.backends.ModelBackend.get_user", "sessions.backends.cached_db.SessionStore.load"):
+            with mock.patch(f"django.contrib.{what}", side_effect=away), self.assertLogs("form.views", "ERROR"):
+                self.assertEqual(self.get("/signed-in").status_code, 403)
 
 
 class Salaries(SignedIn):
