@@ -2,11 +2,14 @@ import { deepStrictEqual, doesNotMatch, match, notStrictEqual, ok, strictEqual }
 import { ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { IncomingHttpHeaders, request } from "node:http";
+import { connect, Socket } from "node:net";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { redisMemoryEnv } from "../../components/redis";
 import { build, docker, exec, logs, Scope, tryDocker, untilLogged, waitFor } from "../support/docker";
+import { times } from "../support/long";
 import { TABLES } from "../support/tables";
 
 const context = join(__dirname, "../../images");
@@ -288,9 +291,15 @@ describe("dabaweb and nginx images", function () {
     });
 
     it("passes the application's own tests", async function () {
-        this.timeout(300_000);
+        const generated = times(60, 10_000);
+        const timeoutSeconds = 600 + generated;
+        this.timeout(timeoutSeconds * 1000);
         await sql("GRANT ALL ON `test\\_form`.* TO dabaweb@'%'");
-        match(await manage("test", "--no-input"), /Ran \d\d+ tests in .*\n\nOK/s);
+        const page = readFileSync(join(__dirname, "../../docs/web.md"), "base64");
+        const env = [`GENERATED=${generated}`, `FORMS=${page}`];
+        const tests = ["django-admin", "test", "--no-input"];
+        const result = await exec(app, ["env", ...env, ...tests], { timeoutSeconds });
+        match(result.stdout + result.stderr, /Ran \d\d+ tests in .*\n\nOK\n/s);
     });
 
     it("shows the rows of the source", async () => {
@@ -381,7 +390,9 @@ describe("dabaweb and nginx images", function () {
             match(String(answer.headers["content-security-policy"]), /^default-src 'self'/);
             notStrictEqual((await http(path, {}, "x".repeat(500_000))).status, 413, path);
         }
-        strictEqual((await http("/errors/413.html")).status, 404);
+        for (const hidden of ["/errors/413.html", "/errors/503.html", "/signed-in"]) {
+            strictEqual((await http(hidden)).status, 404, hidden);
+        }
     });
 
     it("knows its hosts", async () => {
@@ -418,6 +429,43 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         deepStrictEqual(Object.keys(databases), ["default"]);
         deepStrictEqual(caches.default.LOCATION, ["redis://redis-master:6379/0"]);
     });
+
+    it("gives the account dabaweb the rights that docs/outputs.md lists", async () => {
+        const text = readFileSync(join(__dirname, "../../docs/outputs.md"), "utf8");
+        for (const system of ["MySQL", "Redis"]) {
+            const [, table = ""] = text.split(`<!-- executed: ${system} -->`);
+            const [rows = ""] = /(?:\n\|.*)+/.exec(table) ?? [];
+            const listed = [...rows.matchAll(/^\| `(.*?)` +\| (done|NOPERM|error \d+)(.*)\|$/gm)];
+            ok(listed.length > 8, `${listed.length} rows`);
+            for (const [, statement = "", answer = "", rest = ""] of listed) {
+                const said = system === "MySQL" ? await asDabaweb(statement) : await inRedis(statement);
+                strictEqual(said.answer, answer, statement);
+                ok(!rest.includes("NULL") || said.rows.trim() === "NULL", said.rows);
+            }
+        }
+        strictEqual(await sql("SELECT @@GLOBAL.event_scheduler"), "OFF");
+        await sql("DROP TABLE form.app; DROP VIEW form.app_view; DROP PROCEDURE form.app_procedure");
+        await sql("DROP EVENT form.app_event");
+    });
+
+    /** What MySQL answers to a statement of the account dabaweb. */
+    async function asDabaweb(statement: string): Promise<{ answer: string; rows: string }> {
+        const account = ["-h127.0.0.1", "-udabaweb", `-p${passwords.mysql}`, "--ssl-mode=REQUIRED"];
+        const client = ["mysql", ...account, "--batch", "--skip-column-names", "form", "-e", statement];
+        const { code, stdout, stderr } = await exec(mysql, client);
+        const [, number = stderr] = /ERROR (\d+)/.exec(stderr) ?? [];
+        return { answer: code === 0 ? "done" : `error ${number}`, rows: stdout };
+    }
+
+    /** The same for Redis. */
+    async function inRedis(command: string): Promise<{ answer: string; rows: string }> {
+        const login = ["env", `REDISCLI_AUTH=${passwords.redis}`, "redis-cli", "--user", "dabaweb"];
+        const { stdout } = await exec(redis, [...login, ...command.split(" ")]);
+        return {
+            answer: /NOPERM/.test(stdout) ? "NOPERM" : /^ERR/.test(stdout) ? stdout : "done",
+            rows: stdout,
+        };
+    }
 
     it("logs the same id for a request everywhere", async () => {
         const answer = await http("/no-such-page");
@@ -697,6 +745,72 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
             holder.kill();
         }
         match(await page("/User_data"), row("sam", 10000));
+    });
+
+    /** Begins to send a file and never ends. */
+    async function slowSender(path: string, headers: Record<string, string> = {}): Promise<Socket> {
+        const socket = connect(port, "127.0.0.1");
+        await once(socket, "connect");
+        const lines = { Host: "localhost:32000", "Content-Length": "500000", ...headers };
+        const head = Object.entries(lines).map(([name, value]) => `${name}: ${value}\r\n`);
+        socket.write(`POST ${path} HTTP/1.1\r\n${head.join("")}\r\n${"a".repeat(20_000)}`);
+        return socket;
+    }
+
+    /** The status of an export, which counts as an import does. */
+    async function exported(session: Record<string, string>, seconds = 30): Promise<number> {
+        const path = "/admin/form/userdata/export/";
+        const csrfmiddlewaretoken = token(await http(path, session));
+        const form = new URLSearchParams({ csrfmiddlewaretoken, format: "1", resource: "0" });
+        const headers = { ...session, Origin: "http://localhost:32000" };
+        return (await http(path, headers, form.toString(), seconds)).status;
+    }
+
+    it("receives no file from a stranger, and lets no slow sender take the place of others", async () => {
+        const session = await signIn();
+        const path = "/admin/form/userdata/import/";
+        const senders: Socket[] = [];
+        try {
+            const madeUp = { Cookie: session.Cookie.replace(/[^=]+$/, "made-up") };
+            for (const headers of [undefined, madeUp]) {
+                for (let i = 0; i < 4; i++) {
+                    const socket = await slowSender(path, headers);
+                    senders.push(socket);
+                    const [answer] = (await once(socket, "data", {
+                        signal: AbortSignal.timeout(20_000),
+                    })) as unknown[];
+                    match(
+                        String(answer),
+                        /^HTTP\/1.1 302 [^]*\r\nLocation: \/admin\/login\/\?next=\/admin\/form\/userdata\/import\/\r\n/,
+                    );
+                }
+            }
+            const files = await exec(nginx, ["find", "/run/nginx/body", "-type", "f"]);
+            strictEqual(files.stdout, "", files.stderr);
+            for (let i = 0; i < 3; i++) {
+                senders.push(await slowSender(path, session));
+            }
+            strictEqual(await exported(session), 200);
+            for (const open of ["/", "/User_data", "/language", "/admin/login/"]) {
+                strictEqual((await http(open, {}, "x".repeat(20_000))).status, 413, open);
+            }
+        } finally {
+            senders.forEach((socket) => socket.destroy());
+        }
+    });
+
+    it("works on two files at a time", async () => {
+        const session = await signIn();
+        const lock = await holding("LOCK TABLES form.form_user_data WRITE");
+        try {
+            const two = [exported(session, 60), exported(session, 60)];
+            await waitFor("two exports to wait", 9, async () => (await waiting()) === 2);
+            strictEqual(await exported(session), 429);
+            lock.stdin.end("UNLOCK TABLES;\n");
+            deepStrictEqual(await Promise.all(two), [200, 200]);
+        } finally {
+            lock.kill();
+        }
     });
 
     it("limits password attempts, but not reads", async () => {
