@@ -27,24 +27,24 @@ describe("loss of a mysql master", function () {
         await pods.setUp();
     });
 
-    afterEach("remove the pods of the test", async function () {
-        if (this.currentTest?.state === "failed") {
-            for (const pod of [master, ...slaves]) {
-                if (pod.container !== undefined) {
-                    console.log(
-                        `${pod.name}:\n${(await logs(pod.container)).split("\n").slice(-40).join("\n")}`,
-                    );
+    /** Whether there is a system, and whether the next test takes it over. */
+    let isThere = false;
+    let isShared = false;
+
+    afterEach(
+        "after a failure, print the logs; remove what the next test does not take over",
+        async function () {
+            const failed = this.currentTest?.state === "failed";
+            for (const { name, container } of failed ? [master, ...slaves] : []) {
+                if (container !== undefined) {
+                    console.log(`${name}:\n${(await logs(container)).split("\n").slice(-40).join("\n")}`);
                 }
             }
-        }
-        for (const pod of [master, ...slaves]) {
-            if (pod.container !== undefined) {
-                await pods.kill(pod);
+            if (failed || !isShared) {
+                await removeSystem();
             }
-            await pods.scope.removeVolumes(pod.volume);
-        }
-        slaves = [];
-    });
+        },
+    );
 
     after("remove everything", async () => {
         await pods.tearDown();
@@ -53,23 +53,27 @@ describe("loss of a mysql master", function () {
     /** A stopped system with one table and otherwise unused: a master, and slaves that replicate. */
     const fresh: Pod[] = [];
 
-    before("create a system that every test gets a copy of", async function () {
+    before("create a system that others are copies of", async function () {
         this.timeout(600_000);
         master = await pods.newPod("mysql-master", "master");
         await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
         await pods.ready(master);
         await pods.sql(master, "CREATE TABLE form.t (n INT PRIMARY KEY)");
         identity = await pods.sql(master, "SELECT id FROM replication.identity");
-        slaves = await Promise.all([0, 1].map(addSlave));
-        await startMaster({}, "restart");
+        const first = await pods.newPod("mysql-slave-0-0", "slave");
+        await pods.seed(first);
+        // One seed is enough: the other slave gets a copy of what it made, without the server_uuid.
+        const second = await pods.copyOf(first, "mysql-slave-0-1");
+        await pods.scope.inVolume(second.volume, "rm mysql/auto.cnf");
+        slaves = [first, second];
+        await Promise.all(slaves.map((pod) => pods.start(pod)));
         await attached(2);
-        for (const pod of [master, ...slaves]) {
-            await pods.stop(pod);
-            fresh.push(pod);
-        }
+        await stopMaster();
+        await Promise.all(slaves.map((pod) => pods.stop(pod)));
+        fresh.push(master, ...slaves);
     });
 
-    /** A test's own system: a copy of that one, with this many attached slaves. */
+    /** Makes master and slaves a copy of that system, with this many attached slaves. */
     async function system(count: number): Promise<void> {
         made += 1;
         const copy = (pod: Pod, name: string) => pods.copyOf(pod, name);
@@ -78,15 +82,45 @@ describe("loss of a mysql master", function () {
             copy(first, `mysql-master-${made}`),
             ...others.slice(0, count).map((pod, n) => copy(pod, `mysql-slave-${made}-${n}`)),
         ])) as [Pod, ...Pod[]];
+        isThere = true;
         await Promise.all(slaves.map((pod) => pods.start(pod)));
+        await startMaster();
+        await pods.ready(master);
         if (count > 0) {
-            await startMaster();
-            await pods.ready(master);
             await attached(count);
-        } else {
-            await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
-            await pods.ready(master);
         }
+    }
+
+    async function removeSystem(): Promise<void> {
+        const remove = async (pod: Pod): Promise<void> => {
+            if (pod.container !== undefined) {
+                await pods.kill(pod);
+            }
+            await pods.scope.removeVolumes(pod.volume);
+        };
+        if (isThere) {
+            isThere = false;
+            await Promise.all([master, ...slaves].map(remove));
+            slaves = [];
+        }
+    }
+
+    /** The tests of this group have one system, which each leaves whole, and the last one as it likes. */
+    function share(count: number, prepare?: () => Promise<void>): void {
+        before(() => (isShared = true));
+        beforeEach("create a system if there is none", async () => {
+            if (!isThere) {
+                await system(count);
+                await prepare?.();
+            }
+        });
+        after("remove the system", removeSystem);
+    }
+
+    /** Each test of this group has its own system. */
+    function doNotShare(count: number): void {
+        before(() => (isShared = false));
+        beforeEach("create a system", () => system(count));
     }
 
     async function addSlave(n: number): Promise<Pod> {
@@ -101,13 +135,20 @@ describe("loss of a mysql master", function () {
         how: "start" | "restart" = "start",
     ): Promise<void> {
         if (how === "restart") {
-            await pods.stop(master);
+            await stopMaster();
         }
         const markers = { initialised: true, slaves: slaves.length, ...marker };
         await pods.start(master, { ...markers, env: { POD_NAME: "mysql-master-0", ...env } });
         if (how === "restart") {
             await pods.ready(master);
         }
+    }
+
+    /** Stops the master, which ends by itself within its grace period. */
+    async function stopMaster(): Promise<string> {
+        const { code, log } = await pods.stop(master);
+        assert.equal(code, 0, log.slice(-2000));
+        return log;
     }
 
     /** Waits until this many slaves acknowledge, and commits wait for them before they complete. */
@@ -155,17 +196,23 @@ describe("loss of a mysql master", function () {
         return all.filter((n) => !held.includes(n));
     }
 
+    /** The table is empty everywhere. */
+    async function clear(): Promise<void> {
+        await pods.sql(master, "DELETE FROM form.t");
+        await everySlaveFollows();
+    }
+
     /** Leaves the master stopped, with row 1 on its volume, while the slaves have rows 1 and 2. */
     async function bringOlderCopyBack(): Promise<void> {
         await insert(1);
         await everySlaveFollows();
-        await pods.stop(master);
+        await stopMaster();
         await pods.scope.inVolume(master.volume, "cp -a mysql lost+found/copy");
         await startMaster();
         await pods.ready(master);
         await insert(2);
         await everySlaveFollows();
-        await pods.stop(master);
+        await stopMaster();
         await pods.scope.inVolume(master.volume, "rm -rf mysql; cp -a lost+found/copy mysql");
     }
 
@@ -175,9 +222,8 @@ describe("loss of a mysql master", function () {
         await pods.emptyVolume(master);
     }
 
-    /** A new system whose only slave is lost with its volume, after row 1. */
-    async function lostOnlySlave(): Promise<Pod> {
-        await system(1);
+    /** Loses the only slave with its volume, after row 1. */
+    async function loseOnlySlave(): Promise<Pod> {
         const [lost] = slaves as [Pod];
         await insert(1);
         await everySlaveFollows();
@@ -225,8 +271,12 @@ describe("loss of a mysql master", function () {
     /** Kills the master's companion and, with it, its query in the server; the companion is restarted. */
     async function killCompanion(): Promise<void> {
         const find = `for p in /proc/[0-9]*; do [[ $(tr '\\0' ' ' <$p/cmdline) == "bash ${bin}/open"* ]] && kill -9 \${p#/proc/}; done; true`;
+        const restarts = async () =>
+            (await logs(pods.running(master))).split("the server's companion has exited; restarting it")
+                .length;
+        const before = await restarts();
         assert.equal((await exec(pods.running(master), ["bash", "-c", find])).code, 0);
-        await pods.logged(pods.running(master), /the server's companion has exited; restarting it/);
+        await waitFor("the companion to be restarted", 60, async () => (await restarts()) > before);
     }
 
     async function status(pod: Pod): Promise<Record<string, string>> {
@@ -243,9 +293,29 @@ describe("loss of a mysql master", function () {
         );
     }
 
-    describe("a master that loses its pod and volume", () => {
+    /** Writes a row as the application. Returns the error, or nothing. */
+    async function insertAsApplication(n: number): Promise<string> {
+        const account = ["mysql-master", "dabaweb", pods.passwords.dabaweb] as const;
+        return (await pods.login(master, ...account, "-e", `INSERT INTO form.t VALUES (${n})`)).stderr;
+    }
+
+    /** The master does not let a slave in. */
+    async function refused(pod: Pod): Promise<void> {
+        await waitFor(`${pod.name} is refused`, 60, async () => {
+            const query = "SELECT last_error_message FROM performance_schema.replication_connection_status";
+            const message = await pods.sql(pod, query);
+            if (message.includes("Access denied")) {
+                return true;
+            }
+            throw new Error(message);
+        });
+    }
+
+    describe("a master with two slaves", () => {
+        share(2);
+        beforeEach("start from an empty table", clear);
+
         it("gets back all acknowledged writes, even those that a slave has only received, and the slaves follow", async () => {
-            await system(2);
             const [first, second] = slaves as [Pod, Pod];
             await insert(0);
             await everySlaveFollows();
@@ -276,7 +346,6 @@ describe("loss of a mysql master", function () {
         });
 
         it("waits for its slaves if they restart at the same time", async () => {
-            await system(2);
             const end = writing(0);
             await waitFor("twenty rows", 60, async () => (await rows(master)).length > 20);
             await Promise.all([master, ...slaves].map((pod) => docker(["kill", pods.running(pod)])));
@@ -289,61 +358,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("starts from scratch after a kill while it takes the data, and every slave gets its receiver back", async () => {
-            await system(1);
-            await insert(1);
-            await everySlaveFollows();
-            for (const step of [
-                /taking the data from the slave/,
-                /cloning .*, identity/,
-                /took the data from the slave/,
-            ]) {
-                await loseMaster();
-                await startMaster();
-                await pods.logged(pods.running(master), step);
-                await docker(["kill", pods.running(master)]);
-                await docker(["start", pods.running(master)]);
-                await isBack([1]);
-                assert.equal(
-                    (await insert(Number(await pods.sql(master, "SELECT MAX(n) + 1 FROM form.t")))).code,
-                    0,
-                );
-                await everySlaveFollows();
-            }
-        });
-
-        it("waits if there are fewer slaves than before and names them, until a new word overrides the missing one", async () => {
-            await system(1);
-            await insert(1);
-            await everySlaveFollows();
-            await loseMaster();
-            await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "one" } });
-            await pods.unready(master, new RegExp(`1 of the 2 slaves .* has identity ${identity}`));
-            const { waiting, role } = await status(master);
-            assert.match(waiting ?? "", /1 of the 2 slaves/);
-            assert.equal(role, "master");
-            await pods.stop(master);
-            await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "two" } });
-            await isBack([1]);
-            await everySlaveFollows();
-        });
-
-        it("waits if there is no slave at all, until a new word lets it start from scratch", async () => {
-            await system(0);
-            await insert(1);
-            await loseMaster();
-            await startMaster({ slaves: 1 });
-            await pods.unready(master, /was in use before: 0 of the 1 slaves/);
-            await pods.stop(master);
-            await startMaster({ slaves: 1, env: { BOOTSTRAP: "anew", ON_NO_REPLICA: "degrade" } });
-            await pods.ready(master);
-            assert.notEqual(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
-        });
-    });
-
-    describe("a master whose volume holds something else", () => {
         it("never opens with an older copy, from which no slave takes anything, and heals without the volume", async () => {
-            await system(2);
             await bringOlderCopyBack();
             const held = await pods.sql(slaves[0] as Pod, "SELECT @@GLOBAL.gtid_executed");
             await startMaster();
@@ -361,16 +376,110 @@ describe("loss of a mysql master", function () {
                 assert.deepEqual(await rows(pod), [1, 2]);
                 assert.equal(await pods.sql(pod, "SELECT @@GLOBAL.gtid_executed"), held);
             }
-            const { code } = await pods.stop(master);
-            assert.equal(code, 0);
+            await stopMaster();
             await pods.emptyVolume(master);
             await startMaster();
             await isBack([1, 2]);
             await everySlaveFollows();
         });
 
+        it("has a heartbeat on every slave, and leaves every attached one with the same transactions if it is closed before it stops", async () => {
+            for (const pod of slaves) {
+                const age = "SELECT TIMESTAMPDIFF(SECOND, at, NOW()) < 5 FROM replication.heartbeat";
+                await waitFor(
+                    `a fresh heartbeat on ${pod.name}`,
+                    60,
+                    async () => (await pods.sql(pod, age)) === "1",
+                );
+            }
+            const late = pods.running(slaves[1] as Pod);
+            await pods.sql(master, "CREATE TABLE form.large (text LONGTEXT)");
+            await everySlaveFollows();
+            const closing = await whilePaused(late, async () => {
+                // More than the kernel buffers of a connection whose other end does not read.
+                const large = "INSERT INTO form.large VALUES (REPEAT('x', 2 << 20));";
+                assert.equal((await pods.mysql(master, large.repeat(16), 60)).code, 0);
+                // Long enough for a busy machine: how long a slave takes is not what this tests.
+                const result = exec(pods.running(master), ["env", "PATIENCE=60", `${bin}/close`], {
+                    timeoutSeconds: 90,
+                });
+                await waitFor("writes to be refused", 60, async () =>
+                    /read.only/.test((await insert(1)).stderr),
+                );
+                // Wrapped, as the result is due only when the slave reads again.
+                return { result };
+            });
+            assert.equal((await closing.result).code, 0);
+            assert.match(
+                await pods.kill(master),
+                /closing: 2 slaves have everything that was committed, 0 are behind/,
+            );
+            const held = await Promise.all(slaves.map((slave) => pods.sql(slave, HELD)));
+            assert.equal(held[0], held[1]);
+        });
+    });
+
+    describe("a master with one slave that loses its pod and volume", () => {
+        share(1, async () => {
+            await insert(1);
+            await everySlaveFollows();
+        });
+
+        it("starts from scratch after a kill while it takes the data, and the slave gets its receiver back", async () => {
+            await loseMaster();
+            await startMaster();
+            for (const step of [
+                /taking the data from the slave/,
+                /cloning .*, identity/,
+                /took the data from the slave/,
+            ]) {
+                await pods.logged(pods.running(master), step);
+                await docker(["kill", pods.running(master)]);
+                await docker(["start", pods.running(master)]);
+            }
+            await isBack([1]);
+            assert.match(await logs(pods.running(master)), /removing what an interrupted start left/);
+            assert.equal((await insert(2)).code, 0);
+            await everySlaveFollows();
+        });
+
+        it("waits if there are fewer slaves than before and names them, until a new word overrides the missing one", async () => {
+            await loseMaster();
+            await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "one" } });
+            await pods.unready(master, new RegExp(`1 of the 2 slaves .* has identity ${identity}`));
+            const { waiting, role } = await status(master);
+            assert.match(waiting ?? "", /1 of the 2 slaves/);
+            assert.equal(role, "master");
+            await pods.stop(master);
+            await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "two" } });
+            // From here on, the word makes no difference.
+            await pods.logged(pods.running(master), /taking the data from the slave/);
+        });
+
+        it("waits if there is no slave at all, until a new word lets it start from scratch; old slaves refuse it and keep all they have", async () => {
+            const [slave] = slaves as [Pod];
+            const held = await rows(slave);
+            assert.equal(held[0], 1);
+            await pods.stop(slave);
+            await loseMaster();
+            await startMaster({ slaves: 1 });
+            await pods.unready(master, /was in use before: 0 of the 1 slaves/);
+            await pods.stop(master);
+            await startMaster({ slaves: 1, env: { BOOTSTRAP: "anew", ON_NO_REPLICA: "degrade" } });
+            await pods.ready(master);
+            assert.notEqual(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
+            await pods.sql(master, "CREATE TABLE form.t (n INT PRIMARY KEY); INSERT INTO form.t VALUES (-1)");
+            await pods.start(slave);
+            await refused(slave);
+            assert.deepEqual(await rows(slave), held);
+            assert.equal(await pods.sql(slave, "SELECT id FROM replication.identity"), identity);
+        });
+    });
+
+    describe("a master with an older copy of its volume", () => {
+        doNotShare(1);
+
         it("opens an older copy that the operator declares correct as a new history, which no slave mixes with its own", async () => {
-            await system(1);
             await bringOlderCopyBack();
             await startMaster({ env: { BOOTSTRAP: "older", ON_NO_REPLICA: "degrade" } });
             await pods.ready(master);
@@ -393,7 +502,6 @@ describe("loss of a mysql master", function () {
         });
 
         it("closes again if the slave that has more answers late; meanwhile, nothing is acknowledged or mixed", async () => {
-            await system(1);
             const [slave] = slaves as [Pod];
             const uuid = await pods.sql(master, "SELECT @@server_uuid");
             await bringOlderCopyBack();
@@ -410,54 +518,14 @@ describe("loss of a mysql master", function () {
             assert.match((await write()).stderr, /ERROR 2013/);
             assert.match(await insertAsApplication(4), /ERROR 3032/);
             assert.deepEqual(await rows(slave), [1, 2]);
-            await pods.stop(master);
-            await pods.emptyVolume(master);
-            await startMaster();
-            await isBack([1, 2]);
-            await everySlaveFollows();
-        });
-
-        it("is refused by the slaves if it is a new system, and they keep everything they have", async () => {
-            await system(2);
-            await insert(1);
-            await everySlaveFollows();
-            await loseMaster();
-            await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
-            await pods.ready(master);
-            assert.notEqual(await pods.sql(master, "SELECT id FROM replication.identity"), identity);
-            await pods.sql(
-                master,
-                "CREATE TABLE IF NOT EXISTS form.t (n INT PRIMARY KEY); INSERT INTO form.t VALUES (2)",
-            );
-            for (const pod of slaves) {
-                await refused(pod);
-                assert.deepEqual(await rows(pod), [1]);
-                assert.equal(await pods.sql(pod, "SELECT id FROM replication.identity"), identity);
-            }
         });
     });
 
-    /** Writes a row as the application. Returns the error, or nothing. */
-    async function insertAsApplication(n: number): Promise<string> {
-        const account = ["mysql-master", "dabaweb", pods.passwords.dabaweb] as const;
-        return (await pods.login(master, ...account, "-e", `INSERT INTO form.t VALUES (${n})`)).stderr;
-    }
+    describe("commits with one slave", () => {
+        share(1);
+        beforeEach("start from an empty table", clear);
 
-    /** The master does not let a slave in. */
-    async function refused(pod: Pod): Promise<void> {
-        await waitFor(`${pod.name} is refused`, 60, async () => {
-            const query = "SELECT last_error_message FROM performance_schema.replication_connection_status";
-            const message = await pods.sql(pod, query);
-            if (message.includes("Access denied")) {
-                return true;
-            }
-            throw new Error(message);
-        });
-    }
-
-    describe("commits without a slave", () => {
         it("wait: a write hangs until a slave with data returns", async () => {
-            await system(1);
             const [slave] = slaves as [Pod];
             await insert(1);
             await everySlaveFollows();
@@ -468,20 +536,8 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        if (isLong) {
-            it("wait: writes that hang from the start do not block the clone of the first slave, and return when it is attached", async () => {
-                await system(0);
-                await startMaster({ slaves: 0 }, "restart");
-                const write = await hangs(1);
-                slaves = [await addSlave(0)];
-                assert.equal((await write()).code, 0);
-                await attached(1);
-                await everySlaveFollows();
-            });
-        }
-
         it("wait: a write that hangs because the only slave is lost is disconnected for the clone of a new one, never acknowledged", async () => {
-            const lost = await lostOnlySlave();
+            const lost = await loseOnlySlave();
             const write = await hangs(2);
             await pods.seed(lost);
             assert.match((await write()).stderr, /ERROR 2013/);
@@ -493,7 +549,7 @@ describe("loss of a mysql master", function () {
         });
 
         it("wait: a restarted companion does not wait for a slave itself, and unblocks its clone", async () => {
-            const lost = await lostOnlySlave();
+            const lost = await loseOnlySlave();
             await killCompanion();
             const write = await hangs(2);
             await pods.seed(lost);
@@ -504,19 +560,7 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("wait: closed before it stops, the server stops in time and acknowledges nothing that no slave has", async () => {
-            await system(0);
-            await startMaster({ slaves: 0 }, "restart");
-            const write = await hangs(1);
-            assert.equal((await exec(pods.running(master), [`${bin}/close`])).code, 0);
-            const { code, log } = await pods.stop(master);
-            assert.equal(code, 0);
-            assert.match(log, /closing: not waiting for the slaves.*Lock wait timeout/);
-            assert.match((await write()).stderr, /ERROR 2013/);
-        });
-
         it("wait: clients that try again leave room for the slave that ends their wait, and for the operator", async () => {
-            await system(1);
             const [slave] = slaves as [Pod];
             await docker(["kill", pods.running(slave)]);
             // Three for the application, which the next opening applies.
@@ -556,23 +600,33 @@ describe("loss of a mysql master", function () {
             await everySlaveFollows();
         });
 
-        it("wait: the runbook's command ends the waiting commits", async () => {
-            await system(0);
-            await startMaster({ slaves: 0 }, "restart");
-            const write = await hangs(1);
-            const [line] = parsePage(readFileSync("docs/runbook.md", "utf8"))
-                .filter(({ heading, mark }) => heading === "Writes hang" && mark === "shown")
-                .flatMap(({ commands }) => commands)
-                .map((command) => command.line);
-            const [, statement = ""] = /mysql -e '(.*)'$/.exec(line ?? "") ?? [];
-            assert.match(statement, /^SET GLOBAL /);
-            await pods.sql(master, statement);
-            assert.equal((await write()).code, 0);
+        it("is not affected by the death of its companion", async () => {
+            await killCompanion();
+            assert.equal((await insert(1)).code, 0);
+            await pods.ready(master);
+            await everySlaveFollows();
+        });
+
+        it("degrade: a write returns", async () => {
+            const [slave] = slaves as [Pod];
+            await startMaster({ env: { ON_NO_REPLICA: "degrade" } }, "restart");
+            await attached(1);
+            await docker(["kill", pods.running(slave)]);
+            assert.equal((await insert(1)).code, 0);
+            assert.match(
+                (await status(master)).replication ?? "",
+                /^semi-sync off, degrade, 0 slaves acknowledge/,
+            );
+            await docker(["start", pods.running(slave)]);
+            await attached(1);
+            await everySlaveFollows();
+            await waitFor("semi-sync to be on", 60, async () =>
+                /^semi-sync on, degrade, 1 slaves acknowledge/.test((await status(master)).replication ?? ""),
+            );
         });
 
         if (isLong) {
             it("wait: neither a long query nor a long transaction makes others wait when a first slave attaches", async () => {
-                await system(1);
                 const [slave] = slaves as [Pod];
                 await insert(1);
                 await everySlaveFollows();
@@ -612,84 +666,50 @@ describe("loss of a mysql master", function () {
                 await attached(1);
             });
         }
-
-        it("degrade: a write returns", async () => {
-            await system(1);
-            const [slave] = slaves as [Pod];
-            await startMaster({ env: { ON_NO_REPLICA: "degrade" } }, "restart");
-            await attached(1);
-            await docker(["kill", pods.running(slave)]);
-            assert.equal((await insert(1)).code, 0);
-            assert.match(
-                (await status(master)).replication ?? "",
-                /^semi-sync off, degrade, 0 slaves acknowledge/,
-            );
-            await docker(["start", pods.running(slave)]);
-            await attached(1);
-            await everySlaveFollows();
-            await waitFor("semi-sync to be on", 60, async () =>
-                /^semi-sync on, degrade, 1 slaves acknowledge/.test((await status(master)).replication ?? ""),
-            );
-        });
     });
 
-    describe("a master with slaves", () => {
-        it("has a heartbeat on every slave, and stops within its grace period", async () => {
-            await system(2);
-            for (const pod of slaves) {
-                const age = "SELECT TIMESTAMPDIFF(SECOND, at, NOW()) < 5 FROM replication.heartbeat";
-                await waitFor(
-                    `a fresh heartbeat on ${pod.name}`,
-                    60,
-                    async () => (await pods.sql(pod, age)) === "1",
-                );
-            }
-            const { code } = await pods.stop(master);
-            assert.equal(code, 0);
-        });
-
-        it("leaves every attached slave with the same transactions if it is closed before it stops", async () => {
-            await system(2);
-            const late = pods.running(slaves[1] as Pod);
-            await pods.sql(master, "CREATE TABLE form.large (text LONGTEXT)");
-            await everySlaveFollows();
-            const closing = await whilePaused(late, async () => {
-                // More than the kernel buffers of a connection whose other end does not read.
-                const large = "INSERT INTO form.large VALUES (REPEAT('x', 2 << 20));";
-                assert.equal((await pods.mysql(master, large.repeat(16), 60)).code, 0);
-                // Long enough for a busy machine: how long a slave takes is not what this tests.
-                const result = exec(pods.running(master), ["env", "PATIENCE=60", `${bin}/close`], {
-                    timeoutSeconds: 90,
-                });
-                await waitFor("writes to be refused", 60, async () =>
-                    /read.only/.test((await insert(1)).stderr),
-                );
-                // Wrapped, as the result is due only when the slave reads again.
-                return { result };
-            });
-            assert.equal((await closing.result).code, 0);
-            assert.match(
-                await pods.kill(master),
-                /closing: 2 slaves have everything that was committed, 0 are behind/,
-            );
-            const held = await Promise.all(slaves.map((slave) => pods.sql(slave, HELD)));
-            assert.equal(held[0], held[1]);
-        });
+    describe("commits without a slave", () => {
+        share(0);
 
         it("writes no transactions of its own while it has no slaves", async () => {
-            await system(0);
-            const before = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
+            // One that waits for a slave counts, too.
+            const all = "SELECT CONCAT(@@GLOBAL.gtid_executed, ' ', @@GLOBAL.gtid_owned)";
+            const before = await pods.sql(master, all);
             await pods.sql(master, "DO SLEEP(3)");
-            assert.equal(await pods.sql(master, "SELECT @@GLOBAL.gtid_executed"), before);
+            assert.equal(await pods.sql(master, all), before);
         });
 
-        it("is not affected by the death of its companion", async () => {
-            await system(1);
-            await killCompanion();
-            assert.equal((await insert(1)).code, 0);
-            await pods.ready(master);
-            await everySlaveFollows();
-            assert.equal((await pods.stop(master)).code, 0);
+        it("wait: the runbook's command ends the waiting commits", async () => {
+            const write = await hangs(1);
+            const [line] = parsePage(readFileSync("docs/runbook.md", "utf8"))
+                .filter(({ heading, mark }) => heading === "Writes hang" && mark === "shown")
+                .flatMap(({ commands }) => commands)
+                .map((command) => command.line);
+            const [, statement = ""] = /mysql -e '(.*)'$/.exec(line ?? "") ?? [];
+            assert.match(statement, /^SET GLOBAL /);
+            await pods.sql(master, statement);
+            assert.equal((await write()).code, 0);
         });
+
+        it("wait: closed before it stops, the server stops in time and acknowledges nothing that no slave has", async () => {
+            await startMaster({ slaves: 0 }, "restart");
+            const write = await hangs(2);
+            assert.equal((await exec(pods.running(master), [`${bin}/close`])).code, 0);
+            assert.match(await stopMaster(), /closing: not waiting for the slaves.*Lock wait timeout/);
+            assert.match((await write()).stderr, /ERROR 2013/);
+        });
+
+        if (isLong) {
+            it("wait: writes that hang from the start do not block the clone of the first slave, and return when it is attached", async () => {
+                // The test before has stopped it.
+                await startMaster({ slaves: 0 });
+                await pods.ready(master);
+                const write = await hangs(3);
+                slaves = [await addSlave(0)];
+                assert.equal((await write()).code, 0);
+                await attached(1);
+                await everySlaveFollows();
+            });
+        }
     });
 });
