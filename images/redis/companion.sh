@@ -31,11 +31,11 @@ send() {
     printf %s "$text" >&3 2>/dev/null && read -r -t 7 reply <&3 && reply=${reply%$'\r'} && [[ $reply == [+:]* ]]
 }
 
-# Logs in to the database of the heartbeats.
+# Logs in, which redis-server allows even while a script runs.
 login() {
     local admin
     read -r admin <"$run/admin" || true
-    send AUTH "$admin" && send SELECT 15
+    send AUTH "$admin"
 }
 
 # Waits about one second; redis-server sends nothing meanwhile, unless it has closed the connection.
@@ -43,13 +43,16 @@ pause() {
     read -r -t 1 _ <&3 || (($? > 128))
 }
 
-# Sends a command each second until the connection is no longer usable, and calls a function after each answer. A
-# script that blocks redis-server gets every command the answer -BUSY.
+# Sends a command to the database of the heartbeats each second until the connection is no longer usable, and calls a
+# function after each answer. A script that blocks redis-server, possibly since before this connection, gets every
+# command the answer -BUSY, and SELECT, too.
 #   $1 the function; `next` puts the command into the array $command
 beats() {
+    local selected=
     while :; do
         next
-        if send "${command[@]}"; then
+        if [[ -z $selected ]] && send SELECT 15; then selected=yes; fi
+        if [[ -n $selected ]] && send "${command[@]}"; then
             not_busy
             complained=
             "$1"
@@ -100,7 +103,6 @@ end_script() {
 stay_connected() {
     while :; do
         if { exec 3<>/dev/tcp/127.0.0.1/6379; } 2>/dev/null; then
-            # AUTH and SELECT are allowed while a script runs.
             if login; then beats "$2"; fi
             exec 3>&-
             if [[ $reply != [+:]* && $reply != -LOADING* && $reply != "$complained" ]]; then

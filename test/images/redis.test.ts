@@ -696,6 +696,26 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             );
         });
 
+        it("ends a script that was running before its companion connected", async () => {
+            const pod = await tracked(startMaster("scripted", { volume: await scope.disk("scripted") }));
+            await untilReady(pod);
+            const companion = async (signal: string) =>
+                exec(pod, [
+                    "bash",
+                    "-c",
+                    `kill -${signal} $(grep -lz [/]heartbeat /proc/[0-9]*/cmdline | tr -dc '0-9\n')`,
+                ]);
+            // It would end the script before the next one takes its place.
+            strictEqual((await companion("STOP")).code, 0);
+            const script = exec(pod, ["redis-cli", "EVAL", "while true do end", "0"]);
+            await waitFor("the script blocks redis-server", 30, async () =>
+                (await redis(pod, "PING")).startsWith("BUSY"),
+            );
+            strictEqual((await companion("KILL")).code, 0);
+            match((await script).stdout, /Script killed by user/);
+            await untilReady(pod);
+        });
+
         it("names what is wrong with its environment and exits", async () => {
             const volume = await scope.disk("wrong");
             const wrong: [string, Record<string, string>, RegExp][] = [
