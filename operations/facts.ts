@@ -19,12 +19,12 @@ export interface PodStatus {
     readonly uncompared: string;
     /** How old the comparison is, and how long a round of it takes. */
     readonly compared: string;
-    /** Used percent of the container's memory limit. */
-    readonly memory: number | undefined;
     /** Who waits for a table, and for whom. */
     readonly blocked: string;
     /** Large or long transactions. */
     readonly large: string;
+    /** The copies of other servers that a MySQL slave has begun since its replication last ran for long. */
+    readonly copies: string;
 }
 
 /** How a container last terminated. */
@@ -57,10 +57,14 @@ export interface Pod {
     readonly node: string;
     /** Maximum age in seconds of the data that it serves, from its environment. */
     readonly maxStale: number | undefined;
-    /** A running container that has the status command. */
+    /** Its containers that run now. */
+    readonly running: readonly string[];
+    /** The one of them that has the status command. */
     readonly answering: string | undefined;
     /** The output of that command, or why there is none. */
     readonly status: PodStatus | Error | undefined;
+    /** Used percent of the memory limit of each container that has one and was asked. */
+    readonly memory: Readonly<Record<string, number>>;
     /** The last line of its log; empty unless that was read. */
     readonly words: string;
 }
@@ -232,10 +236,47 @@ export function parseStatus(text: string): PodStatus {
         differs: values.get("differs") ?? "",
         uncompared: values.get("uncompared") ?? "",
         compared: values.get("compared") ?? "",
-        memory: number("memory"),
         blocked: values.get("blocked") ?? "",
         large: values.get("large") ?? "",
+        copies: values.get("copies") ?? "",
     };
+}
+
+/** Where a container finds its own control group. */
+const CGROUP = "/sys/fs/cgroup";
+
+/** The files there with its limit and its use, and the line with what the kernel can take back: version 2, then version 1. */
+const MEMORY_FILES = [
+    ["memory.max", "memory.current", "memory.stat:inactive_file"],
+    [
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat:total_inactive_file",
+    ],
+] as const;
+
+/** Version 1 says "no limit" with a larger number of bytes, version 2 with a word. */
+const NO_LIMIT = 2 ** 56;
+
+/** A shell command that prints what matters in these files, each line behind the file's name. Half of the files never exist. */
+export const PRINT_MEMORY =
+    "{ grep -sE '^([0-9]+|max|(total_)?inactive_file .*)$' " +
+    `${MEMORY_FILES.flat()
+        .map((file) => `${CGROUP}/${file.replace(/:.*/, "")}`)
+        .join(" ")} || true; }`;
+
+/**
+ * How much of its memory limit a container uses, in percent, without what the kernel can take back; undefined if it has no limit.
+ *
+ * @param text the output of {@link PRINT_MEMORY}, possibly among other lines.
+ */
+export function parseMemory(text: string): number | undefined {
+    const files = MEMORY_FILES.find(([limit]) => text.includes(`${CGROUP}/${limit}:`)) ?? MEMORY_FILES[0];
+    const [limit = NaN, used = NaN, cached = NaN] = files.map((file) =>
+        Number(new RegExp(`^${CGROUP}/${file}[: ](\\d+)$`, "m").exec(text)?.[1]),
+    );
+    const percent = Math.floor(((used - cached) / limit) * 100);
+    return Number.isFinite(percent) && limit < NO_LIMIT ? percent : undefined;
 }
 
 /** A pod with the answer of its status command, which says more recently than an event what the pod waits for. */
@@ -253,6 +294,7 @@ function podFacts(pod: PodObject, events: readonly EventObject[]): Pod {
     const { metadata, spec, status } = pod;
     const workload = workloadOf(pod);
     const containers = containersOf(pod);
+    const running = containers.filter(({ state }) => state?.running !== undefined).map((each) => each.name);
     const system = metadata.labels?.[PART_OF] ?? "";
     const ready = (status.conditions ?? []).some((c) => c.type === "Ready" && c.status === "True");
     const main = spec.containers[0];
@@ -272,10 +314,10 @@ function podFacts(pod: PodObject, events: readonly EventObject[]): Pod {
         image: main?.image ?? "",
         node: spec.nodeName ?? "",
         maxStale: Number.isFinite(maxStale) ? maxStale : undefined,
-        answering: ENGINES.includes(system)
-            ? containers.filter(({ state }) => state?.running !== undefined).at(-1)?.name
-            : undefined,
+        running,
+        answering: ENGINES.includes(system) ? running.at(-1) : undefined,
         status: undefined,
+        memory: {},
         words: "",
     };
 }

@@ -23,6 +23,15 @@ const LONG_LOCK_SECONDS = 5;
 /** A migration of a small database takes some seconds. */
 const LONG_MIGRATION_MS = 2 * 60_000;
 
+/** Two copies that fail may be bad luck: a donor that restarts, or a lost connection. The last one may still be on its way. */
+const MANY_TRIES = 3;
+
+/** A copy replaces what was wrong with the data; a second one after it has the same cause. */
+const MANY_COPIES = 2;
+
+/** What MySQL says before it copies, and what the system says. */
+const NO_SPACE = /ERROR 3873|No space left/;
+
 /** If a pod still exists this long after its grace period, nothing terminates it. */
 const OVERDUE_MS = 30_000;
 
@@ -43,7 +52,7 @@ export function judge(now: Facts, earlier: Facts = now): string[] {
     }
     return [
         ...absentPods(now),
-        ...now.pods.filter((pod) => !pod.ready).map((pod) => unready(pod, now.at)),
+        ...now.pods.flatMap((pod) => blockingScript(pod) ?? failingCopies(pod) ?? unready(pod, now.at) ?? []),
         ...refusedPods(now),
         ...silentPods(now),
         ...otherHistories(now),
@@ -89,7 +98,39 @@ function absentPods({ stack, pods }: Facts): string[] {
     });
 }
 
-function unready(pod: Pod, at: Date): string {
+/** Redis serves no one then, possibly before Kubernetes calls the pod unready. */
+function blockingScript(pod: Pod): string | undefined {
+    const waiting = told(pod)?.waiting ?? "";
+    return /^a script has been running since /.test(waiting)
+        ? `${pod.name} serves no one: ${waiting}; see "A script blocks Redis" in docs/runbook.md`
+        : undefined;
+}
+
+/** Copies that do not end, or do not help. A slave that is ready has what it needs, however many that took. */
+function failingCopies(pod: Pod): string | undefined {
+    const { copies = "", waiting = "" } = told(pod) ?? {};
+    const [, minutes, complete, failed] =
+        /^\d+ begun in (\d+) min, (\d+) complete, the last (\d+) not/.exec(copies) ?? [];
+    const what =
+        Number(failed) >= MANY_TRIES
+            ? `has begun ${failed} copies of another server and completed none of them`
+            : Number(complete) >= MANY_COPIES
+              ? `has taken ${complete} copies of other servers, and none of them helped`
+              : undefined;
+    if (pod.ready || pod.deletedBy !== undefined || what === undefined) {
+        return undefined;
+    }
+    const why = waiting || pod.why;
+    const see = NO_SPACE.test(why)
+        ? `its volume has no room for a copy, see "A volume is full" in docs/runbook.md`
+        : `see "A slave takes copies again and again" in docs/runbook.md`;
+    return `${pod.name} ${what}, in ${minutes} min: ${why}; ${see}`;
+}
+
+function unready(pod: Pod, at: Date): string | undefined {
+    if (pod.ready) {
+        return undefined;
+    }
     if (pod.deletedBy === undefined) {
         return `${pod.name} is not ready: ${pod.why}`;
     }
@@ -296,17 +337,29 @@ function largeTransactions({ pods }: Facts): string[] {
 function fullMemory({ pods, at }: Facts): string[] {
     return pods.flatMap((pod) => {
         const { termination: end } = pod;
-        const memory = told(pod)?.memory ?? 0;
-        const raise = `raise \`resources\` of ${pod.workload} in the stack file and deploy it`;
-        if (end?.reason === "OOMKilled" && at.getTime() - Date.parse(end.at) < RECENT_MS) {
-            return [
-                `${pod.name} was ended ${minutesSince(end.at, at)} min ago because its container ${end.container} reached its ` +
-                    `memory limit (${pod.restarts} restarts in all); ${raise}`,
-            ];
-        }
-        return memory > FULL_MEMORY_PERCENT
-            ? [`${pod.name} uses ${memory}% of its memory limit, above ${FULL_MEMORY_PERCENT}%; ${raise}`]
-            : [];
+        // The migration has the resources of the application.
+        const workload = pod.workload.replace(/-migrate$/, "");
+        const raise = (container: string) =>
+            `raise \`${container === "nginx" ? "nginxResources" : "resources"}\` of ${workload} in the stack file and deploy it`;
+        const ended =
+            end?.reason === "OOMKilled" && at.getTime() - Date.parse(end.at) < RECENT_MS ? end : undefined;
+        return [
+            ...(ended === undefined
+                ? []
+                : [
+                      `${pod.name} was ended ${minutesSince(ended.at, at)} min ago because its container ${ended.container} ` +
+                          `reached its memory limit (${pod.restarts} restarts in all); ${raise(ended.container)}`,
+                  ]),
+            ...Object.entries(pod.memory)
+                .filter(
+                    ([container, percent]) => percent > FULL_MEMORY_PERCENT && container !== ended?.container,
+                )
+                .map(
+                    ([container, percent]) =>
+                        `${pod.name} uses ${percent}% of the memory limit of its container ${container}, above ` +
+                        `${FULL_MEMORY_PERCENT}%; ${raise(container)}`,
+                ),
+        ];
     });
 }
 

@@ -51,7 +51,7 @@ export function render(facts: Facts, problems: readonly string[]): string {
 /** The same for a program; an absent value is null. */
 export function renderJson(facts: Facts, problems: readonly string[]): string {
     const pods = facts.pods.map((pod) => {
-        const { stale = null, volume = null, memory = null, ...status } = told(pod) ?? {};
+        const { stale = null, volume = null, ...status } = told(pod) ?? {};
         return {
             name: pod.name,
             workload: pod.workload,
@@ -62,7 +62,8 @@ export function renderJson(facts: Facts, problems: readonly string[]): string {
             lastTermination: pod.termination ?? null,
             image: pod.image,
             node: pod.node,
-            status: told(pod) === undefined ? null : { ...status, stale, volume, memory },
+            memory: pod.memory,
+            status: told(pod) === undefined ? null : { ...status, stale, volume },
         };
     });
     const { stack, context, namespace } = facts.stack;

@@ -8,7 +8,16 @@ import { setTimeout as pause } from "timers/promises";
 
 import { LOGIN_MINUTES } from "../components/cluster-login";
 import { readContext } from "../components/kubeconfig";
-import { Facts, oneLine, parseObjects, parseStatus, Pod, withStatus } from "./facts";
+import {
+    Facts,
+    oneLine,
+    parseMemory,
+    parseObjects,
+    parseStatus,
+    Pod,
+    PRINT_MEMORY,
+    withStatus,
+} from "./facts";
 import { judge, positionsDiffer, runsLong } from "./judge";
 import { Refusal, reportFailure } from "./refusal";
 import { render, renderJson } from "./render";
@@ -120,15 +129,29 @@ async function askPod(stack: DeployedStack, pod: Pod, at: Date, limit: number): 
         const { ok, stdout } = await kubectl(stack, ["logs", pod.name, "--tail=1", REQUEST], limit);
         return { ...pod, words: ok ? oneLine(stdout) : "" };
     }
-    if (pod.answering === undefined) {
-        return pod;
+    const answers = await Promise.all(
+        (pod.answering === undefined ? pod.running : [pod.answering]).map(async (container) => {
+            const tell =
+                container === pod.answering ? `/opt/dabaweb/bin/status && ${PRINT_MEMORY}` : PRINT_MEMORY;
+            const exec = ["exec", pod.name, "-c", container, "--", "sh", "-c", tell];
+            return { container, ...(await kubectl(stack, exec, limit)) };
+        }),
+    );
+    // What is wrong with a web pod, its probes say; a container that does not answer is left out.
+    const memory = answers.flatMap(({ container, stdout }) => {
+        const percent = parseMemory(stdout);
+        return percent === undefined ? [] : [[container, percent] as const];
+    });
+    const asked = { ...pod, memory: Object.fromEntries(memory) };
+    const answer = answers.find(({ container }) => container === pod.answering);
+    if (answer === undefined) {
+        return asked;
     }
-    const args = ["exec", pod.name, "-c", pod.answering, "--", "/opt/dabaweb/bin/status"];
-    const { ok, stdout, stderr, late } = await kubectl(stack, args, limit);
+    const { ok, stdout, stderr, late } = answer;
     if (ok) {
-        return withStatus(pod, parseStatus(stdout));
+        return withStatus(asked, parseStatus(stdout));
     }
-    return withStatus(pod, late ? new Late(stderr) : new Error(oneLine(stderr) || "no answer"));
+    return withStatus(asked, late ? new Late(stderr) : new Error(oneLine(stderr) || "no answer"));
 }
 
 /** @param passOn whether what it says is passed on while it runs. */

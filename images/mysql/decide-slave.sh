@@ -186,6 +186,22 @@ decide_pause() {
     if ((ago < 0 || ago >= pause)); then echo 0; else echo $((pause - ago)); fi
 }
 
+# describe_copies NOW: prints for people and tools how many copies were begun and completed, if it is NOW (seconds since 1970). Standard input is
+# /data/copies, see slave.sh; prints nothing if that has no line.
+describe_copies() {
+    local now=$1 at word first="" begun=0 cloned=0 since=0
+    while read -r at word _; do
+        if [[ -z $first && $at =~ ^[0-9]+$ ]]; then first=$at; fi
+        case $word in
+            begun) begun=$((begun + 1)) since=$((since + 1)) ;;
+            cloned) cloned=$((cloned + 1)) since=0 ;;
+        esac
+    done
+    if ((begun > 0)); then
+        echo "$begun begun in $(((now - ${first:-$now}) / 60 + 1)) min, $cloned complete, the last $since not"
+    fi
+}
+
 # decide_identity MASTER SLAVE...: which identity an empty volume may take. MASTER and each SLAVE are the identities that these servers
 # returned, empty for no answer. Prints the identity, or "wait" and what is wrong with the slaves.
 decide_identity() {

@@ -394,6 +394,11 @@ describe("mysql images", function () {
             await replicates(slave);
         });
 
+        it("report in their status how many copies they began and completed", async () => {
+            const { stdout } = await exec(pods.running(slave), [`${bin}/status`]);
+            assert.match(stdout, /^copies: 2 begun in \d+ min, 1 complete, the last 0 not$/m);
+        });
+
         it("have the same identity, their own server id, and logs with fixed names", async () => {
             assert.equal(await pods.sql(slave, "SELECT id FROM replication.identity"), identity);
             assert.equal(

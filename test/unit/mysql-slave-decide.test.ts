@@ -440,6 +440,25 @@ describe("mysql slave decisions", () => {
         }
     });
 
+    describe("describe_copies", () => {
+        const cases: [copies: string, printed: string][] = [
+            ["", ""],
+            ["1000 begun a\n", "1 begun in 2 min, 0 complete, the last 1 not"],
+            ["1000 begun a\n1005 cloned a\n", "1 begun in 2 min, 1 complete, the last 0 not"],
+            [
+                "400 begun a\n410 cloned a\n460 begun b\n520 begun a\n",
+                "3 begun in 12 min, 1 complete, the last 2 not",
+            ],
+            ["nonsense\n1100 begun\n", "1 begun in 1 min, 0 complete, the last 1 not"],
+        ];
+        for (const [copies, printed] of cases) {
+            it(`at 1100, after ${JSON.stringify(copies)}: "${printed}"`, () => {
+                const { code, stdout, stderr } = callFunction(functions, "describe_copies", ["1100"], copies);
+                assert.deepEqual({ code, printed: (stdout + stderr).trim() }, { code: 0, printed });
+            });
+        }
+    });
+
     describe("decide_identity: which history an empty volume joins", () => {
         const cases: [master: string, slaves: string[], decision: string | RegExp][] = [
             [A, [], A],
@@ -508,6 +527,7 @@ describe("mysql slave decisions", () => {
             "decide_identity",
             "decide_pause",
             "decide_ready",
+            "describe_copies",
             "milliseconds",
             "rank_donors",
             "seconds",

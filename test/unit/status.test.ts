@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import * as path from "path";
 
-import { Facts, parseObjects, parseStatus, Pod, withStatus } from "../../operations/facts";
+import { Facts, parseMemory, parseObjects, parseStatus, Pod, withStatus } from "../../operations/facts";
 import { judge, positionsDiffer } from "../../operations/judge";
 import { lacks, shortened } from "../../operations/position";
 import { render, renderJson, shortImage } from "../../operations/render";
@@ -118,7 +118,7 @@ function statusLines(pod: string, changed: Readonly<Record<string, string>> = {}
 }
 
 /** The values that an older image does not report. */
-const OLDER = { differs: "", uncompared: "", compared: "", memory: undefined, blocked: "", large: "" };
+const OLDER = { differs: "", uncompared: "", compared: "", blocked: "", large: "", copies: "" };
 
 const dev = readStackFile("dev");
 
@@ -482,12 +482,39 @@ describe("status: what the cluster answers", () => {
             ...OLDER,
         });
         const newer = parseStatus(
-            "differs: table a.b is only on the master\nuncompared: \ncompared: 9 s ago\nmemory: 83%\nblocked: \nlarge: x\n",
+            "differs: table a.b is only on the master\nuncompared: \ncompared: 9 s ago\nblocked: \nlarge: x\ncopies: 1 begun\n",
         );
         assert.deepStrictEqual(
-            [newer.differs, newer.compared, newer.memory, newer.large],
-            ["table a.b is only on the master", "9 s ago", 83, "x"],
+            [newer.differs, newer.compared, newer.large, newer.copies],
+            ["table a.b is only on the master", "9 s ago", "x", "1 begun"],
         );
+    });
+
+    describe("reads how much memory a container uses", () => {
+        const two = (limit: string, used: number, inactive: number) =>
+            ["max:" + limit, `current:${used}`, `stat:inactive_file ${inactive}`]
+                .map((line) => `/sys/fs/cgroup/memory.${line}\n`)
+                .join("");
+        const one = (limit: string, used: number, inactive: number) =>
+            ["limit_in_bytes:" + limit, `usage_in_bytes:${used}`, "stat:inactive_file 1"]
+                .concat(`stat:total_inactive_file ${inactive}`)
+                .map((line) => `/sys/fs/cgroup/memory/memory.${line}\n`)
+                .join("");
+        const cases: [string, string, number | undefined][] = [
+            ["version 2", two("1000000", 950_000, 50_000), 90],
+            ["version 2, rounded down", two("1000000", 959_999, 50_000), 90],
+            ["version 2 without a limit", two("max", 950_000, 50_000), undefined],
+            ["version 1", one("134217728", 126_119_936, 52_404_224), 54],
+            ["version 1 without a limit", one("9223372036854771712", 126_119_936, 52_404_224), undefined],
+            ["both, as on a node in transition", two("1000", 500, 100) + one("1000", 900, 0), 40],
+            ["among the lines of a pod's status", statusLines("mysql-slave-0") + two("100", 93, 0), 93],
+            ["no files", "", undefined],
+            ["a pod's status alone", statusLines("mysql-slave-0"), undefined],
+            ["half an answer", two("1000", 500, 100).split("\n")[0]!, undefined],
+        ];
+        for (const [what, text, percent] of cases) {
+            it(`of ${what}`, () => assert.strictEqual(parseMemory(text), percent));
+        }
     });
 });
 
@@ -531,6 +558,18 @@ describe("status: the judgement", () => {
         ),
         involvedObject: { kind, name },
     });
+    const SCRIPT = "a script has been running since 2026-03-01 11:59:52 UTC and blocks redis-server";
+    const copying = (copies: string, waiting: string): Facts =>
+        facts(objects({ "mysql-slave-0": podObject("mysql-slave-0", "mysql-slave", UNREADY) }), {
+            "mysql-slave-0": { copies, waiting },
+        });
+    const using = (
+        memory: Readonly<Record<string, Readonly<Record<string, number>>>>,
+        answer: ReturnType<typeof objects>,
+    ): Facts => {
+        const all = facts(answer);
+        return { ...all, pods: all.pods.map((pod) => ({ ...pod, memory: memory[pod.name] ?? {} })) };
+    };
     const migrating = (startTime: string): Facts => {
         const pod = podObject("dabacluster-migrate-x", "dabacluster-migrate", { startTime });
         const all = facts(objects({ migrate: pod }));
@@ -715,10 +754,105 @@ describe("status: the judgement", () => {
             [/^in mysql-slave-0, the applier has been at one transaction for 80 s; see "A large transaction/],
         ],
         [
-            "memory near its limit",
-            facts(objects(), { "mysql-slave-0": { memory: "93%" } }),
-            [/^mysql-slave-0 uses 93% of its memory limit, above 90%; raise `resources` of mysql-slave/],
+            "memory near its limit, in the containers of a data pod and of a web pod",
+            using(
+                { "redis-slave-0": { redis: 93 }, "dabacluster-x-y": { dabaweb: 91, nginx: 99 } },
+                objects(),
+            ),
+            [
+                /^redis-slave-0 uses 93% of the memory limit of its container redis, above 90%; raise `resources` of redis-slave in/,
+                /^dabacluster-x-y uses 91% .* dabaweb, above 90%; raise `resources` of dabacluster in/,
+                /^dabacluster-x-y uses 99% .* nginx, above 90%; raise `nginxResources` of dabacluster in/,
+            ],
         ],
+        [
+            "memory near its limit beside a container that reached it",
+            using(
+                { "dabacluster-x-y": { dabaweb: 99, nginx: 99 } },
+                objects({
+                    "dabacluster-x-y": podObject("dabacluster-x-y", "dabacluster", {
+                        containerStatuses: [
+                            {
+                                name: "nginx",
+                                restartCount: 1,
+                                state: { running: {} },
+                                lastState: {
+                                    terminated: {
+                                        reason: "OOMKilled",
+                                        exitCode: 137,
+                                        finishedAt: "2026-03-01T11:50:00Z",
+                                    },
+                                },
+                            },
+                        ],
+                    }),
+                }),
+            ),
+            [
+                /^dabacluster-x-y was ended 10 min ago because its container nginx .*; raise `nginxResources` of dabacluster/,
+                /^dabacluster-x-y uses 99% of the memory limit of its container dabaweb,/,
+            ],
+        ],
+        [
+            "memory near its limit in a migration, whose settings are the application's",
+            using(
+                { "dabacluster-migrate-x": { migrate: 97 } },
+                objects({ migrate: podObject("dabacluster-migrate-x", "dabacluster-migrate") }),
+            ),
+            [/^dabacluster-migrate-x uses 97% .* migrate, above 90%; raise `resources` of dabacluster in/],
+        ],
+        [
+            "no memory that is only well used",
+            using({ "redis-master-0": { redis: 90 }, "mysql-slave-0": { mysql: 78 } }, objects()),
+            [],
+        ],
+        [
+            "copies that fail again and again, and why, instead of a pod that is not ready",
+            copying("3 begun in 2 min, 0 complete, the last 3 not", "the clone of a:3306 failed: ERROR 1"),
+            [
+                /^mysql-slave-0 has begun 3 copies of another server and completed none of them, in 2 min: the clone of a:3306 failed: ERROR 1; see "A slave takes copies again and again"/,
+            ],
+        ],
+        [
+            "copies that fail for lack of space",
+            copying(
+                "9 begun in 7 min, 1 complete, the last 8 not",
+                "the clone of a:3306 failed: ERROR 3873 (HY000) at line 1: Available space 11.34 MiB is not enough.",
+            ),
+            [
+                /^mysql-slave-0 has begun 8 copies .*; its volume has no room for a copy, see "A volume is full"/,
+            ],
+        ],
+        [
+            "copies that do not help, with what the readiness probe says",
+            copying("3 begun in 5 min, 2 complete, the last 1 not", ""),
+            [
+                /^mysql-slave-0 has taken 2 copies of other servers, and none of them helped, in 5 min: containers/,
+            ],
+        ],
+        [
+            "no first copy, and none that failed once",
+            copying("3 begun in 5 min, 1 complete, the last 2 not", "busy"),
+            [/^mysql-slave-0 is not ready: waiting: busy$/],
+        ],
+        [
+            "no copies that are over",
+            facts(objects(), { "mysql-slave-0": { copies: "9 begun in 9 min, 3 complete, the last 6 not" } }),
+            [],
+        ],
+        ...[{}, UNREADY].map((status): [string, Facts, RegExp[]] => [
+            `a script that blocks Redis, whether the pod is ${status === UNREADY ? "unready" : "still ready"}`,
+            facts(objects({ "redis-master-0": podObject("redis-master-0", "redis-master", status) }), {
+                "redis-master-0": {
+                    position: "",
+                    replication: "redis-server reports no status",
+                    waiting: SCRIPT,
+                },
+            }),
+            [
+                /^redis-master-0 serves no one: a script has been running since 2026-03-01 11:59:52 UTC and blocks redis-server; see "A script blocks Redis"/,
+            ],
+        ]),
         [
             "a container that reached its memory limit, although it runs again",
             facts(
@@ -878,10 +1012,7 @@ describe("status: what is printed", () => {
         };
         assert.strictEqual(namespace, "dabaweb-dev");
         assert.deepStrictEqual(problems, []);
-        assert.deepStrictEqual(pods[3]?.status, {
-            ...parseStatus(statusLines("mysql-slave-0")),
-            memory: null,
-        });
+        assert.deepStrictEqual(pods[3]?.status, parseStatus(statusLines("mysql-slave-0")));
         assert.strictEqual(pods[4]?.status, null);
     });
 
@@ -932,6 +1063,42 @@ describe("status: the command", function () {
         assert.match(stdout, /\n\nall is well\n$/);
         assert.strictEqual(stdout.split("\n").length, 9);
         assert.strictEqual(status, 0);
+    });
+
+    it("asks every container of a web pod how much memory it uses, and does not mind one that cannot tell", () => {
+        const web = podObject("dabacluster-x-y", "dabacluster", {
+            containerStatuses: ["dabaweb", "nginx"].map((name) => ({
+                name,
+                restartCount: 0,
+                state: { running: {} },
+            })),
+        });
+        wellObjects();
+        writeFileSync(path.join(folder, "objects.json"), JSON.stringify(objects({ "dabacluster-x-y": web })));
+        const uses = (percent: number) =>
+            ["max:100", `current:${percent + 1}`, "stat:inactive_file 1"]
+                .map((line) => `/sys/fs/cgroup/memory.${line}`)
+                .join("\\n");
+        const asked = `
+            if [[ "$6 $8" == "dabacluster-x-y nginx" ]]; then printf '${uses(95)}'; exit 1; fi
+            if [[ $6 == redis-master-0 && "$*" == *bin/status*memory.limit_in_bytes* ]]; then printf '${uses(12)}\\n'; fi`;
+        const { stdout } = run(`${asked}\n${ANSWER}`, "dev", "--json");
+        const { pods, problems } = JSON.parse(stdout) as {
+            pods: { name: string; memory: object }[];
+            problems: string[];
+        };
+        assert.deepStrictEqual(Object.fromEntries(pods.map(({ name, memory }) => [name, memory])), {
+            "redis-master-0": { redis: 12 },
+            "redis-slave-0": {},
+            "mysql-master-0": {},
+            "mysql-slave-0": {},
+            "dabacluster-x-y": { nginx: 95 },
+        });
+        assert.strictEqual(problems.length, 1);
+        assert.match(
+            problems[0] ?? "",
+            /^dabacluster-x-y uses 95% of the memory limit of its container nginx/,
+        );
     });
 
     it("exits with 1 when something is wrong, even with --json", () => {
