@@ -90,7 +90,10 @@ export class Cluster extends k8s.Provider {
                     ? `${name} cannot be read (${now?.message ?? "it is gone"})`
                     : rolloutProgress(name, now);
             if (Date.now() > deadline) {
-                throw new pulumi.RunError(`after ${minutes} minutes, ${progress}; ${remedy}`);
+                const failure = new pulumi.RunError(`after ${minutes} min, ${progress}; ${remedy}`);
+                // The program's main function has returned by now, and Pulumi prints the stack instead of the message if there is one.
+                failure.stack = "";
+                throw failure;
             }
             if (Date.now() > sayNext) {
                 void pulumi.log.info(`${progress}; ${remedy}`);

@@ -246,8 +246,14 @@ export class Dataset extends pulumi.ComponentResource {
         });
         disruptionBudget(name, args.system, args.namespace, args.replicas, { parent: this });
         this.address = pulumi.interpolate`${name}.${args.namespace}.svc:${args.port}`;
-        // The update is not over before that.
-        this.registerOutputs({ address: pulumi.output(this.rolledOut).apply(() => this.address) });
+        // The update is not over before that. A failure must not be one of the outputs: Pulumi would print it with words of its own
+        // in front. So it is left to the program, which ends with it and prints it as it is.
+        void this.rolledOut.then(() => {});
+        const over = this.rolledOut.then(
+            () => this.address,
+            () => this.address,
+        );
+        this.registerOutputs({ address: over });
     }
 }
 

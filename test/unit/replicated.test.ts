@@ -40,9 +40,27 @@ describe("a master with slaves, in a program of its own", () => {
     });
 });
 
-/** What happens to the StatefulSets of a master with two slaves in an update, in order. */
-async function updated(options: Partial<RedisArgs>, live: Record<string, Rollout>): Promise<string[]> {
+/**
+ * What happens to the StatefulSets of a master with two slaves in an update, in order, and what Pulumi prints of the errors that
+ * nothing catches, each once: the stack, or the message if there is none.
+ *
+ * @param questions how often the slaves are asked for until they are rolled out.
+ */
+async function updated(
+    options: Partial<RedisArgs>,
+    live: Record<string, Rollout>,
+    questions = 2,
+): Promise<{ events: string[]; errors: string[] }> {
     const events: string[] = [];
+    const errors = new Map<unknown, string>();
+    const listeners = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    const failed = new Promise<void>((resolve) => {
+        process.on("unhandledRejection", (error: Error) => {
+            errors.set(error, errors.get(error) ?? (error.stack || error.message));
+            resolve();
+        });
+    });
     const former = { ...process.env };
     const { rollout } = Cluster.prototype;
     try {
@@ -58,7 +76,7 @@ async function updated(options: Partial<RedisArgs>, live: Record<string, Rollout
             let asked = 0;
             Cluster.prototype.rollout = (_, name) => {
                 const now = live[name];
-                if (name === "redis-slave" && now?.generation === 2 && ++asked === 2) {
+                if (name === "redis-slave" && now?.generation === 2 && ++asked === questions) {
                     live[name] = { ...now, observedGeneration: 2 };
                     events.push("redis-slave is rolled out");
                 }
@@ -69,13 +87,17 @@ async function updated(options: Partial<RedisArgs>, live: Record<string, Rollout
             const images = { master: "m:1", slave: "s:1" };
             const slave = { replicas: 2 };
             new Redis("redis", { namespace: "team", images, slave, ...options }, { provider });
-            await pulumi.runtime.disconnect();
+            await Promise.race([pulumi.runtime.disconnect(), failed]);
+            // Node tells of errors when no promise has anything left to do.
+            await new Promise(setImmediate);
         });
     } finally {
         Cluster.prototype.rollout = rollout;
         Object.assign(process.env, former);
+        process.removeAllListeners("unhandledRejection");
+        listeners.forEach((listener) => process.on("unhandledRejection", listener));
     }
-    return events;
+    return { events, errors: [...errors.values()] };
 }
 
 describe("an update of a master with slaves", () => {
@@ -92,11 +114,22 @@ describe("an update of a master with slaves", () => {
     });
 
     it("changes the master when every slave is rolled out, even if Pulumi does not wait for that", async () => {
-        assert.deepStrictEqual(await updated({}, system(1)), [
-            "redis-slave changes",
-            "redis-slave is rolled out",
-            "redis-master changes",
-        ]);
+        assert.deepStrictEqual(await updated({}, system(1)), {
+            events: ["redis-slave changes", "redis-slave is rolled out", "redis-master changes"],
+            errors: [],
+        });
+    });
+
+    it("fails with the sentence of the wait alone if slaves are not rolled out in time", async () => {
+        for (const rollout of ["slavesFirst", "together"] as const) {
+            const slave = { replicas: 2, awaitMinutes: 0 };
+            const { errors } = await updated({ rollout, slave }, system(1), Infinity);
+            assert.strictEqual(errors.length, 1, errors.join("\n"));
+            assert.match(
+                errors[0] ?? "",
+                /^after 0 min, 0 of 2 pods of redis-slave run the new revision, 2 of 2 are ready; /,
+            );
+        }
     });
 
     for (const [what, options, readyMasters] of [
@@ -104,7 +137,7 @@ describe("an update of a master with slaves", () => {
         ["a master at once if the program says so", { rollout: "together" as const }, 1],
     ] as const) {
         it(`changes ${what}, without waiting for slaves`, async () => {
-            const events = await updated(options, system(readyMasters));
+            const { events } = await updated(options, system(readyMasters));
             assert.ok(
                 events.indexOf("redis-master changes") < events.indexOf("redis-slave is rolled out"),
                 events.join(),
