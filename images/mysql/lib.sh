@@ -236,13 +236,6 @@ understand() {
     fi
 }
 
-# ask_server ADDRESS [PORT]: asks another pod's server for its state; the default port is that of the slaves. Fails if there is no answer.
-ask_server() {
-    local ok=no
-    if query_server "$1" "${2:-${SLAVES_PORT-}}" "$STATE_OF_SERVER"; then ok=yes; fi
-    understand "$ok" "$(answer_line)"
-}
-
 # ask_slaves: asks every slave, side by side, for about ten seconds in total, however many do not answer. Sets the arrays addresses, ids (server
 # id, which tells a pod from its predecessors' addresses), identities and holdings (GTID set executed or received) for those that answered, and
 # the array silent ("ADDRESS - WHY") for those that did not.
