@@ -64,7 +64,7 @@ examine() {
     say "$starts starts in a row ended before MySQL answered: examining the data in /data/mysql"
     unusable=$(unusable_file)
     if [[ -n $unusable ]]; then
-        broken="other uid $(id -u) cannot both read and write $unusable; correct its owner or its mode on the volume"
+        broken="other uid $EUID cannot both read and write $unusable; correct its owner or its mode on the volume"
         return 0
     fi
     mysqld --defaults-file="$CONFIG" "$@" --skip-networking --socket="$RUN/temporary.sock" --pid-file="$RUN/temporary.pid" \
