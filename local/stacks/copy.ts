@@ -82,7 +82,19 @@ export function broughtBack(committed: string, made: string, now: string): strin
         }
     }
     const [, indent = "  "] = /^( +)[^\s#]/m.exec(committed) ?? [];
-    return document.toString({ lineWidth: 0, indent: indent.length });
+    return asWritten(document.toString({ lineWidth: 0, indent: indent.length }), committed);
+}
+
+/** A text whose lines that differ from a committed line in the padding of brackets alone are as they were. */
+function asWritten(text: string, committed: string): string {
+    const bare = (line: string): string => line.replace(/(?<=[[{]) +| +(?=[\]}])/g, "");
+    const known = new Map(committed.split("\n").map((line) => [bare(line), line]));
+    const restored = text
+        .split("\n")
+        .map((line) => known.get(bare(line)) ?? line)
+        .join("\n");
+    // A bracket may be a part of a value.
+    return JSON.stringify(parse(restored)) === JSON.stringify(parse(text)) ? restored : text;
 }
 
 interface Change {

@@ -12,6 +12,7 @@ const SALT = "encryptionsalt: v1:salt";
 const COMMITTED = [
     "# Ours.",
     "config:",
+    '    pulumi:disable-default-providers: ["kubernetes", "docker"]',
     "    dabaweb:kubeContext: elsewhere # theirs",
     "    dabaweb:protect: true",
     "    dabaweb:mysql-slave: { replicas: 1 } # few",
