@@ -855,8 +855,17 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         await manage("clear_page_cache");
         const lock = await holding("LOCK TABLES form.form_user_data WRITE");
         try {
-            const answer = http("/User_data", {}, undefined, 60);
-            await waitFor("the page to wait for its rows", 30, async () => (await waiting()) > 0);
+            const visit = () => http("/User_data", {}, undefined, 60);
+            const answers = [visit()];
+            // A page may have been on its way into the cache when that was cleared.
+            await waitFor("a page to wait for its rows", 60, async () => {
+                const some = (await waiting()) > 0;
+                if (!some) {
+                    await manage("clear_page_cache");
+                    answers.push(visit());
+                }
+                return some;
+            });
             const stops = [nginx, app].map((container) =>
                 docker(["stop", "-t", "60", container], { timeoutSeconds: 70 }),
             );
@@ -867,9 +876,10 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
                 ),
             );
             lock.stdin.end("UNLOCK TABLES;\n");
-            const { status, body } = await answer;
-            strictEqual(status, 200, body.toString());
-            match(body.toString(), /sam/);
+            for (const { status, body } of await Promise.all(answers)) {
+                strictEqual(status, 200, body.toString());
+                match(body.toString(), /sam/);
+            }
             await Promise.all(stops);
             for (const container of [nginx, app]) {
                 strictEqual(await docker(["inspect", "-f", "{{.State.ExitCode}}", container]), "0");
