@@ -32,6 +32,9 @@ const STACKS_AT_A_TIME = Math.max(
     Math.min(CORES, Math.floor((os.totalmem() / 2 ** 30 - REST_GIB) / STACK_GIB)),
 );
 
+/** How much of a failure is repeated at the very end: its title and the beginning of its message. */
+const NAME_LENGTH = 400;
+
 /** The interval of the progress line while no job ends. */
 const SIGN_SECONDS = 60;
 
@@ -252,6 +255,8 @@ async function main(args: readonly string[]): Promise<void> {
             `${seconds} s, ${told.cpuMinutes} CPU minutes, ${told.idlePercent} % of ${CORES} cores idle, ${AT_A_TIME} files at a time`,
             "",
             ...failures.map((failure) => `failed: ${failure}`),
+            // Once more without their logs: whoever sees only the end of the output finds out what failed.
+            ...failures.map((failure) => `failed: ${failure.split("\n")[0]!.slice(0, NAME_LENGTH)}`),
             `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
             "",
         ].join("\n"),

@@ -64,8 +64,7 @@ const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 const LIST = "/admin/form/userdata/";
 
 export function describeBrowser(site: Site): void {
-    describe("the site in a browser", function () {
-        this.timeout(180_000);
+    describe("the site in a browser", () => {
         let browser: Browser;
         let password: string;
 

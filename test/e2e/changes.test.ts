@@ -19,9 +19,7 @@ import { configure, deploy, destroy, pulumi, remnants } from "./stack";
 const system = new System("changes");
 
 /** Changes to a deployed stack: by hand, by accident and by `up`. No test in this file needs the stack undisturbed. */
-describe("a stack that is changed", function () {
-    this.timeout(30 * 60_000);
-
+describe("a stack that is changed", () => {
     before("deploy", () => deploy("changes"));
 
     after("destroy, twice, and leave nothing behind", async () => {

@@ -81,8 +81,7 @@ async function giveUp(): Promise<void> {
     });
 }
 
-describe("a stack in the shape of production", function () {
-    this.timeout(20 * 60_000);
+describe("a stack in the shape of production", () => {
     const row = `row-${randomUUID().slice(0, 8)}`;
 
     before("create a namespace outside the stack, then up", async () => {

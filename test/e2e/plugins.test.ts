@@ -6,9 +6,7 @@ import recorded from "../../local/from-source/built-plugins.json";
 import { contractOfPlugins } from "../../local/from-source/plugin-contract";
 import { places } from "../../local/places";
 
-describe("the installed Pulumi plugins", function () {
-    this.timeout(120_000);
-
+describe("the installed Pulumi plugins", () => {
     it("still have the inputs and outputs that were recorded for the built ones", () => {
         const folder = path.join(places().pulumiHome, "plugins");
         const installed = fs.readdirSync(folder);

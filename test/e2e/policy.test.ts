@@ -27,8 +27,7 @@ const BREAKS: readonly [string, string, string][] = [
 ];
 
 /** The real engine with the real pack, on a throw-away backend: no cluster, no Docker, none of the user's state. */
-describe("a preview with the policy pack", function () {
-    this.timeout(10 * 60_000);
+describe("a preview with the policy pack", () => {
     let folder: string;
     const env = () => ({
         PULUMI_BACKEND_URL: `file://${folder}/backend`,

@@ -10,8 +10,7 @@ import { recordedStack } from "../support/program";
 
 const STORAGE_CLASS = "dabaweb:storageClass: retained";
 
-describe("make preview in a clean clone, without credentials, cluster, Docker or kubeconfig", function () {
-    this.timeout(10 * 60_000);
+describe("make preview in a clean clone, without credentials, cluster, Docker or kubeconfig", () => {
     let folder: string;
     let clone: string;
     before(async () => {

@@ -16,9 +16,7 @@ const ROOT = path.resolve(__dirname, "../..");
  * The promotion of images as its user sees it: another checkout, its own registries, and a throw-away backend with an
  * imported stack "tested" in the state that an update leaves behind. Every test has its own target. No cluster.
  */
-describe("promote", function () {
-    this.timeout(180_000);
-
+describe("promote", () => {
     const registries = new Registries(new Scope("promote-test"));
     let folder: string;
     let open: Registry;

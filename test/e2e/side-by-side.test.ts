@@ -51,8 +51,7 @@ interface Node {
 }
 
 /** The stacks dev and prod as they are committed, in another checkout with its own backend, namespaces and ports. */
-describe("prod next to dev on one cluster, with the images that were tested in dev", function () {
-    this.timeout(30 * 60_000);
+describe("prod next to dev on one cluster, with the images that were tested in dev", () => {
     let folder: string;
     let nodes: readonly Node[];
 

@@ -22,9 +22,7 @@ import { configure, deploy, destroy, pulumi, remnants } from "./stack";
 const system = new System("e2e");
 const SLAVES = { redis: system.pods("redis-slave"), mysql: system.pods("mysql-slave") };
 
-describe("the whole system on a real cluster", function () {
-    this.timeout(30 * 60_000);
-
+describe("the whole system on a real cluster", () => {
     /** The output of a detailed preview when there was nothing to do. */
     let preview = "";
 

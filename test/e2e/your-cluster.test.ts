@@ -38,9 +38,7 @@ const WALK_SECONDS = 25 * 60;
  * Follows README.md line by line from a clean clone, with a cluster and a registry as a team has them: the registry has a
  * password, the namespace already exists, the account has rights only in it, and root owns the root directory of each disk.
  */
-describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker', function () {
-    this.timeout(30 * 60_000);
-
+describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker', () => {
     const registries = new Registries(new Scope(CLASS));
     let folder: string;
     let clone: string;

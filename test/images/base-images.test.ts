@@ -17,9 +17,7 @@ interface Config {
 }
 
 /** Stand-ins, or the official images themselves if they can be pulled. */
-describe("the base images of the product's and the examples' images", function () {
-    this.timeout(60_000);
-
+describe("the base images of the product's and the examples' images", () => {
     for (const { image: pinned, name } of [...images.bases, ...images.exampleBases]) {
         const image = tagged(pinned);
         describe(image, () => {

@@ -11,9 +11,7 @@ const FORM_TYPE = "application/x-www-form-urlencoded";
 /** One sentence, as a user sees it. */
 const SENTENCE = /^[A-Z"][^\n]*[^.]\.$/;
 
-describe("examples/key-value/app with Docker alone", function () {
-    this.timeout(60_000);
-
+describe("examples/key-value/app with Docker alone", () => {
     const pods = new RedisPods("key-value");
     const { scope } = pods;
     const image = `${scope.prefix}-app`;
@@ -227,9 +225,7 @@ describe("examples/key-value/app with Docker alone", function () {
     });
 });
 
-describe("examples/myweb/app with Docker alone", function () {
-    this.timeout(120_000);
-
+describe("examples/myweb/app with Docker alone", () => {
     const pods = new MysqlPods("myweb");
     const { scope } = pods;
     const image = `${scope.prefix}-app`;

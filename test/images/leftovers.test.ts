@@ -7,9 +7,7 @@ import { pushImage, Registries } from "../support/registries";
 
 const registries = new Registries(new Scope("leftovers-test"));
 
-describe("images of a stack that can no longer be destroyed", function () {
-    this.timeout(60_000);
-
+describe("images of a stack that can no longer be destroyed", () => {
     after(() => registries.close());
 
     it("are removed from the registry, each one that still exists, and no others", async () => {

@@ -10,16 +10,13 @@ const chunks = readFileSync(resolve(__dirname, "../../images/mysql-slave/chunks.
 /** A table with every type of column, and names that need care. */
 const ODD = "form.`a.b ``c`` é`";
 
-describe("mysql images: a slave that compares what it holds with its master", function () {
-    this.timeout(300_000);
-
+describe("mysql images: a slave that compares what it holds with its master", () => {
     // Not every 30 s.
     const pods = new MysqlPods("mysql-compare", { COMPARE_SECONDS: "3" });
     let master: Pod;
     let slave: Pod;
 
-    before("start a master and a slave", async function () {
-        this.timeout(600_000);
+    before("start a master and a slave", async () => {
         await pods.setUp();
         master = await pods.newPod("mysql-master-0", "master");
         slave = await pods.newPod("mysql-slave-0", "slave");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-import { Result } from "../support/command";
+import { COMMAND_SECONDS, Result } from "../support/command";
 import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
 import { isLong } from "../support/long";
 import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
@@ -16,18 +16,14 @@ const HELD =
 const HANGING =
     "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_state LIKE 'Waiting for semi-sync ACK%'";
 
-describe("loss of a mysql master", function () {
-    // The timeouts allow for a machine that does other work at the same time.
-    this.timeout(300_000);
-
+describe("loss of a mysql master", () => {
     const pods = new MysqlPods("mysql-loss", { ON_NO_REPLICA: "wait" });
     let made = 0;
     let master: Pod;
     let slaves: Pod[] = [];
     let identity: string;
 
-    before("check Docker; create images and network", async function () {
-        this.timeout(600_000);
+    before("check Docker; create images and network", async () => {
         await pods.setUp();
     });
 
@@ -57,8 +53,7 @@ describe("loss of a mysql master", function () {
     /** A stopped system with one table and otherwise unused: a master, and slaves that replicate. */
     const fresh: Pod[] = [];
 
-    before("create a system that others are copies of", async function () {
-        this.timeout(600_000);
+    before("create a system that others are copies of", async () => {
         master = await pods.newPod("mysql-master", "master");
         await pods.start(master, { env: { POD_NAME: "mysql-master-0", ON_NO_REPLICA: "degrade" } });
         await pods.ready(master);
@@ -169,7 +164,7 @@ describe("loss of a mysql master", function () {
         });
     }
 
-    function insert(n: number, timeoutSeconds = 60): Promise<Result> {
+    function insert(n: number, timeoutSeconds = COMMAND_SECONDS): Promise<Result> {
         return pods.mysql(master, `INSERT INTO form.t VALUES (${n})`, timeoutSeconds);
     }
 
@@ -400,11 +395,9 @@ describe("loss of a mysql master", function () {
             const closing = await whilePaused(late, async () => {
                 // More than the kernel buffers of a connection whose other end does not read.
                 const large = "INSERT INTO form.large VALUES (REPEAT('x', 2 << 20));";
-                assert.equal((await pods.mysql(master, large.repeat(16), 60)).code, 0);
+                assert.equal((await pods.mysql(master, large.repeat(16))).code, 0);
                 // Long enough for a busy machine: how long a slave takes is not what this tests.
-                const result = exec(pods.running(master), ["env", "PATIENCE=60", `${bin}/close`], {
-                    timeoutSeconds: 90,
-                });
+                const result = exec(pods.running(master), ["env", "PATIENCE=60", `${bin}/close`]);
                 await waitFor("writes to be refused", 60, async () =>
                     /read.only/.test((await insert(1)).stderr),
                 );

@@ -7,9 +7,7 @@ import { isLong } from "../support/long";
 import { MysqlPods, Pod } from "../support/mysql-pods";
 
 /** The largest rows, transactions and statements that a pod with the default resources accepts, and more than that. */
-describe("mysql images at their memory limit", function () {
-    this.timeout(300_000);
-
+describe("mysql images at their memory limit", () => {
     const pods = new MysqlPods("mysql-memory");
     const { resources } = MYSQL_DEFAULTS;
     const { max_allowed_packet: packet = 0, max_binlog_cache_size: transaction = 0 } = masterIntake({}, {});
@@ -19,7 +17,6 @@ describe("mysql images at their memory limit", function () {
     let slave: Pod;
 
     before("start a master and a slave with the default resources", async function () {
-        this.timeout(600_000);
         if (!isLong) {
             console.log("      not tried: TEST_LONG is not yes");
             this.skip();

@@ -3,10 +3,7 @@ import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
 import { isLong, times } from "../support/long";
 import { MysqlPods, Pod, Start } from "../support/mysql-pods";
 
-describe("mysql slaves that diverge or fall behind", function () {
-    // The timeouts allow for a machine that does other work at the same time.
-    this.timeout(300_000);
-
+describe("mysql slaves that diverge or fall behind", () => {
     const pods = new MysqlPods("mysql-reseed");
     const used = { initialised: true, slaves: 2 };
     let master: Pod;
@@ -14,8 +11,7 @@ describe("mysql slaves that diverge or fall behind", function () {
     let second: Pod;
     let rows = 0;
 
-    before("start a master with two slaves", async function () {
-        this.timeout(900_000);
+    before("start a master with two slaves", async () => {
         await pods.setUp();
         master = await pods.newPod("mysql-master-0", "master");
         slave = await pods.newPod("mysql-slave-0", "slave");
@@ -400,7 +396,6 @@ describe("mysql slaves that diverge or fall behind", function () {
                     "-ec",
                     old,
                 ]),
-                { timeoutSeconds: 120 },
             );
         };
         await Promise.all([slave, second, master].map(addTable));

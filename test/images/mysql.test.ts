@@ -4,10 +4,7 @@ import { bin, MysqlPods, newPasswords, Pod } from "../support/mysql-pods";
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-describe("mysql images", function () {
-    // The timeouts allow for a machine that does other work at the same time.
-    this.timeout(300_000);
-
+describe("mysql images", () => {
     const pods = new MysqlPods("mysql-test");
     const { everyPassword, everyLog } = pods;
     let master: Pod;
@@ -15,8 +12,7 @@ describe("mysql images", function () {
     let second: Pod;
     let identity: string;
 
-    before("check Docker; create images, network and volumes", async function () {
-        this.timeout(600_000);
+    before("check Docker; create images, network and volumes", async () => {
         await pods.setUp();
         master = await pods.newPod("mysql-master-0", "master");
         slave = await pods.newPod("mysql-slave-0", "slave");

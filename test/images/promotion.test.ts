@@ -45,9 +45,7 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
     return message;
 }
 
-describe("images promoted between real registries", function () {
-    this.timeout(120_000);
-
+describe("images promoted between real registries", () => {
     let open: Registry;
     let other: Registry;
     let locked: Registry;

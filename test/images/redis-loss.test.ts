@@ -204,8 +204,7 @@ class System {
 const beats = async (pod: string): Promise<number> => Number(await redis(pod, "-n", "15", "GET", "~beats"));
 const role = async (pod: string): Promise<string> => (await redis(pod, "ROLE")).split("\n")[0] as string;
 
-describe("images/redis-master and images/redis-slave when data is lost", function () {
-    this.timeout(180_000);
+describe("images/redis-master and images/redis-slave when data is lost", () => {
     let system: System;
     let isThere = false;
 
@@ -272,7 +271,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
         await redis(system.master, "SET", "after", "wards");
         await system.untilSame("after", "wards");
         // What it copied is on its own disk.
-        await docker(["restart", "-t", "30", system.master], { timeoutSeconds: 45 });
+        await docker(["restart", "-t", "30", system.master]);
         await system.untilWhole();
         await system.untilSame("greeting", "hello");
     }
@@ -438,15 +437,14 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
             for (const slave of system.slaves) {
                 await stop(slave);
             }
-            await docker(["restart", "-t", "30", system.master], { timeoutSeconds: 45 });
+            await docker(["restart", "-t", "30", system.master]);
             await untilWaits(system.master, /0 of 2 slaves report .*it opens without the others in \d+ s/);
             await untilReady(system.master);
             match(await logs(system.master), /is opened although only 0 of 2 slaves report what they have/);
             await docker(["start", ...system.slaves]);
         });
 
-        it("opens every time after a kill under writes, and no slave exits because of it", async function () {
-            this.timeout(300_000);
+        it("opens every time after a kill under writes, and no slave exits because of it", async () => {
             await system.remove(system.master);
             await system.startMaster({ slaves: 2 });
             await system.untilWhole();
@@ -859,7 +857,7 @@ describe("images/redis-master and images/redis-slave when data is lost", functio
                     /^its data is [0-9.]+ s old; without the master, MAX_MASTER_AWAY_SECONDS allows 10 s: no link/,
                 );
             }
-            await docker(["restart", "-t", "30", restarted], { timeoutSeconds: 45 });
+            await docker(["restart", "-t", "30", restarted]);
             await untilUnready(restarted, /^its data is [0-9.]+ s old/);
             match((await exec(restarted, ["status"])).stdout, /^stale: \d+\.\d$/m);
             await system.continueMaster();

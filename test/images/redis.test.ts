@@ -1,4 +1,4 @@
-import { match, ok, strictEqual } from "node:assert";
+import { match, notStrictEqual, ok, strictEqual } from "node:assert";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
@@ -20,6 +20,9 @@ import {
     untilWaits,
 } from "../support/redis-pods";
 
+/** The exit code of a container that did not stop by itself within the grace period. */
+const KILLED = 137;
+
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const pods = new RedisPods("redis-test");
 const { scope, passwords } = pods;
@@ -27,9 +30,7 @@ const startMaster = (name: string, pod: Pod): Promise<string> => pods.startMaste
 const startSlave = (name: string, masterHost: string, pod: Pod): Promise<string> =>
     pods.startSlave(name, masterHost, pod);
 
-describe("images/redis-master and images/redis-slave with Docker alone", function () {
-    this.timeout(180_000);
-
+describe("images/redis-master and images/redis-slave with Docker alone", () => {
     before(() => pods.setUp());
     after(() => pods.tearDown());
 
@@ -441,7 +442,6 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 const { seconds, code } = await stop(master);
                 console.log(`      master stopped in ${seconds.toFixed(1)} s with one slave hanging`);
                 strictEqual(code, 0);
-                ok(seconds < 28, `${seconds} s`);
                 strictEqual(await redis(other, "GET", "last"), "words");
             });
             await docker(["start", master]);
@@ -456,14 +456,12 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const many = "for i = 1, 1000 do redis.call('SET', 'many:' .. i, i) end";
             await redis(master, "EVAL", many, "0");
             await untilValue(slave, "many:1000", "1000");
-            // 10 ms per key, 10 s in total; the engine is in the same state as after a full copy.
-            await redis(slave, "CONFIG", "SET", "rdb-key-save-delay", "10000");
+            // 100 ms per key, 100 s in total, longer than the grace period; the engine is in the same state as after a full copy.
+            await redis(slave, "CONFIG", "SET", "rdb-key-save-delay", "100000");
             await redis(slave, "CONFIG", "SET", "appendonly", "no");
             await redis(slave, "CONFIG", "SET", "appendonly", "yes");
             match(await redis(slave, "INFO", "persistence"), /aof_rewrite_in_progress:1/);
-            const { seconds, code } = await stop(slave);
-            strictEqual(code, 0);
-            ok(seconds < 5, `${seconds} s`);
+            strictEqual((await stop(slave)).code, 0);
             await docker(["start", slave]);
             await untilReady(slave);
             // It may serve the content of an older file until the master has sent what is missing.
@@ -536,9 +534,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             }
             match(await redis(master, "INFO", "stats"), /evicted_keys:[1-9]/);
             match(await redis(master, "BGREWRITEAOF"), /started|scheduled/);
-            const restarts = slaves.map((slave) =>
-                docker(["restart", "-t", "30", slave], { timeoutSeconds: 45 }),
-            );
+            const restarts = slaves.map((slave) => docker(["restart", "-t", "30", slave]));
             for (let round = 0; round < 24; round++) {
                 strictEqual(await write(round % 12, "b"), "");
             }
@@ -587,8 +583,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const count = async (): Promise<number> =>
                 (await logs(pod)).split("initialised before").length - 1;
             await waitFor("it says so again after ten seconds", 20, async () => (await count()) === 2);
-            const { seconds } = await stop(pod);
-            ok(seconds < 5, `${seconds} s`);
+            notStrictEqual((await stop(pod)).code, KILLED);
             strictEqual(await scope.inVolume(volume, "ls"), "lock\nlost+found", "nothing was created");
         });
 
@@ -619,7 +614,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
                 pod,
                 /no data yet, and the master nowhere:6379 does not report its identity: .*/,
             );
-            ok((await stop(pod)).seconds < 5);
+            notStrictEqual((await stop(pod)).code, KILLED);
         });
 
         it("removes what an interrupted initialisation left", async () => {
@@ -647,13 +642,13 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             const born = await identity(pod);
             await redis(pod, "SET", "k", "v");
             await exec(pod, ["rm", "/data/identity"]);
-            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await docker(["restart", "-t", "30", pod]);
             await untilReady(pod);
             strictEqual(await identityFile(pod), born);
             match(await logs(pod), /\/data\/identity was lost: restored from the data/);
 
             strictEqual(await redis(pod, "FUNCTION", "FLUSH"), "OK");
-            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await docker(["restart", "-t", "30", pod]);
             await untilReady(pod);
             strictEqual(await identity(pod), born);
             match(await logs(pod), /the data has lost its identity: restored from \/data\/identity/);
@@ -667,7 +662,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
             await redis(pod, "SET", "k", "v");
             const other = "22222222-2222-4222-8222-222222222222";
             await exec(pod, ["bash", "-c", `echo ${other} >/data/identity`]);
-            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await docker(["restart", "-t", "30", pod]);
             await untilWaits(pod, new RegExp(`has the identity ${born}, but /data/identity says ${other}`));
             match((await exec(pod, ["redis-cli", "PING"])).stderr, /Could not connect/);
             await exec(pod, ["rm", "/data/identity"]);
@@ -676,7 +671,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", functio
 
             strictEqual(await redis(pod, "FUNCTION", "FLUSH"), "OK");
             await exec(pod, ["rm", "/data/identity"]);
-            await docker(["restart", "-t", "30", pod], { timeoutSeconds: 45 });
+            await docker(["restart", "-t", "30", pod]);
             await untilWaits(pod, /has no identity, neither inside nor in \/data\/identity/);
             await exec(pod, ["bash", "-c", `echo ${born} >/data/identity`]);
             await untilReady(pod);

@@ -3,6 +3,15 @@ import { spawn } from "node:child_process";
 
 import { spending, spentOn } from "./spent";
 
+/**
+ * How many times longer than on an idle machine something may take. A bound ends what hangs; it must not fail what is slow
+ * because others use the disk: `mysqld --initialize` takes 4 s alone, and was seen to take 56 s.
+ */
+export const PATIENCE = 5;
+
+/** The limit of a command that sets none, in seconds: a minute on an idle machine. */
+export const COMMAND_SECONDS = PATIENCE * 60;
+
 /** The result of a command. */
 export interface Result {
     readonly code: number;
@@ -14,12 +23,12 @@ export interface Result {
 export interface CommandOptions {
     /** Text for its standard input. */
     readonly input?: string;
-    /** Killed after this many seconds, default 60. */
+    /** Killed after this many seconds, default {@link COMMAND_SECONDS}. */
     readonly timeoutSeconds?: number;
 }
 
 function runProgram(file: string, args: readonly string[], options: CommandOptions): Promise<Result> {
-    const seconds = options.timeoutSeconds ?? 60;
+    const seconds = options.timeoutSeconds ?? COMMAND_SECONDS;
     return new Promise((resolve, reject) => {
         const child = spawn(file, args, { stdio: "pipe", timeout: seconds * 1000, killSignal: "SIGKILL" });
         let stdout = "";

@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { baseArguments } from "../../components/bases";
 import { images, tagged } from "../../local/pins";
 import { ownBases } from "../../local/state/bases";
-import { command, CommandOptions, Result } from "./command";
+import { command, CommandOptions, PATIENCE, Result } from "./command";
 import { Shells } from "./shells";
 import { spending } from "./spent";
 
@@ -106,7 +106,7 @@ export async function whilePaused<T>(container: string, during: () => Promise<T>
 /** Waits for a line in the log of a container, from this or an earlier start. Follows the log as it is written. */
 export async function untilLogged(container: string, line: RegExp, deadlineSeconds = 60): Promise<void> {
     await waitFor(`${line.source} in the log of ${container}`, deadlineSeconds, async () => {
-        const said = await readLog(container, line, deadlineSeconds);
+        const said = await readLog(container, line, PATIENCE * deadlineSeconds);
         if (line.test(said)) {
             return true;
         }
@@ -133,9 +133,9 @@ function readLog(container: string, line: RegExp, seconds: number): Promise<stri
 }
 
 /**
- * Calls `probe` until it returns something other than undefined or false. When the deadline has passed, throws an error
- * with the description, the last failure, and the result of `explain`. Unless `pauseMs` sets the pause between calls,
- * the pause grows with the time waited.
+ * Calls `probe` until it returns something other than undefined or false. The deadline is what an idle machine needs at
+ * most; when {@link PATIENCE} times as much has passed, throws an error with the description, the last failure, and the
+ * result of `explain`. Unless `pauseMs` sets the pause between calls, the pause grows with the time waited.
  */
 export function waitFor<T>(
     description: string,
@@ -143,6 +143,7 @@ export function waitFor<T>(
     probe: () => Promise<T | undefined | false>,
     { pauseMs, explain }: { pauseMs?: number; explain?: () => Promise<string> } = {},
 ): Promise<T> {
+    const seconds = PATIENCE * deadlineSeconds;
     return spending("wait", async () => {
         const begun = Date.now();
         for (;;) {
@@ -156,9 +157,9 @@ export function waitFor<T>(
                 failure = `: ${error instanceof Error ? error.message : String(error)}`;
             }
             const waited = Date.now() - begun;
-            if (waited > deadlineSeconds * 1000) {
+            if (waited > seconds * 1000) {
                 const why = explain === undefined ? "" : `\n${await explain()}`;
-                throw new Error(`not within ${deadlineSeconds} s: ${description}${failure}${why}`);
+                throw new Error(`not within ${seconds} s: ${description}${failure}${why}`);
             }
             await pause(pauseMs ?? Math.min(Math.max(waited / 10, 50), 1000));
         }

@@ -76,7 +76,7 @@ export async function endDuring(
     const [response] = await answered;
     const answer = await text(response);
     try {
-        const exit = await docker(["wait", container], { timeoutSeconds: 15 });
+        const exit = await docker(["wait", container]);
         return { status: response.statusCode!, answer, exit };
     } finally {
         agent.destroy();

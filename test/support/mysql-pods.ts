@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 
-import { Result } from "./command";
+import { COMMAND_SECONDS, Result } from "./command";
 import { build, docker, exec, logs, QUICK_NAMES, Scope, tryDocker, untilLogged, waitFor } from "./docker";
 import { spending } from "./spent";
 
@@ -291,7 +291,7 @@ export class MysqlPods {
     }
 
     /** Runs one statement as the operator types it: no user, no password. */
-    mysql(pod: Pod, statement: string, timeoutSeconds = 60): Promise<Result> {
+    mysql(pod: Pod, statement: string, timeoutSeconds = COMMAND_SECONDS): Promise<Result> {
         const args = ["mysql", "--batch", "--skip-column-names", "-e", statement];
         return exec(this.running(pod), args, { timeoutSeconds });
     }
@@ -304,7 +304,7 @@ export class MysqlPods {
 
     /** Runs a statement over the network as an account, from inside `from`; standard input carries the password. */
     login(from: Pod, host: string, user: string, password: string, ...rest: string[]): Promise<Result> {
-        return this.loginFor(60, from, host, user, password, ...rest);
+        return this.loginFor(COMMAND_SECONDS, from, host, user, password, ...rest);
     }
 
     /** The same with its own timeout in seconds, after which the client is stopped. */
@@ -324,7 +324,10 @@ export class MysqlPods {
     /** Waits until a slave has all that the master has executed; it must have no errant transactions. */
     async caughtUp(master: Pod, slave: Pod): Promise<void> {
         const all = await this.sql(master, "SELECT @@GLOBAL.gtid_executed");
-        const waited = await this.sql(slave, `SELECT WAIT_FOR_EXECUTED_GTID_SET('${all}', 60)`);
+        const waited = await this.sql(
+            slave,
+            `SELECT WAIT_FOR_EXECUTED_GTID_SET('${all}', ${COMMAND_SECONDS})`,
+        );
         assert.equal(waited, "0", `${slave.name} has the master's transactions`);
         const own = await this.sql(slave, "SELECT @@GLOBAL.gtid_executed");
         const more = await this.sql(master, `SELECT GTID_SUBTRACT('${own}', @@GLOBAL.gtid_executed)`);
@@ -333,7 +336,7 @@ export class MysqlPods {
 
     /** Waits until a container has exited by itself. Returns its log; the exit code must be 0. */
     async ended(container: string): Promise<string> {
-        const wait = docker(["wait", container], { timeoutSeconds: 120 });
+        const wait = docker(["wait", container], { timeoutSeconds: 2 * COMMAND_SECONDS });
         const code = await spending("wait", () => wait).catch(async (error: Error) => {
             throw new Error(`${error.message}\n${(await logs(container)).slice(-2000)}`);
         });

@@ -173,7 +173,7 @@ export async function untilWaits(pod: string, reason: RegExp): Promise<void> {
 /** Stops a pod as the kubelet does and returns the seconds and the exit code. */
 export async function stop(pod: string): Promise<{ seconds: number; code: number }> {
     const begin = Date.now();
-    await docker(["stop", "-t", "30", pod], { timeoutSeconds: 45 });
+    await docker(["stop", "-t", "30", pod]);
     const code = Number(await docker(["inspect", "-f", "{{.State.ExitCode}}", pod]));
     return { seconds: (Date.now() - begin) / 1000, code };
 }

@@ -6,7 +6,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 
-import type { CommandOptions, Result } from "./command";
+import { COMMAND_SECONDS, type CommandOptions, type Result } from "./command";
 
 /** One bash that reads commands from its input, one at a time. */
 class Shell {
@@ -42,7 +42,10 @@ class Shell {
         return this.answer !== undefined;
     }
 
-    async run(args: readonly string[], { input, timeoutSeconds = 60 }: CommandOptions): Promise<Result> {
+    async run(
+        args: readonly string[],
+        { input, timeoutSeconds = COMMAND_SECONDS }: CommandOptions,
+    ): Promise<Result> {
         this.keepsProcess(true);
         const result = new Promise<Result>((resolve) => (this.answer = resolve));
         const limit = setTimeout(() => {

@@ -375,7 +375,7 @@ describe("the list of force-new fields", () => {
             [...types].filter((type) => !known(type)),
             [],
         );
-    }).timeout(120_000);
+    });
 });
 
 describe("the report of a comparison", () => {
@@ -417,7 +417,7 @@ describe("the report of a comparison", () => {
             (JSON.parse(json.stdout) as { counts: unknown }).counts,
             compareGraphs(before, after).counts,
         );
-    }).timeout(60_000);
+    });
 
     const refused: readonly [string, string, RegExp][] = [
         ["a missing file", "none.json", /^there is no file \S+none\.json; name a recorded graph/],
@@ -440,5 +440,5 @@ describe("the report of a comparison", () => {
                 stderr: "1 file is named; name two files: before.json after.json [--json]\n",
             },
         );
-    }).timeout(60_000);
+    });
 });

@@ -34,9 +34,7 @@ interface Workload {
     storageClassName?: string;
 }
 
-describe("what a stack asks of its namespace", function () {
-    this.timeout(120_000);
-
+describe("what a stack asks of its namespace", () => {
     for (const stack of ["dev", "prod"]) {
         it(`is what the program of ${stack} registers`, () => {
             const found = recordedStack(stack).flatMap(({ type, inputs }): Amounts[] => {

@@ -18,9 +18,7 @@ const { kind, rules } = parse(fs.readFileSync("docs/deployer-role.yaml", "utf8")
     rules: Rule[];
 };
 
-describe("the role for deployments to one namespace (docs/deployer-role.yaml)", function () {
-    this.timeout(120_000);
-
+describe("the role for deployments to one namespace (docs/deployer-role.yaml)", () => {
     it("reaches no further than that namespace", () => {
         assert.strictEqual(kind, "Role");
         assert.ok(

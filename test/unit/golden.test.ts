@@ -13,8 +13,7 @@ import { graphOf, usersStacks } from "../support/program";
 
 const GOLDEN = path.join(__dirname, "../golden");
 
-describe("the golden graph", function () {
-    this.timeout(120_000);
+describe("the golden graph", () => {
     for (const stack of usersStacks()) {
         it(`of stack ${stack} is what its program registers (make golden)`, () => {
             const file = path.join(GOLDEN, `${stack}.json`);
@@ -83,8 +82,7 @@ function effects(before: Graph, after: Graph, wanted: (change: Change) => boolea
         .sort();
 }
 
-describe("a change in one place", function () {
-    this.timeout(120_000);
+describe("a change in one place", () => {
     let folder: string;
     beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), "golden-"))));
     afterEach(() => fs.rmSync(folder, { recursive: true }));

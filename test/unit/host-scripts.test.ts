@@ -14,8 +14,7 @@ const VERSION = nodeVersion();
 
 const isThere = (program: string): boolean => spawnSync(program, ["true"]).error === undefined;
 
-describe("the script that installs Node", function () {
-    this.timeout(20_000);
+describe("the script that installs Node", () => {
     let folder: string;
 
     beforeEach(() => {
@@ -118,9 +117,7 @@ describe("the script that installs Node", function () {
     }
 });
 
-describe("the script that runs the project's programs", function () {
-    this.timeout(20_000);
-
+describe("the script that runs the project's programs", () => {
     /** What a script finds in its environment. */
     const found = (shell: readonly string[], env: Record<string, string>): unknown => {
         const [program, ...options] = shell;

@@ -58,6 +58,6 @@ describe("the how-tos", () => {
                     `${line}: only "# prints: " and "# fails: " may be comments`,
                 );
             }
-        }).timeout(60_000);
+        });
     }
 });

@@ -49,9 +49,7 @@ function outputsInGraph(stack: string): Record<string, unknown> {
         .outputs!;
 }
 
-describe("the outputs of a stack", function () {
-    this.timeout(120_000);
-
+describe("the outputs of a stack", () => {
     for (const stack of STACKS) {
         it(`of ${stack} are those that other programs rely on, all of them text`, () => {
             const names = leaves(outputsInGraph(stack));

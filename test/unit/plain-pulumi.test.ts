@@ -70,9 +70,7 @@ describe("what Pulumi wrote into the copy of a stack file", () => {
     }
 });
 
-describe("plain pulumi after make env", function () {
-    this.timeout(120_000);
-
+describe("plain pulumi after make env", () => {
     let folder: string;
     let committed: string;
     let copy: string;

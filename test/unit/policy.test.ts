@@ -298,9 +298,7 @@ function resource(type: string, name: string, props: Props): Resource {
     };
 }
 
-describe("the policy pack", function () {
-    this.timeout(120_000);
-
+describe("the policy pack", () => {
     for (const stack of STACKS) {
         it(`finds nothing wrong with the plan of ${stack}`, () => {
             const plan = recordedStack(stack).map(asSeen);

@@ -86,9 +86,7 @@ describe("the mode of a preview", () => {
     });
 });
 
-describe("the stack file of a keyless preview", function () {
-    this.timeout(120_000);
-
+describe("the stack file of a keyless preview", () => {
     it("has its encrypted values replaced, and no salt", () => {
         const config = withoutSecrets(
             [
@@ -215,9 +213,7 @@ function created(type: string, name: string): string {
     return JSON.stringify({ resourcePreEvent: { metadata } });
 }
 
-describe("a keyless preview", function () {
-    this.timeout(120_000);
-
+describe("a keyless preview", () => {
     it("names every resource, passes on nothing of the user's and leaves nothing behind", async () => {
         const { calls, ...tools } = fakePulumi(created("kubernetes:core/v1:Secret", "it"));
         const own = { PULUMI_ACCESS_TOKEN: "mine", KUBECONFIG: "/mine", AWS_PROFILE: "mine" };

@@ -91,8 +91,7 @@ function imagesOfPods(recorded: readonly Recorded[]): Set<string> {
 }
 
 for (const stack of STACKS) {
-    describe(`the program of stack ${stack}`, function () {
-        this.timeout(120_000);
+    describe(`the program of stack ${stack}`, () => {
         let recorded: readonly Recorded[];
         before(() => {
             recorded = recordedStack(stack);
@@ -281,9 +280,7 @@ for (const stack of STACKS) {
     });
 }
 
-describe("the dev stack", function () {
-    this.timeout(120_000);
-
+describe("the dev stack", () => {
     it("annotates the pods of a workload with `podAnnotations`, and no other pods", () => {
         const annotations = '{ "linkerd.io/inject": enabled }';
         const annotated = changed(
@@ -348,15 +345,13 @@ describe("the dev stack", function () {
     });
 });
 
-describe("the prod stack", function () {
-    this.timeout(120_000);
+describe("the prod stack", () => {
     it("does not own its namespace", () => {
         assert.strictEqual(ofType(recordedStack("prod"), NAMESPACE).size, 0);
     });
 });
 
-describe("the names and places of resources that hold data", function () {
-    this.timeout(120_000);
+describe("the names and places of resources that hold data", () => {
     const file = "test/unit/frozen-names.txt";
     const frozen = fs
         .readFileSync(file, "utf8")
@@ -396,8 +391,7 @@ function web(recorded: readonly Recorded[]): {
     return { containers: all, env: Object.fromEntries((all[0]?.env ?? []).map((v) => [v.name, v.value])) };
 }
 
-describe("the web tier", function () {
-    this.timeout(240_000);
+describe("the web tier", () => {
     const INGRESS = "kubernetes:networking.k8s.io/v1:Ingress";
     const SERVICE = "kubernetes:core/v1:Service";
     const NODE_PORT = "{ type: NodePort, nodePort: 32002 }";
@@ -512,9 +506,7 @@ describe("the web tier", function () {
     });
 });
 
-describe("a stack with pinned images", function () {
-    this.timeout(60_000);
-
+describe("a stack with pinned images", () => {
     const pins = (names: readonly string[]) =>
         names.map((name) => `${name}: "registry.example.com/${name}@sha256:${"a".repeat(64)}"`).join(", ");
     const withPins = (...names: string[]) =>

@@ -46,8 +46,7 @@ export = async () => {
 };
 `;
 
-describe("the recorder", function () {
-    this.timeout(120_000);
+describe("the recorder", () => {
     let graph: Graph;
     before(() => {
         const folder = fs.mkdtempSync(path.join(os.tmpdir(), "record-"));

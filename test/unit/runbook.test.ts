@@ -41,7 +41,7 @@ describe("the runbook", () => {
             assert.ok(!line.startsWith("#"), `${line}: only "# prints: " may be a comment`);
         }
         // A shell for each line is slow on a busy machine.
-    }).timeout(60_000);
+    });
 
     it("cleans a dump of the statements that would keep its rows from the slaves, and of nothing else", () => {
         const head = "SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\n";

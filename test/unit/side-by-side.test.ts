@@ -39,9 +39,7 @@ function duplicates<T>(values: readonly T[]): T[] {
     return values.filter((value, index) => values.indexOf(value) !== index);
 }
 
-describe("stacks side by side on one cluster", function () {
-    this.timeout(120_000);
-
+describe("stacks side by side on one cluster", () => {
     const contexts = new Set(allStacks().map((stack) => readStackFile(stack).context));
     for (const context of contexts) {
         const stacks = allStacks().filter((stack) => readStackFile(stack).context === context);

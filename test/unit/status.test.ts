@@ -1028,9 +1028,7 @@ describe("status: what is printed", () => {
     });
 });
 
-describe("status: the command", function () {
-    this.timeout(60_000);
-
+describe("status: the command", () => {
     let folder: string;
     beforeEach(() => {
         folder = mkdtempSync(path.join(tmpdir(), "status-"));
