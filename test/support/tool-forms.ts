@@ -32,6 +32,14 @@ export function onPath(program: string): string | undefined {
         .find((file) => fs.existsSync(file));
 }
 
+/** Takes all settings of a proxy out of the environment. */
+export function withoutProxy(): void {
+    for (const name of ["http_proxy", "https_proxy", "no_proxy"]) {
+        delete process.env[name];
+        delete process.env[name.toUpperCase()];
+    }
+}
+
 /** A folder for each test, and the environment as it was afterwards. */
 export function ownPlace(): { make(): string; leave(): void } {
     const former = { ...process.env };

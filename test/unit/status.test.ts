@@ -52,6 +52,12 @@ const UNREADY = {
     conditions: [{ type: "Ready", status: "False", message: "containers with unready status" }],
 };
 
+/** The status of a container that reached its memory limit ten minutes ago and runs again. */
+function killedForMemory(name: string, restartCount: number) {
+    const terminated = { reason: "OOMKilled", exitCode: 137, finishedAt: "2026-03-01T11:50:00Z" };
+    return { name, restartCount, state: { running: {} }, lastState: { terminated } };
+}
+
 function event(kind: string, uid: string, reason: string, message: string, lastTimestamp: string) {
     return {
         kind: "Event",
@@ -771,20 +777,7 @@ describe("status: the judgement", () => {
                 { "dabacluster-x-y": { dabaweb: 99, nginx: 99 } },
                 objects({
                     "dabacluster-x-y": podObject("dabacluster-x-y", "dabacluster", {
-                        containerStatuses: [
-                            {
-                                name: "nginx",
-                                restartCount: 1,
-                                state: { running: {} },
-                                lastState: {
-                                    terminated: {
-                                        reason: "OOMKilled",
-                                        exitCode: 137,
-                                        finishedAt: "2026-03-01T11:50:00Z",
-                                    },
-                                },
-                            },
-                        ],
+                        containerStatuses: [killedForMemory("nginx", 1)],
                     }),
                 }),
             ),
@@ -858,20 +851,7 @@ describe("status: the judgement", () => {
             facts(
                 objects({
                     "redis-master-0": podObject("redis-master-0", "redis-master", {
-                        containerStatuses: [
-                            {
-                                name: "redis",
-                                restartCount: 4,
-                                state: { running: {} },
-                                lastState: {
-                                    terminated: {
-                                        reason: "OOMKilled",
-                                        exitCode: 137,
-                                        finishedAt: "2026-03-01T11:50:00Z",
-                                    },
-                                },
-                            },
-                        ],
+                        containerStatuses: [killedForMemory("redis", 4)],
                     }),
                 }),
             ),

@@ -12,7 +12,7 @@ import { hasDockerLogin, registryAuth, registryUrl } from "../../components/regi
 import { dockerLogin } from "../../operations/registry-login";
 import { registrySilent } from "../../preflight";
 import { certificate } from "../support/certificate";
-import { onPath, ownPlace, rowsOf } from "../support/tool-forms";
+import { onPath, ownPlace, rowsOf, withoutProxy } from "../support/tool-forms";
 
 describe("what Docker accepts", () => {
     const former = { ...process.env };
@@ -336,16 +336,7 @@ describe("what Docker accepts", () => {
         after(() => Object.values(servers).forEach((each) => (each.closeAllConnections(), each.close())));
         beforeEach(() => {
             isProxied = false;
-            for (const key of [
-                "HTTP_PROXY",
-                "HTTPS_PROXY",
-                "NO_PROXY",
-                "http_proxy",
-                "https_proxy",
-                "no_proxy",
-            ]) {
-                delete process.env[key];
-            }
+            withoutProxy();
         });
 
         const textOf = async (url: string, trust?: "docker") => (await ask(url, {}, trust)).text();

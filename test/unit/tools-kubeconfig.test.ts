@@ -12,7 +12,7 @@ import { ClusterClient } from "../../components/cluster-client";
 import { logIn } from "../../components/cluster-login";
 import { proxyFor } from "../../components/proxy";
 import { certificate } from "../support/certificate";
-import { onPath, ownPlace, rowsOf } from "../support/tool-forms";
+import { onPath, ownPlace, rowsOf, withoutProxy } from "../support/tool-forms";
 
 /** A login program that needs a while, says something, and returns a token. */
 const PROGRAM = [
@@ -228,16 +228,7 @@ describe("the kubeconfig, as kubectl reads it (docs/tools.md)", () => {
             const text = typeof content === "string" ? content : JSON.stringify(content);
             fs.writeFileSync(path.join(folder, name), filled(text));
         }
-        for (const key of [
-            "HTTP_PROXY",
-            "HTTPS_PROXY",
-            "NO_PROXY",
-            "http_proxy",
-            "https_proxy",
-            "no_proxy",
-        ]) {
-            delete process.env[key];
-        }
+        withoutProxy();
         for (const [key, value] of Object.entries(env)) {
             process.env[key] = filled(value);
         }
