@@ -1,6 +1,9 @@
-/** The few requests to GitHub's API that a comment needs. */
+/** GitHub's API through Octokit: with this machine's proxy and certificates, with bounds, and with sentences that help. */
 
-import { ask as request, reasonOf } from "../components/network";
+import { Octokit } from "@octokit/core";
+import { paginateRest } from "@octokit/plugin-paginate-rest";
+
+import { ask, reasonOf } from "../components/network";
 
 /** How to reach GitHub. */
 export interface Access {
@@ -12,98 +15,65 @@ export interface Access {
     readonly token: string;
 }
 
-export interface Comment {
-    readonly id: number;
-    readonly body: string;
-    /** Whether a program wrote it. */
-    readonly bot: boolean;
-}
-
-interface Pull {
-    readonly number: number;
-    readonly head: { readonly sha: string; readonly repo: { readonly full_name: string } | null };
-}
-
-const PAGE = 100;
 /** The maximum number of pages to read: an answer that always names a next page must not be followed forever. */
 const MOST_PAGES = 100;
 const PATIENCE_MS = 30_000;
+const REMEDIES: Readonly<Record<number, string>> = {
+    401: "the token is not valid; the job has to pass its GITHUB_TOKEN",
+    403: "the token may not do this, or was used too often; the job needs the permission pull-requests: write",
+    404: "it does not exist, or the token cannot see it; the job needs the permission pull-requests: write",
+    429: "there were too many requests; run the job again later",
+};
 
-/** Numbers of the open pull requests whose head is this commit of this branch; the repository may be a fork. */
-export async function pullsOf(
-    access: Access,
-    head: { readonly repository: string; readonly branch: string; readonly commit: string },
-): Promise<readonly number[]> {
-    const owner = head.repository.split("/")[0] ?? "";
-    const query = new URLSearchParams({ state: "open", head: `${owner}:${head.branch}` });
-    const pulls = await all<Pull>(access, `/repos/${access.repository}/pulls?${query.toString()}`);
-    return pulls
-        .filter((pull) => pull.head.sha === head.commit && pull.head.repo?.full_name === head.repository)
-        .map(({ number }) => number);
+/** A client whose errors name the request, the answer and what may be wrong. */
+export function octokitFor({ api, token }: Access) {
+    const octokit = new (Octokit.plugin(paginateRest))({
+        baseUrl: api,
+        auth: token,
+        userAgent: "dabaweb-pulumi",
+        request: {
+            fetch: (url: string, question: RequestInit) =>
+                ask(url, { ...question, signal: AbortSignal.timeout(PATIENCE_MS) }),
+        },
+    });
+    // Octokit names no version, and GitHub's default changes.
+    octokit.hook.before("request", ({ headers }) => {
+        headers["x-github-api-version"] = "2022-11-28";
+    });
+    octokit.hook.error("request", (error) => {
+        if (!("response" in error) || error.response === undefined) {
+            throw new Error(`GitHub at ${api} does not answer: ${reasonOf(error.cause ?? error)}`);
+        }
+        const { method, url } = error.request;
+        const { status, data } = error.response;
+        // Not Octokit's own message: that would be the whole page if a proxy or a load balancer answers.
+        const message = (data as { message?: string } | null)?.message ?? "";
+        throw new Error(
+            `GitHub refuses ${method} ${url.replace(api, "")} with HTTP ${status} (${message}): ` +
+                (REMEDIES[status] ?? "run the job again; it does not post anything twice"),
+        );
+    });
+    // Octokit passes what is not JSON on as text. A list that ends too early would count as an empty one.
+    octokit.hook.after("request", ({ data, url }, { method }) => {
+        if (typeof data === "string") {
+            throw new Error(
+                `GitHub's answer to ${method} ${url.replace(api, "")} is not JSON, or ends too early: ` +
+                    "run the job again; it does not post anything twice",
+            );
+        }
+    });
+    return octokit;
 }
 
-/** All comments on a pull request, oldest first. */
-export async function commentsOf(access: Access, pull: number): Promise<readonly Comment[]> {
-    const found = await all<{ id: number; body?: string | null; user?: { type?: string } | null }>(
-        access,
-        `/repos/${access.repository}/issues/${pull}/comments`,
-    );
-    return found.map(({ id, body, user }) => ({ id, body: body ?? "", bot: user?.type === "Bot" }));
-}
-
-export async function createComment(access: Access, pull: number, body: string): Promise<void> {
-    await ask(access, "POST", `/repos/${access.repository}/issues/${pull}/comments`, { body });
-}
-
-export async function editComment(access: Access, comment: number, body: string): Promise<void> {
-    await ask(access, "PATCH", `/repos/${access.repository}/issues/comments/${comment}`, { body });
-}
-
-/** All pages of a list. */
-async function all<T>(access: Access, path: string): Promise<T[]> {
-    const found: T[] = [];
-    for (let page = 1; page <= MOST_PAGES; page += 1) {
-        const separator = path.includes("?") ? "&" : "?";
-        const answer = await ask(access, "GET", `${path}${separator}per_page=${PAGE}&page=${page}`);
-        found.push(...((await answer.json()) as T[]));
-        if (!/<[^>]*>;\s*rel="next"/.test(answer.headers.get("link") ?? "")) {
-            return found;
+/** The items of all pages of a list. */
+export async function all<T>(pages: AsyncIterable<{ url: string; data: T[] }>): Promise<T[]> {
+    const found: T[][] = [];
+    for await (const { url, data } of pages) {
+        if (found.push(data) > MOST_PAGES) {
+            throw new Error(
+                `GitHub has more than ${MOST_PAGES} pages of ${new URL(url).pathname}, which is more than a pull request has`,
+            );
         }
     }
-    throw new Error(
-        `GitHub has more than ${MOST_PAGES} pages of ${path}, which is more than a pull request has`,
-    );
-}
-
-/** @throws Error with the request, the answer and what may be wrong. */
-async function ask(access: Access, method: string, path: string, body?: unknown): Promise<Response> {
-    const url = access.api + path;
-    const answer = await request(url, {
-        method,
-        signal: AbortSignal.timeout(PATIENCE_MS),
-        headers: {
-            accept: "application/vnd.github+json",
-            authorization: `Bearer ${access.token}`,
-            "content-type": "application/json",
-            "user-agent": "dabaweb-pulumi",
-            "x-github-api-version": "2022-11-28",
-        },
-        body: body === undefined ? undefined : JSON.stringify(body),
-    }).catch((error: unknown) => {
-        throw new Error(`GitHub at ${access.api} does not answer: ${reasonOf(error)}`);
-    });
-    if (answer.ok) {
-        return answer;
-    }
-    const { message = "" } = (await answer.json().catch(() => ({}))) as { message?: string };
-    const remedies: Readonly<Record<number, string>> = {
-        401: "the token is not valid; the job has to pass its GITHUB_TOKEN",
-        403: "the token may not do this, or was used too often; the job needs the permission pull-requests: write",
-        404: "it does not exist, or the token cannot see it; the job needs the permission pull-requests: write",
-        429: "there were too many requests; run the job again later",
-    };
-    throw new Error(
-        `GitHub refuses ${method} ${path} with HTTP ${answer.status} (${message}): ` +
-            (remedies[answer.status] ?? "run the job again; it does not post anything twice"),
-    );
+    return found.flat();
 }

@@ -10,7 +10,7 @@ import * as fs from "fs";
 import * as path from "path";
 
 import { commentText, marker, type Origin } from "./comment";
-import { type Access, commentsOf, createComment, editComment, pullsOf } from "./github";
+import { type Access, all, octokitFor } from "./github";
 import { type Outcome, parseOutcome } from "./outcome";
 
 /** More files than this cannot come from previews of this project. */
@@ -41,9 +41,23 @@ export async function postComments(
             `The run's event is ${run.event}, or its branch no longer exists: there is no pull request to comment on.`,
         ];
     }
+    const octokit = octokitFor(access);
+    const [owner = "", repo = ""] = access.repository.split("/");
+    const here = { owner, repo };
     const repository = run.head_repository.full_name;
-    const head = { repository, branch: run.head_branch, commit: run.head_sha };
-    const pulls = await pullsOf(access, head);
+    const head = `${repository.split("/")[0]}:${run.head_branch}`;
+    const ofBranch = await all(
+        octokit.paginate.iterator("GET /repos/{owner}/{repo}/pulls", {
+            ...here,
+            state: "open",
+            head,
+            per_page: 100,
+        }),
+    );
+    const pulls = ofBranch.filter(
+        // The repository is null if the fork was deleted.
+        (pull) => pull.head.sha === run.head_sha && pull.head.repo?.full_name === repository,
+    );
     if (pulls.length === 0) {
         return [
             `No open pull request has commit ${run.head_sha} as its head: a later run comments on a later commit.`,
@@ -55,23 +69,37 @@ export async function postComments(
         fork: repository !== access.repository,
     };
     const done: string[] = [];
-    for (const pull of pulls) {
-        const comments = await commentsOf(access, pull);
+    for (const { number } of pulls) {
+        const pull = { ...here, issue_number: number };
+        const comments = await all(
+            octokit.paginate.iterator("GET /repos/{owner}/{repo}/issues/{issue_number}/comments", {
+                ...pull,
+                per_page: 100,
+            }),
+        );
         for (const outcome of outcomes) {
             const body = commentText(outcome, origin);
             // A person could write the marker too, so only comments by a program are edited.
             const mine = comments.find(
-                (comment) => comment.bot && comment.body.split(/\r?\n/)[0] === marker(outcome.stack),
+                (comment) =>
+                    comment.user?.type === "Bot" && comment.body?.split(/\r?\n/)[0] === marker(outcome.stack),
             );
             let what = "already there";
             if (mine === undefined) {
-                await createComment(access, pull, body);
+                await octokit.request("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", {
+                    ...pull,
+                    body,
+                });
                 what = "posted";
-            } else if (asKept(mine.body) !== asKept(body)) {
-                await editComment(access, mine.id, body);
+            } else if (asKept(mine.body ?? "") !== asKept(body)) {
+                await octokit.request("PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}", {
+                    ...here,
+                    comment_id: mine.id,
+                    body,
+                });
                 what = "edited";
             }
-            done.push(`Comment on stack ${outcome.stack} in pull request ${pull}: ${what}.`);
+            done.push(`Comment on stack ${outcome.stack} in pull request ${number}: ${what}.`);
         }
     }
     return done;

@@ -1,5 +1,5 @@
 import assert from "assert";
-import { createServer, type IncomingMessage, type Server } from "http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "http";
 import * as fs from "fs";
 import * as os from "os";
 import * as path from "path";
@@ -12,6 +12,7 @@ import { readEvents } from "../../review/engine-events";
 import type { Access } from "../../review/github";
 import { type Outcome, outcomeJson, parseOutcome } from "../../review/outcome";
 import { postComments, readOutcomes } from "../../review/post-comments";
+import { ownPlace } from "../support/tool-forms";
 
 const origin = { commit: "0123456789abcdef", run: "https://github.example/o/r/actions/runs/1", fork: false };
 
@@ -247,19 +248,23 @@ describe("posting comments", () => {
     let comments: Posted[];
     let asked: string[];
     let refusal: { method: string; status: number; message: string } | undefined;
+    let isEndless: boolean;
+    /** Answers instead of the server if the request is about comments. */
+    let instead: ((response: ServerResponse) => void) | undefined;
 
-    /** The few endpoints of GitHub's API, with two comments per page. */
+    /** The few endpoints of GitHub's API, below a path as GitHub Enterprise has it, with two comments per page. */
     beforeEach(async () => {
         pulls = [{ number: 7, head: { sha: SHA, repo: { full_name: "stranger/project" } } }];
-        [comments, asked, refusal] = [[], [], undefined];
+        [comments, asked, refusal, isEndless, instead] = [[], [], undefined, false, undefined];
         const answer = async (
             request: IncomingMessage,
         ): Promise<{ status: number; json: unknown; link?: string }> => {
             const { method = "", url = "" } = request;
-            const { pathname, searchParams } = new URL(url, "http://localhost");
+            const { pathname: full, searchParams } = new URL(url, access.api);
+            const pathname = full.slice("/api/v3".length);
             asked.push(`${method} ${pathname}`);
             const sent = JSON.parse((await text(request)) || "{}") as { body: string };
-            if (request.headers.authorization !== "Bearer token") {
+            if (request.headers.authorization !== "token token") {
                 return { status: 401, json: { message: "Bad credentials" } };
             }
             if (refusal?.method === method) {
@@ -268,11 +273,13 @@ describe("posting comments", () => {
             if (method === "GET" && pathname === "/repos/team/project/pulls") {
                 assert.strictEqual(searchParams.get("head"), "stranger:change");
                 assert.strictEqual(searchParams.get("state"), "open");
+                assert.strictEqual(request.headers["x-github-api-version"], "2022-11-28");
                 return { status: 200, json: pulls };
             }
             if (method === "GET" && pathname === "/repos/team/project/issues/7/comments") {
-                const page = Number(searchParams.get("page"));
-                const link = page * 2 < comments.length ? '<http://next.example>; rel="next"' : undefined;
+                const page = Number(searchParams.get("page") ?? 1);
+                const next = `<${access.api}${pathname}?page=${page + 1}>; rel="next"`;
+                const link = isEndless || page * 2 < comments.length ? next : undefined;
                 return { status: 200, json: comments.slice(page * 2 - 2, page * 2), link };
             }
             if (method === "POST" && pathname === "/repos/team/project/issues/7/comments") {
@@ -291,7 +298,11 @@ describe("posting comments", () => {
         server = createServer((request, response) => {
             answer(request).then(
                 ({ status, json, link }) => {
-                    response.writeHead(status, link === undefined ? {} : { link });
+                    if (instead !== undefined && request.url?.includes("/comments")) {
+                        return instead(response);
+                    }
+                    const type = { "content-type": "application/json; charset=utf-8" };
+                    response.writeHead(status, link === undefined ? type : { ...type, link });
                     response.end(JSON.stringify(json));
                 },
                 (error: Error) => response.writeHead(500).end(JSON.stringify({ message: error.message })),
@@ -299,7 +310,7 @@ describe("posting comments", () => {
         });
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
         const { port } = server.address() as AddressInfo;
-        access = { api: `http://127.0.0.1:${port}`, repository: "team/project", token: "token" };
+        access = { api: `http://127.0.0.1:${port}/api/v3`, repository: "team/project", token: "token" };
     });
     afterEach(() => new Promise((resolve) => server.close(resolve)));
 
@@ -367,8 +378,76 @@ describe("posting comments", () => {
         );
         await assert.rejects(
             postComments({ ...access, token: "old" }, run, [outcome()]),
-            /HTTP 401 \(Bad credentials\)/,
+            /refuses GET \/repos\/team\/project\/pulls\?.* with HTTP 401 \(Bad credentials\): .*has to pass its GITHUB_TOKEN$/,
         );
+    });
+
+    const unreadable: Record<string, [(response: ServerResponse) => void, RegExp]> = {
+        // Octokit by itself takes this for an empty list.
+        "is refused with 409": [
+            (response) => response.writeHead(409, { "content-type": "application/json" }).end("{}"),
+            /refuses GET \/repos\/team\/project\/issues\/7\/comments\?per_page=100 with HTTP 409 \(\): run the job again/,
+        ],
+        "is refused by a load balancer's page, which is not printed": [
+            (response) => response.writeHead(502, { "content-type": "text/html" }).end("<html>"),
+            /with HTTP 502 \(\): run the job again; it does not post anything twice$/,
+        ],
+        "is a proxy's page": [
+            (response) => response.writeHead(200, { "content-type": "text/html" }).end("<html>"),
+            /answer to GET \/repos\/team\/project\/issues\/7\/comments\?per_page=100 is not JSON, or ends too early/,
+        ],
+        "ends too early": [
+            (response) => {
+                response.writeHead(200, { "content-type": "application/json", "content-length": 100 });
+                response.write("[", () => response.destroy());
+            },
+            /is not JSON, or ends too early/,
+        ],
+    };
+    for (const [what, [answer, message]] of Object.entries(unreadable)) {
+        it(`posts nothing if the list of comments ${what}`, async () => {
+            instead = answer;
+            await assert.rejects(postComments(access, run, [outcome()]), { message });
+            assert.deepStrictEqual(changed(), []);
+        });
+    }
+
+    it("stops at a list whose pages do not end", async () => {
+        isEndless = true;
+        await assert.rejects(
+            postComments(access, run, [outcome()]),
+            /more than 100 pages of .*\/repos\/team\/project\/issues\/7\/comments/,
+        );
+        assert.ok(asked.length < 110, String(asked.length));
+        assert.deepStrictEqual(changed(), []);
+    });
+
+    it("waits half a minute for an answer", async () => {
+        const { timeout } = AbortSignal;
+        const limits: number[] = [];
+        AbortSignal.timeout = (limit) => timeout.call(AbortSignal, limits.push(limit) === 1 ? limit : 100);
+        instead = () => undefined;
+        try {
+            await assert.rejects(
+                postComments(access, run, [outcome()]),
+                /does not answer: no answer in time$/,
+            );
+        } finally {
+            AbortSignal.timeout = timeout;
+        }
+        assert.deepStrictEqual(limits, [30_000, 30_000]);
+    });
+
+    it("asks through the proxy of the environment", async () => {
+        const place = ownPlace();
+        place.make();
+        Object.assign(process.env, { HTTP_PROXY: new URL(access.api).origin, NO_PROXY: "", no_proxy: "" });
+        try {
+            await postComments({ ...access, api: "http://github.test/api/v3" }, run, [outcome()]);
+        } finally {
+            place.leave();
+        }
+        assert.deepStrictEqual(changed(), ["POST /repos/team/project/issues/7/comments"]);
     });
 
     it("names the address if nothing answers there", async () => {
