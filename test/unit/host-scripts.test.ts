@@ -61,12 +61,12 @@ describe("the script that installs Node", () => {
             const test = known ? it : it.skip;
 
             test("uses the one on PATH", () => {
-                fake("node", "echo v22.0.0");
+                fake("node", "echo v22.19.0");
                 assert.deepEqual(bring(shell).stdout, `${path.join(folder, "bin/node")}\n`);
             });
 
             test("fetches the release if the one on PATH is too old, and uses it again", () => {
-                fake("node", "echo v20.19.0");
+                fake("node", "echo v22.18.9");
                 publish();
                 const first = bring(shell);
                 assert.equal(first.stdout, `${brought()}\n`, first.stderr);
