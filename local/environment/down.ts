@@ -1,7 +1,10 @@
 /** The ways back: stop everything and keep its data, or remove everything. */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import * as path from "node:path";
+import { gunzipSync } from "node:zlib";
 
+import { Refusal } from "../../operations/refusal";
 import { madeNetwork, removeCluster } from "../cluster/cluster";
 import { clusterNodes, stopCluster } from "../cluster/nodes";
 import { ask } from "../engine/find";
@@ -35,10 +38,15 @@ export async function down(): Promise<void> {
     }
 }
 
-/** Removes the cluster, the images, all caches and the state. */
+/**
+ * Removes the cluster, the images, all caches and the state.
+ *
+ * @throws Refusal if a stack runs on another cluster: without its state, nobody could change or destroy it.
+ */
 export async function purge(): Promise<void> {
     const choice = dockerChoice();
-    const { cache, state } = places();
+    const { cache, state, backend } = places();
+    refuseOtherClusters(backend);
     const before = gigabytesOf(cache) + gigabytesOf(state);
     if (choice !== undefined && (await ask(choice.host)) !== undefined) {
         const made = madeNetwork();
@@ -67,6 +75,42 @@ export async function purge(): Promise<void> {
         }
     }
     console.log(`${before.toFixed(1)} GB freed: ${cache} and ${state} were removed.`);
+}
+
+/** @throws Refusal if a stack in this backend has objects in a cluster that the environment did not create. */
+export function refuseOtherClusters(backend: string): void {
+    const stacks = path.join(backend, ".pulumi", "stacks");
+    const files = fs.existsSync(stacks) ? fs.readdirSync(stacks, { recursive: true, encoding: "utf8" }) : [];
+    for (const name of files.filter((each) => /\.json(\.gz)?$/.test(each))) {
+        const file = path.join(stacks, name);
+        const bytes = fs.readFileSync(file);
+        const { checkpoint } = JSON.parse(
+            (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString(),
+        ) as Checkpoint;
+        const elsewhere = (checkpoint.latest?.resources ?? [])
+            .filter(({ type }) => type === "pulumi:providers:kubernetes")
+            .map(({ inputs }) => inputs?.context ?? "(the current one at that time)")
+            .find((context) => context !== names.context);
+        if (elsewhere !== undefined) {
+            const [stack, project] = [path.basename(name).split(".json")[0]!, path.dirname(name)];
+            throw new Refusal(
+                `Stack ${stack} of ${project} is deployed to the cluster of context ${elsewhere}, and its only state is in ${file}; ` +
+                    "destroy it first, or take that file to another backend (`pulumi stack export`) and delete it here.",
+            );
+        }
+    }
+}
+
+/** What is read of the file that a Pulumi backend has for each stack. */
+interface Checkpoint {
+    readonly checkpoint: {
+        readonly latest?: {
+            readonly resources?: readonly {
+                readonly type: string;
+                readonly inputs?: { readonly context?: string };
+            }[];
+        };
+    };
 }
 
 /** Removes from an engine that is not our own what came with the environment, and nothing that was there before. */

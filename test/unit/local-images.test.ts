@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { gzipSync } from "node:zlib";
 
 import { askedName } from "../../components/bases";
 import { mirrored, namesOf } from "../../local/engine/images";
-import { broughtImages } from "../../local/environment/down";
+import { broughtImages, refuseOtherClusters } from "../../local/environment/down";
 import { cannotBuildGo } from "../../local/from-source/programs";
 import { refusalOf } from "../../local/images/registry-answers";
+import { names } from "../../local/places";
 
 /** Complaints as Docker 20.10 to 29 print them. */
 const SAID: readonly [what: string, image: string, complaints: string, answer: RegExp | undefined][] = [
@@ -108,6 +113,49 @@ describe("local: what is removed with the environment", () => {
         const found = { part: "mysql:9.7.2", version: "9.7.2", origin: "found" } as const;
         assert.deepEqual(broughtImages(there, [found]), made);
         assert.deepEqual(broughtImages(there, []), made);
+    });
+});
+
+describe("local: removing the environment", () => {
+    let backend: string;
+    beforeEach(() => (backend = fs.mkdtempSync(path.join(os.tmpdir(), "backend-"))));
+    afterEach(() => fs.rmSync(backend, { recursive: true }));
+
+    /** Writes the state of a stack as Pulumi's file backend does. */
+    function write(name: string, ...contexts: readonly (string | undefined)[]): void {
+        const resources = contexts.map((context) => ({
+            type: "pulumi:providers:kubernetes",
+            inputs: { context },
+        }));
+        const latest = resources.length > 0 ? { resources } : {};
+        const text = JSON.stringify({ version: 3, checkpoint: { latest } });
+        const file = path.join(backend, ".pulumi/stacks", name);
+        fs.mkdirSync(path.dirname(file), { recursive: true });
+        fs.writeFileSync(file, name.endsWith(".gz") ? gzipSync(text) : text);
+    }
+
+    it("is refused while a stack is on another cluster, with the stack and its state by name", () => {
+        write("dabaweb/dev.json", names.context);
+        for (const [name, context] of [
+            ["prod.json", "team"],
+            ["prod.json.gz", "team"],
+            ["prod.json", undefined],
+        ] as const) {
+            write(`dabaweb/${name}`, names.context, context);
+            assert.throws(() => refuseOtherClusters(backend), {
+                message: new RegExp(
+                    `^Stack prod of dabaweb is deployed to the cluster of context ${context ?? "\\(the current"}.* only state is in .*/${name}; destroy`,
+                ),
+            });
+            fs.rmSync(path.join(backend, ".pulumi/stacks/dabaweb", name));
+        }
+    });
+
+    it("is not refused without stacks, or with local and destroyed ones", () => {
+        refuseOtherClusters(backend);
+        write("dabaweb/dev.json", names.context);
+        write("key-value/gone.json");
+        refuseOtherClusters(backend);
     });
 });
 
