@@ -125,6 +125,13 @@ find_identity() {
     if [[ ! $inside =~ $UUID ]]; then inside=""; fi
 }
 
+# time_zones: the statements that fill the server's tables of time zones. Without them, CONVERT_TZ with a name returns NULL. Slaves and clones
+# get them from the master.
+time_zones() {
+    echo "USE mysql;"
+    mysql_tzinfo_to_sql /usr/share/zoneinfo 2>/dev/null || say "this image has no time zones: use offsets instead of names"
+}
+
 # temporary_server OPTION...: starts a server without network access for this script alone, and waits until it answers.
 temporary=""
 temporary_server() {

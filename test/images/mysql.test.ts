@@ -439,6 +439,34 @@ describe("mysql images", () => {
             await replicates(slave, second);
         });
 
+        it("know the time zones by name, like the master", async () => {
+            await everyoneConverts("Asia/Shanghai", "2026-01-01 08:00:00");
+        });
+
+        it("get the time zones from the master if the data was initialised without them", async () => {
+            for (const table of ["", "_name", "_transition", "_transition_type"]) {
+                await pods.sql(master, `TRUNCATE mysql.time_zone${table}`);
+            }
+            // A server remembers a zone that it was asked for: this is another one.
+            await everyoneConverts("America/Bogota", "NULL");
+            await pods.restart(master);
+            await everyoneConverts("America/Bogota", "2025-12-31 19:00:00");
+        });
+
+        /** Compares what each server makes of midnight in UTC. */
+        async function everyoneConverts(zone: string, expected: string): Promise<void> {
+            for (const pod of [slave, second]) {
+                await pods.caughtUp(master, pod);
+            }
+            for (const pod of [master, slave, second]) {
+                const converted = await pods.sql(
+                    pod,
+                    `SELECT CONVERT_TZ('2026-01-01 00:00:00', 'UTC', '${zone}')`,
+                );
+                assert.equal(converted, expected, pod.name);
+            }
+        }
+
         it("leave existing data alone in seed", async () => {
             await pods.stop(second);
             assert.match(await pods.seed(second), /has data: nothing to seed/);

@@ -431,14 +431,18 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         for (const system of ["MySQL", "Redis"]) {
             const [, table = ""] = text.split(`<!-- executed: ${system} -->`);
             const [rows = ""] = /(?:\n\|.*)+/.exec(table) ?? [];
-            const listed = [...rows.matchAll(/^\| `(.*?)` +\| (done|NOPERM|error \d+)(.*)\|$/gm)];
+            const listed = [...rows.matchAll(/^\| `(.*?)` +\| (done|NOPERM|error \d+)/gm)];
             ok(listed.length > 8, `${listed.length} rows`);
-            for (const [, statement = "", answer = "", rest = ""] of listed) {
+            for (const [, statement = "", answer = ""] of listed) {
                 const said = system === "MySQL" ? await asDabaweb(statement) : await inRedis(statement);
                 strictEqual(said.answer, answer, statement);
-                ok(!rest.includes("NULL") || said.rows.trim() === "NULL", said.rows);
+                notStrictEqual(said.rows.trim(), "NULL", statement);
             }
         }
+        // What the operator creates there takes effect for the account.
+        await sql("CREATE TRIGGER form.app_at BEFORE INSERT ON form.app FOR EACH ROW SET NEW.at = NOW()");
+        strictEqual((await asDabaweb("INSERT INTO app (id) VALUES (1)")).answer, "done");
+        strictEqual(await sql("SELECT COUNT(at) FROM form.app"), "1");
         strictEqual(await sql("SELECT @@GLOBAL.event_scheduler"), "OFF");
         await sql("DROP TABLE form.app; DROP VIEW form.app_view; DROP PROCEDURE form.app_procedure");
         await sql("DROP EVENT form.app_event");
