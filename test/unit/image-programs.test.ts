@@ -34,6 +34,7 @@ const KNOWN: Readonly<
             mysql:
                 "--no-defaults --defaults-file --socket --host --port --user --batch --skip-column-names -e --connect-timeout " +
                 "--unbuffered --force --default-character-set",
+            mysql_tzinfo_to_sql: "",
             mysqld:
                 "--defaults-file --server-id --innodb-buffer-pool-size --skip-networking --socket --pid-file --datadir " +
                 "--initialize-insecure --report-host --init-file --skip-log-bin",
