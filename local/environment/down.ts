@@ -1,10 +1,7 @@
 /** The ways back: stop everything and keep its data, or remove everything. */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import * as path from "node:path";
-import { gunzipSync } from "node:zlib";
 
-import { Refusal } from "../../operations/refusal";
 import { madeNetwork, removeCluster } from "../cluster/cluster";
 import { clusterNodes, stopCluster } from "../cluster/nodes";
 import { ask } from "../engine/find";
@@ -13,6 +10,7 @@ import { say } from "../machine/progress";
 import { attempt, run } from "../machine/shell";
 import { dockerChoice, names, places, registryAddress } from "../places";
 import { containerState } from "../registry/registry";
+import { refuseOtherClusters } from "../state/lost-stacks";
 import { type Part, readOrigins } from "../state/origins";
 
 /** Stops what `local up` started. Everything is kept, and the next `up` takes seconds. */
@@ -75,42 +73,6 @@ export async function purge(): Promise<void> {
         }
     }
     console.log(`${before.toFixed(1)} GB freed: ${cache} and ${state} were removed.`);
-}
-
-/** @throws Refusal if a stack in this backend has objects in a cluster that the environment did not create. */
-export function refuseOtherClusters(backend: string): void {
-    const stacks = path.join(backend, ".pulumi", "stacks");
-    const files = fs.existsSync(stacks) ? fs.readdirSync(stacks, { recursive: true, encoding: "utf8" }) : [];
-    for (const name of files.filter((each) => /\.json(\.gz)?$/.test(each))) {
-        const file = path.join(stacks, name);
-        const bytes = fs.readFileSync(file);
-        const { checkpoint } = JSON.parse(
-            (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString(),
-        ) as Checkpoint;
-        const elsewhere = (checkpoint.latest?.resources ?? [])
-            .filter(({ type }) => type === "pulumi:providers:kubernetes")
-            .map(({ inputs }) => inputs?.context ?? "(the current one at that time)")
-            .find((context) => context !== names.context);
-        if (elsewhere !== undefined) {
-            const [stack, project] = [path.basename(name).split(".json")[0]!, path.dirname(name)];
-            throw new Refusal(
-                `Stack ${stack} of ${project} is deployed to the cluster of context ${elsewhere}, and its only state is in ${file}; ` +
-                    "destroy it first, or take that file to another backend (`pulumi stack export`) and delete it here.",
-            );
-        }
-    }
-}
-
-/** What is read of the file that a Pulumi backend has for each stack. */
-interface Checkpoint {
-    readonly checkpoint: {
-        readonly latest?: {
-            readonly resources?: readonly {
-                readonly type: string;
-                readonly inputs?: { readonly context?: string };
-            }[];
-        };
-    };
 }
 
 /** Removes from an engine that is not our own what came with the environment, and nothing that was there before. */

@@ -6,10 +6,11 @@ import { gzipSync } from "node:zlib";
 
 import { askedName } from "../../components/bases";
 import { mirrored, namesOf } from "../../local/engine/images";
-import { broughtImages, refuseOtherClusters } from "../../local/environment/down";
+import { broughtImages } from "../../local/environment/down";
 import { cannotBuildGo } from "../../local/from-source/programs";
 import { refusalOf } from "../../local/images/registry-answers";
 import { names } from "../../local/places";
+import { refuseOtherClusters } from "../../local/state/lost-stacks";
 
 /** Complaints as Docker 20.10 to 29 print them. */
 const SAID: readonly [what: string, image: string, complaints: string, answer: RegExp | undefined][] = [
@@ -151,10 +152,11 @@ describe("local: removing the environment", () => {
         }
     });
 
-    it("is not refused without stacks, or with local and destroyed ones", () => {
+    it("is not refused without stacks, or with local, destroyed and unreadable ones", () => {
         refuseOtherClusters(backend);
         write("dabaweb/dev.json", names.context);
         write("key-value/gone.json");
+        fs.writeFileSync(path.join(backend, ".pulumi/stacks/dabaweb/broken.json"), "");
         refuseOtherClusters(backend);
     });
 });
