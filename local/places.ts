@@ -6,6 +6,7 @@
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { QUICKLY_COMPILED } from "../operations/compiled";
 import { readJson } from "./machine/files";
 
 /** This checkout of the project. */
@@ -103,8 +104,7 @@ export function exported(
         PULUMI_BACKEND_URL: fileBackend(place.backend),
         PULUMI_CONFIG_PASSPHRASE_FILE: place.passphrase,
         PULUMI_SKIP_UPDATE_CHECK: "true",
-        // The types are checked by `npm test`; checking them in every run costs seconds.
-        PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+        ...QUICKLY_COMPILED,
         KUBECONFIG: place.kubeconfig,
         // Otherwise kubectl caches what it knows about a cluster in ~/.kube.
         KUBECACHEDIR: path.join(place.cache, "kubectl"),

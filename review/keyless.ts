@@ -14,6 +14,7 @@ import { Refusal } from "../operations/refusal";
 import { environmentNote } from "../operations/stack-file";
 import { baseGraph } from "./base";
 import { compareGraphs } from "./changes";
+import { QUICKLY_COMPILED } from "../operations/compiled";
 import { enginePreview } from "./engine";
 import type { Graph } from "./graph";
 import type { Outcome } from "./outcome";
@@ -132,7 +133,7 @@ function throwAway(folder: string, tools: KeylessRun["tools"]): NodeJS.ProcessEn
         PULUMI_BACKEND_URL: `file://${backend}`,
         PULUMI_CONFIG_PASSPHRASE: randomUUID(),
         PULUMI_SKIP_UPDATE_CHECK: "true",
-        PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+        ...QUICKLY_COMPILED,
         // The plugin for images is not among the tools, and none of its resources are registered.
         PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
         KUBECONFIG: path.join(folder, "no-kubeconfig"),

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 
 import { Refusal } from "../../operations/refusal";
 import { mapTexts } from "../../review/changes";
+import { QUICKLY_COMPILED } from "../../operations/compiled";
 import { keylessPreview } from "../../review/keyless";
 import { type Choice, chooseMode, namedBackend } from "../../review/mode";
 import { type Mode, type Outcome, outcomeJson } from "../../review/outcome";
@@ -119,14 +120,12 @@ async function preview(stack: Stack, { mode, backend, why }: Choice, base?: stri
         }
     }
     // A user who names a backend also names the rest. The local environment only fills gaps, and never with its passphrase.
-    const { DOCKER_HOST, KUBECONFIG, PULUMI_SKIP_UPDATE_CHECK, PULUMI_NODEJS_TRANSPILE_ONLY } = exported(
-        dockerChoice()?.host,
-    );
+    const { DOCKER_HOST, KUBECONFIG, PULUMI_SKIP_UPDATE_CHECK } = exported(dockerChoice()?.host);
     const env = {
         ...(DOCKER_HOST === undefined ? {} : { DOCKER_HOST }),
         ...(stack.isLocal ? { KUBECONFIG } : {}),
         PULUMI_SKIP_UPDATE_CHECK,
-        PULUMI_NODEJS_TRANSPILE_ONLY,
+        ...QUICKLY_COMPILED,
         ...process.env,
         ...toolVariables(),
     };

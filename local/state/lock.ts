@@ -1,7 +1,8 @@
 /** One run at a time: a lock that names its holder, and that a dead holder does not keep locked. */
 import { spawnSync } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import * as fs from "node:fs";
+// The object itself, not a copy of its functions: a test takes the place of each step.
+import fs from "node:fs";
 import * as path from "node:path";
 
 import { Refusal } from "../../operations/refusal";

@@ -9,6 +9,7 @@ import { registryDirectory, useRegistry } from "../../local/cluster/node-registr
 import { clusterNodes } from "../../local/cluster/nodes";
 import { names } from "../../local/places";
 import { forThisMachine } from "../../local/stacks/this-machine";
+import { QUICKLY_COMPILED } from "../../operations/compiled";
 import { command, Result } from "../support/command";
 import { copyCheckout } from "../support/copy";
 import { docker, Scope, waitFor } from "../support/docker";
@@ -200,7 +201,7 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
 
     async function run(line: string, env: Readonly<Record<string, string>>, input?: string): Promise<Result> {
         const set = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-        const unset = ["PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_NODEJS_TRANSPILE_ONLY"].map(
+        const unset = ["PULUMI_CONFIG_PASSPHRASE_FILE", ...Object.keys(QUICKLY_COMPILED)].map(
             (name) => `--unset=${name}`,
         );
         const args = ["-C", clone, ...unset, ...set, "/bin/sh", "-c", line];

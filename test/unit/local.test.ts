@@ -57,6 +57,7 @@ describe("local: where the environment is stored", () => {
             "PULUMI_CONFIG_PASSPHRASE_FILE",
             "PULUMI_HOME",
             "PULUMI_NODEJS_TRANSPILE_ONLY",
+            "PULUMI_NODEJS_TSCONFIG_PATH",
             "PULUMI_SKIP_UPDATE_CHECK",
         ]);
         for (const [name, value] of Object.entries(variables).filter(([name]) =>
@@ -464,8 +465,11 @@ describe("local: one run at a time", () => {
             }
             former(file, options);
         };
-        assert.throws(() => takeLock("it", "make down", directory), /killed/);
-        shared.rmSync = former;
+        try {
+            assert.throws(() => takeLock("it", "make down", directory), /killed/);
+        } finally {
+            shared.rmSync = former;
+        }
         const [claim = ""] = fs.readdirSync(directory).filter((each) => each.endsWith(".claim"));
         fs.writeFileSync(path.join(directory, claim), JSON.stringify(dead("make down")));
         takeLock("it", "make up", directory, () => undefined)();
