@@ -28,7 +28,7 @@ export interface Placement {
 const UID = 10001;
 
 /** Seconds between SIGTERM and SIGKILL. Longer than Redis's shutdown-timeout (20 s). */
-const GRACE_SECONDS = 60;
+export const GRACE_SECONDS = 60;
 
 /** The standard labels. `component` distinguishes the workloads of one system, and selectors use it. */
 export function labels(system: string, component: string): Record<string, string> {

@@ -4,12 +4,15 @@ import { names } from "../places";
 import { isRemoved } from "../registry/images";
 import { Leftovers } from "../state/deployed";
 
+/** A namespace waits for its pods' grace periods, and a provisioner may delete one volume after another. */
+const GONE_SECONDS = 600;
+
 /** Waits until all of it is gone. Volumes that their class or the stack retains stay, and are named. */
 export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Promise<void> {
     for (const namespace of namespaces) {
         const args = ["get", "namespace", namespace, "--ignore-not-found", "--output", "name"];
-        await until(`namespace ${namespace} to be gone`, 120, async () => (await kubectl(args)) === "");
-        await until(`the volumes of namespace ${namespace} to be gone`, 120, async () => {
+        await until(`namespace ${namespace} to be gone`, GONE_SECONDS, async () => (await kubectl(args)) === "");
+        await until(`the volumes of namespace ${namespace} to be gone`, GONE_SECONDS, async () => {
             return (await volumes(namespace)).every((each) => each.policy !== "Delete");
         });
         for (const { name, claim } of await volumes(namespace)) {

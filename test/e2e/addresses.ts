@@ -56,11 +56,10 @@ export function describeAddresses(system: System): void {
     /** The client's address that nginx logged for the request with this mark. */
     async function loggedClient(mark: string): Promise<string> {
         const of = ["-l", "app.kubernetes.io/name=dabacluster", "-c", "nginx"];
-        const line = await waitFor(`an nginx log line with ${mark}`, RECOVERY_SECONDS, async () =>
-            (await system.kubectl(["logs", ...of, "--since=5m", "--tail=-1"]))
-                .split("\n")
-                .find((each) => each.includes(mark)),
-        );
+        const line = await waitFor(`an nginx log line with ${mark}`, RECOVERY_SECONDS, async () => {
+            const log = await system.kubectl(["logs", ...of, "--since=5m", "--tail=-1"]);
+            return log.split("\n").find((each) => each.includes(mark)) ?? false;
+        });
         return (JSON.parse(line) as { client: string }).client;
     }
 

@@ -4,7 +4,9 @@ import * as path from "path";
 
 import { copiedStackFile, places } from "../../local/places";
 import { command } from "../support/command";
+import { waitFor } from "../support/docker";
 import { PageSession, TEST_STACK } from "../support/page-session";
+import { RECOVERY_SECONDS } from "../support/system";
 import { kubectl } from "./side-by-side";
 import { remnants } from "./stack";
 
@@ -50,9 +52,12 @@ export class Example {
         await this.session.run(...headings);
     }
 
-    /** What it has left on the cluster and in the registry. */
-    remnants(): Promise<string[]> {
-        return remnants(this.namespace, `${this.name}/${TEST_STACK}/`);
+    /** Waits until nothing of it is left on the cluster and in the registry: volumes go after their namespace. */
+    async isGone(): Promise<void> {
+        await waitFor(`nothing of ${this.name} to be left`, RECOVERY_SECONDS, async () => {
+            assert.deepStrictEqual(await remnants(this.namespace, `${this.name}/${TEST_STACK}/`), []);
+            return true;
+        });
     }
 
     /** Ends the reader's session, and removes the stack with whatever it still has. */

@@ -80,7 +80,7 @@ describe("the example key-value, and the how-tos on it", function () {
     describe("the example", () => {
         it("K5: is destroyed without a trace", async () => {
             await example.run("Destroy it");
-            assert.deepStrictEqual(await example.remnants(), []);
+            await example.isGone();
         });
     });
 });

@@ -71,9 +71,7 @@ async function giveUp(): Promise<void> {
         const policy = { spec: { persistentVolumeReclaimPolicy: "Delete" } };
         await system.kubectl(["patch", "persistentvolume", volume, "-p", JSON.stringify(policy)]);
     }
-    await system.kubectl(["delete", "namespace", system.namespace, "--ignore-not-found"], {
-        timeoutSeconds: RECOVERY_SECONDS,
-    });
+    await system.kubectl(["delete", "namespace", system.namespace, "--ignore-not-found"]);
     await waitFor("its volumes to be gone", RECOVERY_SECONDS, async () => {
         const path = "jsonpath={.items[*].spec.claimRef.namespace}";
         const owners = await system.kubectl(["get", "persistentvolumes", "-o", path]);

@@ -72,8 +72,11 @@ export function describeKeyValue(): void {
         it("K1: has one Redis master, two slaves and three web pods, all ready", async () => {
             const kinds = ["statefulset/redis-master", "statefulset/redis-slave", "deployment/key-value-app"];
             const path = "jsonpath={range .items[*]}{.metadata.name} {.status.readyReplicas} {end}";
-            const ready = await inNamespace("get", ...kinds, "-o", path);
-            assert.strictEqual(ready, "redis-master 1 redis-slave 2 key-value-app 3");
+            await waitFor("every pod to be ready", RECOVERY_SECONDS, async () => {
+                const ready = await inNamespace("get", ...kinds, "-o", path);
+                assert.strictEqual(ready, "redis-master 1 redis-slave 2 key-value-app 3");
+                return true;
+            });
         });
 
         it("K2: tells every pod its own name, and every web pod where Redis is", async () => {
@@ -161,7 +164,11 @@ export function describeKeyValue(): void {
                         /^Redis at redis-master\.key-value\.svc:6379 /.test(answer.error ?? "")
                     );
                 });
-                assert.strictEqual((await get("key_1")).answer.value, "value_1");
+                // A slave that takes more than two seconds is answered for with a 503.
+                await waitFor("a read from a slave", RECOVERY_SECONDS, async () => {
+                    assert.strictEqual((await get("key_1")).answer.value, "value_1");
+                    return true;
+                });
             } finally {
                 await inNamespace("scale", "statefulset", "redis-master", "--replicas=1");
             }

@@ -298,13 +298,15 @@ describe("prod next to dev on one cluster, with the images that were tested in d
                 await kubectl(["--namespace", NAMESPACES.prod, "delete", "pod", moved!.metadata.name]);
                 const fresh = await waitFor("a new web pod", RECOVERY_SECONDS, async () => {
                     const known = rest.map(({ metadata }) => metadata.uid);
-                    return (await pods("prod", WEB)).find(
-                        ({ metadata, status }) =>
-                            !known.includes(metadata.uid) &&
-                            metadata.uid !== moved!.metadata.uid &&
-                            status.conditions?.some(
-                                ({ type, status: is }) => type === "Ready" && is === "True",
-                            ),
+                    return (
+                        (await pods("prod", WEB)).find(
+                            ({ metadata, status }) =>
+                                !known.includes(metadata.uid) &&
+                                metadata.uid !== moved!.metadata.uid &&
+                                status.conditions?.some(
+                                    ({ type, status: is }) => type === "Ready" && is === "True",
+                                ),
+                        ) ?? false
                     );
                 });
                 assert.strictEqual(fresh.spec.nodeName, target);

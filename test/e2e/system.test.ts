@@ -204,7 +204,6 @@ describe("the whole system on a real cluster", () => {
         });
 
         it("reads from the slaves, and from the master while a row is missing on them", async () => {
-            const late = `row-${randomUUID().slice(0, 8)}`;
             const origin = async () => (await system.page("/User_data")).headers.get("x-page-from");
             // Repeatedly, because a slave is one heartbeat behind for a moment in every second.
             await waitFor("the page from a slave", RECOVERY_SECONDS, async () => {
@@ -212,11 +211,16 @@ describe("the whole system on a real cluster", () => {
                 return (await origin()) === "replica";
             });
             try {
-                await Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, "STOP REPLICA SQL_THREAD")));
-                await insert(late, "1");
-                await clearPageCache();
-                assert.strictEqual(await origin(), "default");
-                assert.ok(hasRow(await system.table("/User_data"), late));
+                // Again if need be: a slave starts a stopped applier after a minute, and one of Redis may not know yet that the page is old.
+                await waitFor("the page from the master", RECOVERY_SECONDS, async () => {
+                    const late = `row-${randomUUID().slice(0, 8)}`;
+                    await Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, "STOP REPLICA SQL_THREAD")));
+                    await insert(late, "1");
+                    await clearPageCache();
+                    assert.strictEqual(await origin(), "default");
+                    assert.ok(hasRow(await system.table("/User_data"), late));
+                    return true;
+                });
             } finally {
                 await Promise.all(SLAVES.mysql.map((pod) => system.sql(pod, "START REPLICA SQL_THREAD")));
             }
@@ -228,7 +232,12 @@ describe("the whole system on a real cluster", () => {
             const log = "/tmp/general.log";
             const selects = async () => {
                 const counts = servers.map((pod) =>
-                    system.exec(pod, "mysql", ["sh", "-c", `grep -c 'SELECT.*form_user_data' ${log}; true`]),
+                    // Django's statements. Those with which a slave compares itself to the master name the database, too.
+                    system.exec(pod, "mysql", [
+                        "sh",
+                        "-c",
+                        `grep -c 'SELECT .form_user_data.[.]' ${log}; true`,
+                    ]),
                 );
                 return (await Promise.all(counts)).map(Number).reduce((sum, count) => sum + count, 0);
             };

@@ -276,9 +276,9 @@ export const masterAway = (system: "mysql" | "redis", seconds: number, servedSec
             );
             // Existing connections survive the Service's change until the readers reconnect.
             const aged = Date.now() + (READER_AGE_SECONDS + ANSWERED_SECONDS) * 1000;
-            const untilEnd = async (): Promise<string[] | undefined> => {
+            const untilEnd = async (): Promise<string[] | false> => {
                 const back = await serving();
-                return back.length > 0 || Date.now() >= end ? back : undefined;
+                return (back.length > 0 || Date.now() >= end) && back;
             };
             const early = await waitFor(`${seconds} s to pass`, seconds, untilEnd, { pauseMs: POLL_MS });
             if (early.length > 0) {

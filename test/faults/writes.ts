@@ -319,7 +319,7 @@ export const writePastTheLog = (): Fault => {
                 const found = await waitFor(
                     `\`make status\` to name unlogged ${kind}`,
                     FOUND_SECONDS[kind],
-                    async () => (await program.problems()).find((each) => named.test(each)),
+                    async () => (await program.problems()).find((each) => named.test(each)) ?? false,
                     { pauseMs: POLL_MS },
                 ).catch(() => undefined);
                 if (found === undefined) {

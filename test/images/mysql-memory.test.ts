@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 
 import { engineEnv, masterIntake, MYSQL_DEFAULTS } from "../../components/mysql";
 import { sizesOf } from "../../components/mysql-sizes";
+import { COMMAND_SECONDS } from "../support/command";
 import { docker, exec } from "../support/docker";
 import { isLong } from "../support/long";
 import { MysqlPods, Pod } from "../support/mysql-pods";
@@ -45,7 +46,7 @@ describe("mysql images at their memory limit", () => {
     /** Runs statements as the application does. Returns everything that its client prints. */
     async function write(...statements: string[]): Promise<string> {
         const { stdout, stderr } = await pods.loginFor(
-            120,
+            COMMAND_SECONDS,
             master,
             "mysql-master",
             "dabaweb",

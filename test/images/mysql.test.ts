@@ -297,16 +297,11 @@ describe("mysql images", () => {
             const pod = await pods.newPod("mysql-master-7", "master");
             await pods.start(pod);
             await pods.logged(pods.running(pod), /initialising/);
-            await waitFor(
-                "the data directory is being created",
-                60,
-                async () => {
-                    return (
-                        (await exec(pods.running(pod), ["test", "-e", "/data/mysql.new/ibdata1"])).code === 0
-                    );
-                },
-                { pauseMs: 20 },
-            );
+            // Stopped from inside, as it would be ready by the time that a command from outside starts.
+            const stop =
+                "until [[ -e /data/mysql.new/ibdata1 ]]; do sleep 0.02; done; " +
+                "for p in /proc/[0-9]*; do if [[ $(<$p/comm) == mysqld ]]; then kill -STOP ${p#/proc/}; fi; done";
+            assert.equal((await exec(pods.running(pod), ["bash", "-c", stop])).code, 0);
             await docker(["kill", pods.running(pod)]);
             assert.equal(
                 await pods.scope.inVolume(pod.volume, "ls -d mysql mysql.new 2>&1 || true"),
@@ -347,8 +342,7 @@ describe("mysql images", () => {
 
         it("keep nothing that looks like data after a killed clone, and start the next clone from scratch", async () => {
             const container = await pods.start(slave, { command: "seed" });
-            await pods.logged(container, /cloning mysql-master:3306, identity/);
-            await docker(["kill", container]);
+            await pods.killCloning(container, master);
             await pods.remove(container);
             assert.equal(await pods.scope.inVolume(slave.volume, "[[ -e mysql ]] || echo none"), "none");
         });
@@ -382,7 +376,7 @@ describe("mysql images", () => {
                         return stderr;
                     }
                     isReady = (await pods.probe(slave, "ready")).code === 0;
-                    return undefined;
+                    return false;
                 },
                 { pauseMs: 20 },
             );
@@ -599,7 +593,7 @@ describe("mysql images", () => {
         it("no slave has a transaction that the master does not have", async () => {
             for (const pod of [slave, second]) {
                 await pods.caughtUp(master, pod);
-                assert.equal((await pods.probe(pod, "ready")).code, 0);
+                await pods.ready(pod);
             }
         });
 

@@ -8,7 +8,6 @@ import {
     heartbeat,
     identity,
     identityFile,
-    ready,
     redis,
     RedisPods,
     stop,
@@ -433,7 +432,8 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
             await system.remove(system.master);
             await system.startMaster({ slaves: 2 });
             await system.untilWhole();
-            ok(!/slaves report what they have/.test(await logs(system.master)), "it did not wait");
+            // One that took long may have been asked twice.
+            ok(!/is opened although/.test(await logs(system.master)), "it did not open without them");
             for (const slave of system.slaves) {
                 await stop(slave);
             }
@@ -497,7 +497,7 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
             match((await exec(system.master, ["redis-cli", "PING"])).stderr, /Could not connect/);
             for (const each of system.slaves) {
                 strictEqual(await redis(each, "GET", "k"), "new");
-                strictEqual((await ready(each)).code, 0, "keeps serving");
+                await untilReady(each);
             }
 
             await system.lose(system.master, "master");
@@ -544,8 +544,8 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
             match(await redis(slave, "SET", "k", "other"), /^NOREPLICAS/);
             await system.continueMaster();
             await system.untilWhole();
-            match(
-                await logs(system.master),
+            await untilLogged(
+                system.master,
                 /was promoted; told it to follow redis-master again, and it answers: OK/,
             );
             await system.untilSame("k", "v");
@@ -622,7 +622,7 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
                         `.*The slaves: .*data from 20.*beat.*truncate -s ${size} /data/${incr}`,
                 ),
             );
-            strictEqual((await ready(slave)).code, 0, "the slave serves");
+            await untilReady(slave);
             const said = (await status(system.master))["waiting"] ?? "";
             const advice = /`(truncate [^`]+)`/.exec(said)?.[1] ?? "";
             await exec(system.master, ["bash", "-c", advice]);
@@ -740,7 +740,7 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
         it("ends a script that does not end if it has written nothing, on the master and on a slave", async () => {
             for (const pod of [system.master, system.slaves[0] as string]) {
                 match((await dabaweb(pod, "while true do end")).stdout, /Script killed by user/);
-                match(await logs(pod), /ended the script: it had written nothing/);
+                await untilLogged(pod, /ended the script: it had written nothing/);
             }
             await system.untilWhole();
         });
@@ -849,8 +849,13 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
 
         it("serve while the master is away, until their data is too old, even after a restart", async () => {
             const [staying, restarted] = system.slaves as [string, string];
+            // At the moment at which the link is lost: on a busy machine, the data can be too old by the time that a command starts.
+            const asked =
+                "while redis-cli INFO replication | grep -q ^master_link_status:up; do sleep 0.1; done; ready";
+            const away = exec(staying, ["bash", "-c", asked]);
             await system.stopMaster();
-            strictEqual((await ready(staying)).code, 0);
+            const { code, stdout } = await away;
+            strictEqual(code, 0, stdout);
             for (const slave of [staying, restarted]) {
                 await untilUnready(
                     slave,

@@ -326,8 +326,9 @@ describe("images/redis-master and images/redis-slave with Docker alone", () => {
         it("leave no zombie processes after many probes and operator commands", async () => {
             for (const pod of [master, ...slaves]) {
                 for (let round = 0; round < 5; round++) {
-                    strictEqual((await ready(pod)).code, 0);
-                    strictEqual((await live(pod)).code, 0);
+                    // Whatever they answer.
+                    await ready(pod);
+                    await live(pod);
                 }
                 // `docker top` does not list zombies.
                 const dead = "grep -lE '^[0-9]+ [(].*[)] Z' /proc/[0-9]*/stat || true";
@@ -382,7 +383,7 @@ describe("images/redis-master and images/redis-slave with Docker alone", () => {
             passwords.admin = randomBytes(16).toString("hex");
             await scope.fillVolume(pods.secrets, passwords);
             // Until then, probes and the operator use the password that the server was started with.
-            strictEqual((await ready(master)).code, 0);
+            await untilReady(master);
             strictEqual(await redis(master, "GET", "greeting"), "hello");
             for (const pod of [master, ...slaves]) {
                 await stop(pod);

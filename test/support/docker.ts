@@ -133,14 +133,14 @@ function readLog(container: string, line: RegExp, seconds: number): Promise<stri
 }
 
 /**
- * Calls `probe` until it returns something other than undefined or false. The deadline is what an idle machine needs at
+ * Calls `probe` until it returns something other than false; one that only asserts returns true at its end. The deadline is what an idle machine needs at
  * most; when {@link PATIENCE} times as much has passed, throws an error with the description, the last failure, and the
  * result of `explain`. Unless `pauseMs` sets the pause between calls, the pause grows with the time waited.
  */
-export function waitFor<T>(
+export function waitFor<T extends NonNullable<unknown> | null>(
     description: string,
     deadlineSeconds: number,
-    probe: () => Promise<T | undefined | false>,
+    probe: () => Promise<T | false>,
     { pauseMs, explain }: { pauseMs?: number; explain?: () => Promise<string> } = {},
 ): Promise<T> {
     const seconds = PATIENCE * deadlineSeconds;
@@ -150,7 +150,7 @@ export function waitFor<T>(
             let failure = "";
             try {
                 const value = await probe();
-                if (value !== undefined && value !== false) {
+                if (value !== false) {
                     return value;
                 }
             } catch (error) {

@@ -2,8 +2,20 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 
+import { GRACE_SECONDS } from "../../components/pod";
 import { COMMAND_SECONDS, Result } from "./command";
-import { build, docker, exec, logs, QUICK_NAMES, Scope, tryDocker, untilLogged, waitFor } from "./docker";
+import {
+    build,
+    docker,
+    exec,
+    logs,
+    QUICK_NAMES,
+    Scope,
+    tryDocker,
+    untilLogged,
+    waitFor,
+    whilePaused,
+} from "./docker";
 import { spending } from "./spent";
 
 const context = resolve(__dirname, "../../images");
@@ -218,11 +230,11 @@ export class MysqlPods {
         return log;
     }
 
-    /** Stops a pod as Kubernetes does, within 25 s. */
+    /** Stops a pod as Kubernetes does. */
     async stop(pod: Pod): Promise<Stopped> {
         const container = this.running(pod);
         const begin = Date.now();
-        await docker(["stop", "-t", "25", container]);
+        await docker(["stop", "-t", String(GRACE_SECONDS), container]);
         const seconds = (Date.now() - begin) / 1000;
         const code = Number(await docker(["inspect", "-f", "{{.State.ExitCode}}", container]));
         delete pod.container;
@@ -330,7 +342,10 @@ export class MysqlPods {
         );
         assert.equal(waited, "0", `${slave.name} has the master's transactions`);
         const own = await this.sql(slave, "SELECT @@GLOBAL.gtid_executed");
-        const more = await this.sql(master, `SELECT GTID_SUBTRACT('${own}', @@GLOBAL.gtid_executed)`);
+        // A slave may have executed what a session of the master still commits.
+        const owned = "NULLIF(REGEXP_REPLACE(@@GLOBAL.gtid_owned, '#[0-9]+', ''), '')";
+        const masters = `CONCAT_WS(',', ${owned}, @@GLOBAL.gtid_executed)`;
+        const more = await this.sql(master, `SELECT GTID_SUBTRACT('${own}', ${masters})`);
         assert.equal(more, "", `${slave.name} has transactions that the master does not have`);
     }
 
@@ -343,6 +358,16 @@ export class MysqlPods {
         const log = await this.remove(container);
         assert.equal(code, "0", log);
         return log;
+    }
+
+    /** Kills a container that clones one of these pods. They stand still meanwhile, so that the clone cannot end before. */
+    async killCloning(container: string, ...donors: readonly Pod[]): Promise<void> {
+        await this.logged(container, /creating a temporary server for the clone/);
+        const kill = async (): Promise<void> => {
+            await this.logged(container, /cloning /);
+            await docker(["kill", container]);
+        };
+        await donors.reduce((during, pod) => () => whilePaused(this.running(pod), during), kill)();
     }
 
     /** Runs a slave's init container to completion. Returns its log. */

@@ -5,14 +5,19 @@ import * as os from "os";
 import * as path from "path";
 
 import { commitAll, copyCheckout, linkPackages } from "./copy";
+import { waitFor } from "./docker";
 import { type Command, hasText, parsePage } from "./page";
 import { Shells } from "./shells";
 import { spending, spentOn } from "./spent";
+import { RECOVERY_SECONDS } from "./system";
 
 const ROOT = path.resolve(__dirname, "../..");
 
 /** A little more than the longest timeout of a command on the pages. */
 const COMMAND_SECONDS = 11 * 60;
+
+/** Lines that change nothing. What an earlier one did may still be taking effect; a reader would look again. */
+const LOOKS = /^(kubectl (-n \S+ )?get |curl (?!.* -d )|as_dabaweb .*(SELECT| get ))/;
 
 /** The stack of the examples that tests deploy, next to a user's own stack dev. */
 export const TEST_STACK = "test";
@@ -63,11 +68,25 @@ export class PageSession {
         assert.ok(blocks.length > 0, `${this.page} has nothing to run under ${headings.join(", ")}`);
         for (const { heading, commands } of blocks) {
             for (const { line, prints, fails } of commands) {
-                await execute(this.shells, this.checkout, `${this.page}, "${heading}"`, {
+                const where = `${this.page}, "${heading}"`;
+                const command = {
                     line: this.translate(line),
                     prints: prints.map(this.translate),
                     fails: fails && this.translate(fails),
-                });
+                };
+                const once = () => execute(this.shells, this.checkout, where, command);
+                if (prints.length > 0 && LOOKS.test(line)) {
+                    await waitFor(
+                        `${prints.join(" and ")} of ${where}: ${line}`,
+                        RECOVERY_SECONDS,
+                        async () => {
+                            await once();
+                            return true;
+                        },
+                    );
+                } else {
+                    await once();
+                }
             }
         }
     }

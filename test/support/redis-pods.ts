@@ -1,10 +1,11 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert";
+import { deepStrictEqual, strictEqual } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 
+import { GRACE_SECONDS } from "../../components/pod";
 import { redisMemory, redisMemoryEnv } from "../../components/redis";
 import { Result } from "./command";
-import { build, docker, exec, logs, QUICK_NAMES, Scope, waitFor } from "./docker";
+import { build, docker, exec, logs, QUICK_NAMES, Scope, untilLogged, waitFor } from "./docker";
 
 const images = join(__dirname, "../../images");
 
@@ -167,13 +168,13 @@ export async function untilUnready(pod: string, reason: RegExp): Promise<string>
 /** Waits until a pod is alive and not ready for this reason, which is in its log and in the output of `ready`. */
 export async function untilWaits(pod: string, reason: RegExp): Promise<void> {
     await untilUnready(pod, reason);
-    match(await logs(pod), reason);
+    await untilLogged(pod, reason);
 }
 
 /** Stops a pod as the kubelet does and returns the seconds and the exit code. */
 export async function stop(pod: string): Promise<{ seconds: number; code: number }> {
     const begin = Date.now();
-    await docker(["stop", "-t", "30", pod]);
+    await docker(["stop", "-t", String(GRACE_SECONDS), pod]);
     const code = Number(await docker(["inspect", "-f", "{{.State.ExitCode}}", pod]));
     return { seconds: (Date.now() - begin) / 1000, code };
 }

@@ -57,7 +57,10 @@ export class Registries {
         const password = await waitFor(`the password in the log of ${name}`, 30, async () => {
             // Only the first login creates the file.
             await fetch(`http://${host}/v2/`, { headers: { authorization: "Basic eDp5" } });
-            return /provisioning with default user.*password="?([\w-]+)/s.exec(await logs(container))?.[1];
+            return (
+                /provisioning with default user.*password="?([\w-]+)/s.exec(await logs(container))?.[1] ??
+                false
+            );
         });
         return { host, login: { username: "docker", password } };
     }
