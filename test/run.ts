@@ -256,7 +256,9 @@ async function main(args: readonly string[]): Promise<void> {
             "",
             ...failures.map((failure) => `failed: ${failure}`),
             // Once more without their logs: whoever sees only the end of the output finds out what failed.
-            ...failures.map((failure) => `failed: ${failure.split("\n")[0]!.slice(0, NAME_LENGTH)}`),
+            ...failures
+                .filter((failure) => failure.includes("\n") || failure.length > NAME_LENGTH)
+                .map((failure) => `failed: ${failure.split("\n")[0]!.slice(0, NAME_LENGTH)}`),
             `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
             "",
         ].join("\n"),

@@ -5,13 +5,10 @@ import * as path from "path";
 import { copiedStackFile } from "../../local/places";
 import { command } from "../support/command";
 import { waitFor } from "../support/docker";
-import { forStack, parsePage } from "../support/page";
+import { forStack, LINE_SECONDS, parsePage } from "../support/page";
 import { RECOVERY_SECONDS, System } from "../support/system";
 
 const ROOT = path.resolve(__dirname, "../..");
-
-/** A little more than the longest timeout of a command on the page. */
-const COMMAND_SECONDS = 11 * 60;
 
 /**
  * Runs every command of docs/runbook.md, in order. Call this after a stack is deployed and healthy. It leaves the stack
@@ -53,7 +50,7 @@ async function execute(system: System, line: string): Promise<string> {
     const file = `PULUMI_OPTION_CONFIG_FILE=${copiedStackFile("dabaweb", system.stack)}`;
     const shell = ["bash", "-euo", "pipefail", "-c", typed];
     const result = await command("env", ["-C", ROOT, file, ...shell], {
-        timeoutSeconds: COMMAND_SECONDS,
+        timeoutSeconds: LINE_SECONDS,
     });
     // Not its output: it may be a password.
     assert.strictEqual(result.code, 0, `${typed}: exit code ${result.code}\n${result.stderr}`);

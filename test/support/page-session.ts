@@ -6,15 +6,12 @@ import * as path from "path";
 
 import { commitAll, copyCheckout, linkPackages } from "./copy";
 import { waitFor } from "./docker";
-import { type Command, hasText, parsePage } from "./page";
+import { type Command, hasText, LINE_SECONDS, parsePage } from "./page";
 import { Shells } from "./shells";
 import { spending, spentOn } from "./spent";
 import { RECOVERY_SECONDS } from "./system";
 
 const ROOT = path.resolve(__dirname, "../..");
-
-/** A little more than the longest timeout of a command on the pages. */
-const COMMAND_SECONDS = 11 * 60;
 
 /** Lines that change nothing. What an earlier one did may still be taking effect; a reader would look again. */
 const LOOKS = /^(kubectl (-n \S+ )?get |curl (?!.* -d )|as_dabaweb .*(SELECT| get ))/;
@@ -110,7 +107,7 @@ export async function runPage(page: string, translate?: (text: string) => string
 async function execute(shells: Shells, folder: string, where: string, command: Command): Promise<void> {
     const { line, prints, fails } = command;
     const { code, stdout, stderr } = await spending(spentOn("bash", [line]), () =>
-        shells.run(folder, ["eval", line], { timeoutSeconds: COMMAND_SECONDS }),
+        shells.run(folder, ["eval", line], { timeoutSeconds: LINE_SECONDS }),
     );
     const answer = `${where}: ${line}\nexit code ${code}\n${stdout}${stderr}`;
     const asThePageSays = fails === undefined ? code === 0 : code !== 0;

@@ -1,5 +1,8 @@
 /** A page of docs/ as data: its blocks of commands, by the mark before each. docs/contributing.md describes the marks. */
 
+/** How long one line may take: a little more than the longest timeout of a command on the pages. */
+export const LINE_SECONDS = 11 * 60;
+
 /** One command and what it answers. */
 export interface Command {
     /** What a reader types: one line, or several if it continues after `\` or has a here-document. */
