@@ -11,7 +11,11 @@ const GONE_SECONDS = 600;
 export async function waitUntilGone({ namespaces, images, kept }: Leftovers): Promise<void> {
     for (const namespace of namespaces) {
         const args = ["get", "namespace", namespace, "--ignore-not-found", "--output", "name"];
-        await until(`namespace ${namespace} to be gone`, GONE_SECONDS, async () => (await kubectl(args)) === "");
+        await until(
+            `namespace ${namespace} to be gone`,
+            GONE_SECONDS,
+            async () => (await kubectl(args)) === "",
+        );
         await until(`the volumes of namespace ${namespace} to be gone`, GONE_SECONDS, async () => {
             return (await volumes(namespace)).every((each) => each.policy !== "Delete");
         });

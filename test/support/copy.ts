@@ -52,16 +52,20 @@ export function linkPackages(folder: string): void {
     fs.utimesSync(path.join(folder, "package-lock.json"), 0, 0);
 }
 
+/** Options of git with which a commit does not depend on the user's settings. */
+export const OWN_SETTINGS = [
+    ...["user.name=a", "user.email=a@example.org", "init.defaultBranch=main"],
+    ...["commit.gpgsign=false", "core.hooksPath=/dev/null"],
+].flatMap((setting) => ["-c", setting]);
+
 /** Makes a folder a clone whose last commit has all its files. */
 export async function commitAll(folder: string): Promise<void> {
-    const settings = ["user.name=a", "user.email=a@example.org", "init.defaultBranch=main"];
-    const given = settings.flatMap((setting) => ["-c", setting]);
     for (const args of [
         ["init", "--quiet"],
         ["add", "."],
         ["commit", "--quiet", "--message", "clone"],
     ]) {
-        const { code, stderr } = await command("git", ["-C", folder, ...given, ...args]);
+        const { code, stderr } = await command("git", ["-C", folder, ...OWN_SETTINGS, ...args]);
         if (code !== 0) {
             throw new Error(`git ${args.join(" ")}: exit code ${code}\n${stderr}`);
         }

@@ -24,6 +24,8 @@ function bash(script: string, args: readonly string[], input = ""): Called {
     const { status, stdout, stderr } = spawnSync("bash", ["--norc", "-c", script, "bash", ...args], {
         encoding: "utf8",
         input,
+        // As in a container: a locale that is not installed here would be complained about.
+        env: { PATH: process.env.PATH, LC_ALL: "C" },
     });
     return { code: status ?? 128, stdout, stderr };
 }

@@ -16,7 +16,7 @@ describe("Go tools from source", () => {
     const oldPath = process.env.PATH;
 
     beforeEach(() => {
-        directory = fs.mkdtempSync(path.join(os.tmpdir(), "go-tools-"));
+        directory = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "go-tools-")));
         lines = [];
         options = { cacheDir: path.join(directory, "cache"), onProgress: (line) => lines.push(line) };
     });

@@ -51,7 +51,8 @@ describe("the how-tos", () => {
 
         it(`have commands that a shell understands: ${name}`, () => {
             for (const { line } of blocks.flatMap(({ commands }) => commands)) {
-                const { status, stderr } = spawnSync("bash", ["-n", "-c", line], { encoding: "utf8" });
+                const env = { ...process.env, LC_ALL: "C" };
+                const { status, stderr } = spawnSync("bash", ["-n", "-c", line], { encoding: "utf8", env });
                 assert.ok(status === 0 && stderr === "", `${line}: ${stderr}`);
                 assert.ok(
                     !line.startsWith("#"),

@@ -77,6 +77,14 @@ const DIGEST = `sha256:${"d".repeat(64)}`;
 const PINNED = `redis:8.2.10@${DIGEST}`;
 
 describe("local: the name of a pinned image", () => {
+    const { DABAWEB_IMAGES } = process.env;
+    before("forget the user's mirror", () => delete process.env.DABAWEB_IMAGES);
+    after("remember it", () => {
+        if (DABAWEB_IMAGES !== undefined) {
+            process.env.DABAWEB_IMAGES = DABAWEB_IMAGES;
+        }
+    });
+
     it("has only the digest in a request, because the tag may have moved", () => {
         assert.equal(askedName(PINNED), `redis@${DIGEST}`);
         assert.equal(askedName(`host:5000/a/b:1@${DIGEST}`), `host:5000/a/b@${DIGEST}`);

@@ -1,5 +1,4 @@
 import * as assert from "assert";
-import { spawnSync } from "child_process";
 import * as fs from "fs";
 import * as net from "net";
 import * as os from "os";
@@ -577,16 +576,16 @@ describe("local: a run of several steps", () => {
     });
     afterEach(() => (console.log = log));
 
-    /** A step that records its start and its end, and takes some milliseconds. */
+    /** A step that records its start and its end, and takes some milliseconds, or as long as something else. */
     function step(
         name: string,
-        how: Partial<Step> & { milliseconds?: number; fails?: boolean } = {},
+        how: Partial<Step> & { milliseconds?: number; lasts?: Promise<unknown>; fails?: boolean } = {},
     ): Planned {
-        const { milliseconds = 5, fails, ...rest } = how;
+        const { milliseconds = 5, lasts, fails, ...rest } = how;
         const plan: Plan = { way: "start", detail: "", minutes: 0, gigabytes: 0 };
         const run = async (): Promise<void> => {
             said.push(`${name} begins`);
-            await new Promise((resolve) => setTimeout(resolve, milliseconds));
+            await (lasts ?? new Promise((resolve) => setTimeout(resolve, milliseconds)));
             said.push(`${name} ends`);
             if (fails) {
                 throw new Error(`${name} failed`);
@@ -611,10 +610,17 @@ describe("local: a run of several steps", () => {
     });
 
     it("makes a step wait for what it needs, if that is part of the run, and for the engine that it asks", async () => {
+        const b = step("b", { needs: ["a"] });
+        let ended: () => void = () => undefined;
+        const lasts = new Promise<void>((resolve) => (ended = resolve));
+        const run: Step["run"] = async (...args) => {
+            await b.step.run(...args);
+            ended();
+        };
         await runAll([
-            step("Docker Engine", { milliseconds: 20 }),
+            step("Docker Engine", { lasts }),
             step("a", { needs: ["not here"] }),
-            step("b", { needs: ["a"] }),
+            { ...b, step: { ...b.step, run } },
             step("c", { asksEngine: true }),
         ]);
         assert.strictEqual(
@@ -828,7 +834,8 @@ describe("local: a stack whose update was interrupted", () => {
         return fs.readFileSync(path.join(state, "calls"), "utf8");
     }
 
-    const dead = spawnSync("true").pid;
+    // Above every pid that is given out.
+    const dead = 2 ** 22 + 1;
 
     it("is unlocked if that process is dead", async () => {
         const calls = await selected({ pid: dead, hostname: os.hostname() });

@@ -11,6 +11,7 @@ import {
     sizesOf,
 } from "../../components/mysql-sizes";
 import { quantityValue } from "../../components/quantity";
+import { replay } from "../support/replay";
 import { callFunction } from "../support/shell-functions";
 
 const MIB = 2 ** 20;
@@ -53,6 +54,7 @@ describe("the memory of a MySQL server", () => {
                 );
                 assert.ok(parts.reduce((sum, part) => sum + part, 0) <= quantityValue(limit));
             }),
+            replay(),
         ));
 
     it("has room for the largest row in six copies, and for its update", () =>
@@ -64,6 +66,7 @@ describe("the memory of a MySQL server", () => {
                 assert.ok(2 * maxPacket <= largestRow);
                 assert.ok(maxPacket >= 2 * MIB);
             }),
+            replay(),
         ));
 
     it("lets the master accept no more than the smallest server can apply", () => {
@@ -93,6 +96,7 @@ describe("the memory of a MySQL server", () => {
                     assert.ok(bufferPool < 128 * MIB || bufferPool % (128 * MIB) === 0, String(bufferPool));
                 }
             }),
+            replay(),
         ));
 
     it("gives more connections and a larger buffer pool for a higher limit", () =>
@@ -105,6 +109,7 @@ describe("the memory of a MySQL server", () => {
                     assert.ok(less![part] <= more![part], part),
                 );
             }),
+            replay(),
         ));
 
     it("reserves the connections that the master's accounts have beside the application's", () => {

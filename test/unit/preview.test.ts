@@ -16,6 +16,7 @@ import { redactor } from "../../review/redact";
 import { withoutSecrets } from "../../review/stack-config";
 import { statePreview } from "../../review/state";
 import { terminalText } from "../../review/summary";
+import { OWN_SETTINGS } from "../support/copy";
 import { graphOf } from "../support/program";
 
 const ROOT = path.resolve(__dirname, "../..");
@@ -134,8 +135,7 @@ describe("the stack file of a keyless preview", () => {
 describe("what a keyless preview compares with", () => {
     const empty: Graph = { stack: "s", resources: {} };
     const git = (...args: string[]) => {
-        const who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"];
-        return execFileSync("git", [...who, ...args], { cwd: folder, encoding: "utf8" }).trim();
+        return execFileSync("git", [...OWN_SETTINGS, ...args], { cwd: folder, encoding: "utf8" }).trim();
     };
     const commit = (name: string, stack?: string) => {
         if (stack !== undefined) {
@@ -216,9 +216,14 @@ function created(type: string, name: string): string {
 describe("a keyless preview", () => {
     it("names every resource, passes on nothing of the user's and leaves nothing behind", async () => {
         const { calls, ...tools } = fakePulumi(created("kubernetes:core/v1:Secret", "it"));
-        const own = { PULUMI_ACCESS_TOKEN: "mine", KUBECONFIG: "/mine", AWS_PROFILE: "mine" };
+        // A folder of its own for temporary files: other previews may run on this machine.
+        const temporary = fs.mkdtempSync(path.join(folder, "temporary-"));
+        const users = "the-users-own";
+        const own = {
+            ...{ PULUMI_ACCESS_TOKEN: users, KUBECONFIG: `/${users}`, AWS_PROFILE: users },
+            TMPDIR: temporary,
+        };
         const former = { ...process.env };
-        const before = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("preview-keyless-"));
         Object.assign(process.env, own);
         try {
             const run = {
@@ -243,16 +248,13 @@ describe("a keyless preview", () => {
             Object.keys(own).forEach((key) => delete process.env[key]);
             Object.assign(process.env, former);
         }
-        assert.ok(!/mine/.test(calls()), calls());
+        assert.ok(!calls().includes(users), calls());
         assert.match(calls(), /^PULUMI_BACKEND_URL=file:.*preview-keyless-/m);
         assert.match(
             fs.readFileSync(path.join(folder, "stack-file"), "utf8"),
             /nginx@sha256:[0-9a-f]{20}0{44}/,
         );
-        assert.deepStrictEqual(
-            fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("preview-keyless-")),
-            before,
-        );
+        assert.deepStrictEqual(fs.readdirSync(temporary), []);
     });
 
     it("refuses a configuration that is not valid, in the program's own words", async () => {

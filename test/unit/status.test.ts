@@ -1021,7 +1021,7 @@ describe("status: the command", () => {
         writeFileSync(kubectl, `#!/usr/bin/env bash\ncd ${folder}\n${script}\n`);
         chmodSync(kubectl, 0o755);
         const all = ["-r", "ts-node/register/transpile-only", "operations/status.ts", ...args];
-        const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+        const env = { ...process.env, PATH: `${folder}:${process.env.PATH}`, LC_ALL: "C" };
         return spawnSync(process.execPath, all, { encoding: "utf8", env });
     }
 
