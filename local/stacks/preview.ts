@@ -8,9 +8,9 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
 
+import { QUICKLY_COMPILED } from "../../operations/compiled";
 import { Refusal } from "../../operations/refusal";
 import { mapTexts } from "../../review/changes";
-import { QUICKLY_COMPILED } from "../../operations/compiled";
 import { keylessPreview } from "../../review/keyless";
 import { type Choice, chooseMode, namedBackend } from "../../review/mode";
 import { type Mode, type Outcome, outcomeJson } from "../../review/outcome";
