@@ -408,10 +408,11 @@ describe("loss of a mysql master", () => {
                 return { result };
             });
             assert.equal((await closing.result).code, 0);
-            assert.match(
-                await pods.kill(master),
+            await pods.logged(
+                pods.running(master),
                 /closing: 2 slaves have everything that was committed, 0 are behind/,
             );
+            await pods.kill(master);
             const held = await Promise.all(slaves.map((slave) => pods.sql(slave, HELD)));
             assert.equal(held[0], held[1]);
         });
