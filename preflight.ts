@@ -53,12 +53,20 @@ export interface Cluster {
 
 type System = (typeof SYSTEMS)[number];
 
+/** What marks the class of claims that name none; the API server knows both. */
+const DEFAULT_CLASS = [
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+];
+
 /** What the cluster contains, as far as the checks need it. A value that could not be read is undefined. */
 export interface Facts {
     /** UID of the kube-system namespace, the usual fingerprint of a cluster. */
     readonly fingerprint: string | undefined;
     readonly storageClasses:
         ReadonlyArray<{ name: string; isDefault: boolean; expandable: boolean }> | undefined;
+    /** The classes of the cluster's volumes. Read only if the configuration names a class of which there is no object. */
+    readonly volumeClasses: readonly string[] | undefined;
     readonly nodes: readonly Node[] | undefined;
     /** The stack's namespace, if it was created beforehand. Its UID is the fingerprint for a user with rights nowhere else. */
     readonly namespace:
@@ -229,7 +237,7 @@ export function misfits(config: StackConfig, facts: Facts, stack: Known): string
         ...ingressMisfits(config, facts),
         ...storageMisfits(config, facts),
         ...spreadMisfits(config, facts),
-        ...quotaProblems(config, facts.quotas, facts.own).refused,
+        ...quotaProblems(config, facts.quotas, facts.own, facts.limits).refused,
         ...limitProblems(config, facts.limits),
         ...versionMisfits(config, facts, stack.bases ?? {}),
     ];
@@ -432,7 +440,7 @@ export function remarks(config: StackConfig, facts: Facts, stack: Known): string
         : [];
     return [
         ...renamed,
-        ...quotaProblems(config, facts.quotas, facts.own).remarks,
+        ...quotaProblems(config, facts.quotas, facts.own, facts.limits).remarks,
         ...nodeRemarks(config, facts),
     ];
 }
@@ -511,7 +519,7 @@ function ingressMisfits({ ingress }: StackConfig, { ingressClasses }: Facts): st
           ];
 }
 
-function storageMisfits(config: StackConfig, { storageClasses, volumes }: Facts): string[] {
+function storageMisfits(config: StackConfig, { storageClasses, volumeClasses, volumes }: Facts): string[] {
     return datasets(config).flatMap((name) => {
         const { storage, storageClass = config.storageClass } = config[name];
         const wanted = storageClass ?? storageClasses?.find((c) => c.isDefault)?.name;
@@ -521,14 +529,26 @@ function storageMisfits(config: StackConfig, { storageClasses, volumes }: Facts)
                     listed(storageClasses.map((c) => c.name)),
             ];
         }
-        if (storageClasses !== undefined && wanted !== "" && !storageClasses.some((c) => c.name === wanted)) {
-            return [
-                `storageClass ${wanted} of ${name} does not exist; the cluster has ${listed(storageClasses.map((c) => c.name))}`,
-            ];
-        }
         const existing = (volumes ?? []).filter((volume) =>
             new RegExp(`^data-${name}-\\d+$`).test(volume.name),
         );
+        // A claim of a class without an object binds to a volume that has the class's name, and one that is bound stays so.
+        const isServed =
+            volumeClasses === undefined ||
+            volumeClasses.includes(wanted ?? "") ||
+            (existing.length >= podsOf(config, name) &&
+                existing.every((volume) => volume.storageClass === wanted));
+        if (
+            storageClasses !== undefined &&
+            wanted !== "" &&
+            !storageClasses.some((c) => c.name === wanted) &&
+            !isServed
+        ) {
+            return [
+                `storageClass ${wanted} of ${name} does not exist, and no volume has it; the cluster has ` +
+                    listed(storageClasses.map((c) => c.name)),
+            ];
+        }
         return existing.flatMap((volume) => {
             if (storageClass !== undefined && volume.storageClass !== storageClass) {
                 return [
@@ -624,15 +644,25 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         ofNamespace(() => core.listNamespacedLimitRange({ namespace }), "limit ranges"),
         ofNamespace(() => core.listNamespacedPod({ namespace }), "pods"),
     ]);
+    const hasClass = (name: string) =>
+        name === "" || (classes?.items ?? []).some(({ metadata }) => metadata?.name === name);
+    const absent = datasets(config)
+        .map((name) => config[name].storageClass ?? config.storageClass ?? "")
+        .filter((name) => classes !== undefined && !hasClass(name));
+    const made =
+        absent.length === 0 || disks !== undefined
+            ? disks
+            : await readable(() => core.listPersistentVolume(), `volumes of the class ${absent[0]}`);
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
     const portOwner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
     return {
         fingerprint: system?.metadata?.uid,
         storageClasses: classes?.items.map((c) => ({
             name: c.metadata?.name ?? "",
-            isDefault: c.metadata?.annotations?.["storageclass.kubernetes.io/is-default-class"] === "true",
+            isDefault: DEFAULT_CLASS.some((key) => c.metadata?.annotations?.[key] === "true"),
             expandable: c.allowVolumeExpansion === true,
         })),
+        volumeClasses: absent.length === 0 ? [] : made?.items.map(({ spec }) => spec?.storageClassName ?? ""),
         nodes: nodes?.items.map(nodeFact),
         namespace:
             own === undefined || own === "absent"
@@ -698,9 +728,11 @@ function quotaFact({ metadata, spec, status }: V1ResourceQuota): Quota {
 }
 
 function limitFacts({ metadata, spec }: V1LimitRange): Limit[] {
-    return (spec?.limits ?? []).map(({ type, max, min }) => ({
+    return (spec?.limits ?? []).map(({ type, max, min, maxLimitRequestRatio, _default, defaultRequest }) => ({
         name: metadata?.name ?? "",
         type,
+        defaults: [...Object.keys(_default ?? {}), ...Object.keys(defaultRequest ?? {})],
+        ...(maxLimitRequestRatio === undefined ? {} : { ratio: maxLimitRequestRatio }),
         ...(max === undefined ? {} : { max }),
         ...(min === undefined ? {} : { min }),
     }));
@@ -837,25 +869,35 @@ async function registryAnswers(registry: StackConfig["registry"], hasDocker: boo
     const { address, plainHttp } = registry;
     const url = registryUrl(address, plainHttp);
     const question = (base: string) => ask(`${base}/v2/`, { signal: AbortSignal.timeout(ANSWER_MS) });
+    const dockerReachesIt = async () => {
+        const said = await docker(["pull", "--quiet", `${address}/dabaweb:preflight`], REGISTRY_ANSWER_MS);
+        return said.ok || whyNotGiven(said.stderr) !== undefined;
+    };
     try {
         const { status } = await question(url);
-        return registryProblems(registry, status, hasDockerLogin(address));
+        const problems = registryProblems(registry, status, hasDockerLogin(address));
+        // Docker takes a login's challenge from that answer and ignores any other.
+        if (problems.length > 0 && status !== 401 && hasDocker && (await dockerReachesIt())) {
+            void pulumi.log.warn(
+                `not checked: registry ${address} answers /v2/ with HTTP ${status}, but Docker gets an answer from it.`,
+            );
+            return [];
+        }
+        return problems;
     } catch (error) {
-        const [isPlain, said] = await Promise.all([
+        const [isPlain, reached] = await Promise.all([
             url.startsWith("https:")
                 ? question(url.replace(/^https/, "http")).then(
                       () => true,
                       () => false,
                   )
                 : false,
-            hasDocker
-                ? docker(["pull", "--quiet", `${address}/dabaweb:preflight`], REGISTRY_ANSWER_MS)
-                : undefined,
+            hasDocker && dockerReachesIt(),
         ]);
         const { problem, remark } = registrySilent(address, {
             reason: reasonOf(error),
             isPlain,
-            dockerReachesIt: said !== undefined && (said.ok || whyNotGiven(said.stderr) !== undefined),
+            dockerReachesIt: reached,
         });
         if (remark !== undefined) {
             void pulumi.log.warn(`not checked: ${remark}.`);

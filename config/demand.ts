@@ -22,6 +22,10 @@ export interface Limit {
     readonly type: string;
     readonly max?: Readonly<Record<string, string>>;
     readonly min?: Readonly<Record<string, string>>;
+    /** How many times its request a container's limit may be. */
+    readonly ratio?: Readonly<Record<string, string>>;
+    /** What a container has that states none, as a request or as a limit. */
+    readonly defaults?: readonly string[];
 }
 
 type Resources = StackConfig["dabacluster"]["resources"];
@@ -56,6 +60,22 @@ function parts(config: StackConfig): Part[] {
 /** What all pods and volumes of a stack need at once. */
 export function demandOf(config: StackConfig): Amounts {
     return sum(parts(config).flatMap((part) => Array<Amounts>(part.pods).fill(demandOfPod(part))));
+}
+
+/** Objects that every stack has, by the names that a ResourceQuota has for them. */
+const OBJECTS: Amounts = {
+    ...{ services: 9, secrets: 4, configmaps: 3 },
+    ...{ "count/services": 9, "count/secrets": 4, "count/configmaps": 3 },
+    ...{ "count/statefulsets.apps": 4, "count/deployments.apps": 1 },
+    ...{ "count/jobs.batch": 1, "count/cronjobs.batch": 1 },
+};
+
+/** The objects that a stack has at least, beside its pods and volumes. */
+export function objectsOf({ service }: StackConfig): Amounts {
+    return {
+        ...OBJECTS,
+        ...(service.type === "NodePort" ? { "services.nodeports": 1 } : {}),
+    };
 }
 
 /** What a rollout of the web tier needs in addition: a pod more, or before that the migration's. */
@@ -113,15 +133,18 @@ export function sum(all: readonly Amounts[]): Amounts {
 /**
  * What a quota has no room for, one sentence each.
  *
- * @param own what the stack uses by now, which counts towards the quota.
+ * @param own what the stack uses by now, which counts towards the quota. Objects other than pods and volumes are counted if it has none.
+ * @param limits the rules that give containers what they do not state.
  * @returns `refused`: the stack itself does not fit. `remarks`: it does, but not a web pod more, which a rollout needs.
  */
 export function quotaProblems(
     config: StackConfig,
     quotas: readonly Quota[],
     own: Amounts,
+    limits: readonly Limit[] = [],
 ): { readonly refused: readonly string[]; readonly remarks: readonly string[] } {
     const [demand, more] = [demandOf(config), rolloutDemandOf(config)];
+    const objects = own.pods === undefined ? objectsOf(config) : {};
     const [refused, remarks]: [string[], string[]] = [[], []];
     for (const { name, hard, used, isScoped } of quotas) {
         if (isScoped) {
@@ -133,6 +156,26 @@ export function quotaProblems(
         for (const [kind, limit] of Object.entries(hard)) {
             const key = { cpu: "requests.cpu", memory: "requests.memory" }[kind] ?? kind;
             const [most, others] = [valueOf(limit), valueOf(used[kind] ?? "0")];
+            // Kubernetes refuses pods that do not state what a quota counts. Requests and limits of cpu and memory are always there.
+            const isGiven = limits.some(
+                ({ type, defaults }) => type === "Container" && defaults?.includes("ephemeral-storage"),
+            );
+            if (/^(requests|limits)\.ephemeral-storage$/.test(key) && !isGiven) {
+                refused.push(
+                    `quota ${name} counts ${kind}, so every container must state it, and those of the stack do not; ask for a ` +
+                        `LimitRange that gives containers a default`,
+                );
+                continue;
+            }
+            if (most !== undefined && others !== undefined && objects[key] !== undefined) {
+                if (objects[key] > most - others) {
+                    refused.push(
+                        `quota ${name} allows ${kind}: ${limit}, of which ${most - others} is left for the stack, but it needs ` +
+                            `${objects[key]}; ask for a larger quota`,
+                    );
+                }
+                continue;
+            }
             if (demand[key] === undefined || most === undefined || others === undefined) {
                 continue;
             }
@@ -165,7 +208,14 @@ export function limitProblems(config: StackConfig, limits: readonly Limit[]): st
                       : limit.type === "PersistentVolumeClaim" && volume !== undefined
                         ? [volumeAmounts(volume)]
                         : [];
-            return [...new Set(asked.flatMap((amounts) => forbidden(name, limit, amounts)))];
+            return [
+                ...new Set(
+                    asked.flatMap((amounts) => [
+                        ...forbidden(name, limit, amounts),
+                        ...farApart(name, limit, amounts),
+                    ]),
+                ),
+            ];
         }),
     );
 }
@@ -187,6 +237,27 @@ function forbidden(workload: string, { name, type, max = {}, min = {} }: Limit, 
                 : [];
         });
     return [...check(max, "limits", true), ...check(min, "requests", false)];
+}
+
+/** Limits that are too many times their request. */
+function farApart(workload: string, { name, type, ratio = {} }: Limit, amounts: Amounts): string[] {
+    return Object.entries(ratio).flatMap(([kind, bound]) => {
+        const [request, limit, most] = [
+            amounts[`requests.${kind}`],
+            amounts[`limits.${kind}`],
+            valueOf(bound),
+        ];
+        return request !== undefined &&
+            limit !== undefined &&
+            most !== undefined &&
+            exceeds(limit, request * most)
+            ? [
+                  `LimitRange ${name} allows a limit of ${kind} of at most ${bound} times the request per ${type}, but ${workload} ` +
+                      `has ${shown(limit, `limits.${kind}`)} for ${shown(request, `requests.${kind}`)}; change resources of ` +
+                      `${workload}, or the LimitRange`,
+              ]
+            : [];
+    });
 }
 
 /** Decimal amounts are not exact. */

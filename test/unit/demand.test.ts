@@ -8,6 +8,7 @@ import {
     demandOf,
     type Limit,
     limitProblems,
+    objectsOf,
     podAmounts,
     quotaProblems,
     rolloutDemandOf,
@@ -125,6 +126,37 @@ describe("what a stack asks of its namespace", () => {
         ],
         ["lacks volumes", quota({ persistentvolumeclaims: "3" }), {}, /persistentvolumeclaims: 3/, undefined],
         [
+            "has room for fewer Services than there are",
+            quota({ services: "10" }, { services: "2" }),
+            {},
+            /quota tight allows services: 10, of which 8 is left for the stack, but it needs 9; ask for a larger quota/,
+            undefined,
+        ],
+        [
+            "has room for no node port",
+            quota({ "services.nodeports": "0" }),
+            {},
+            /services\.nodeports: 0, of which 0/,
+            undefined,
+        ],
+        [
+            "has room for just the objects that are there already",
+            quota(
+                { services: "9", "count/statefulsets.apps": "4" },
+                { services: "9", "count/statefulsets.apps": "4" },
+            ),
+            { pods: 5 },
+            undefined,
+            undefined,
+        ],
+        [
+            "counts what no container states",
+            quota({ "limits.ephemeral-storage": "10Gi" }),
+            {},
+            /quota tight counts limits\.ephemeral-storage, so every container must state it, and those of the stack do not; ask for/,
+            undefined,
+        ],
+        [
             "counts something else, in a form of its own",
             quota({ "requests.nvidia.com/gpu": "1e3" }),
             {},
@@ -151,6 +183,27 @@ describe("what a stack asks of its namespace", () => {
         });
     }
 
+    it("is compared with a quota of what a LimitRange gives every container", () => {
+        const given: Limit = { name: "l", type: "Container", defaults: ["ephemeral-storage"] };
+        const found = quota({ "limits.ephemeral-storage": "10Gi" });
+        assert.deepStrictEqual(quotaProblems(dev, [found], {}, [given]), { refused: [], remarks: [] });
+    });
+
+    it("counts the objects that the graphs of the stacks have", () => {
+        for (const stack of ["dev", "prod"]) {
+            const types = recordedStack(stack).map(({ type }) => type);
+            const counted = (kind: string) => types.filter((type) => type === `kubernetes:${kind}`).length;
+            const objects = objectsOf(dev);
+            assert.deepStrictEqual(
+                [objects.services, objects.secrets, objects.configmaps, objects["count/statefulsets.apps"]],
+                ["core/v1:Service", "core/v1:Secret", "core/v1:ConfigMap", "apps/v1:StatefulSet"].map(
+                    counted,
+                ),
+                stack,
+            );
+        }
+    });
+
     const limits: [Limit, RegExp | undefined][] = [
         [
             { name: "l", type: "Container", max: { memory: "4Gi", cpu: "8" }, min: { memory: "1Mi" } },
@@ -169,6 +222,11 @@ describe("what a stack asks of its namespace", () => {
             { name: "l", type: "PersistentVolumeClaim", max: { storage: "1Mi" } },
             /allows storage of at most 1Mi per PersistentVolumeClaim, but redis-master has .*; change storage of/,
         ],
+        [
+            { name: "l", type: "Container", ratio: { cpu: "10" } },
+            /^LimitRange l allows a limit of cpu of at most 10 times the request per Container, but redis-master has \S+ for \S+; change/,
+        ],
+        [{ name: "l", type: "Container", ratio: { cpu: "1000", memory: "100" } }, undefined],
         [{ name: "l", type: "openshift.io/Image", max: { storage: "1Mi" } }, undefined],
     ];
     for (const [limit, message] of limits) {

@@ -54,6 +54,7 @@ const facts: Facts = {
         { name: "standard", isDefault: true, expandable: false },
         { name: "growing", isDefault: false, expandable: true },
     ],
+    volumeClasses: [],
     nodes: [node("a")],
     namespace: undefined,
     owner: undefined,
@@ -172,6 +173,24 @@ describe("the preflight", () => {
         }
     });
 
+    it("accepts a storage class without an object where volumes have it, or all claims do, or it may not look", () => {
+        const manual = config({ storageClass: "manual", "mysql-master": { storageClass: "manual" } });
+        const claims = ["redis-master", "redis-slave", "mysql-master", "mysql-slave"].flatMap((name) =>
+            [0, 1].map((ordinal) => ({
+                name: `data-${name}-${ordinal}`,
+                storageClass: "manual",
+                size: "1Gi",
+            })),
+        );
+        for (const found of [
+            { volumeClasses: ["manual"] },
+            { volumeClasses: undefined },
+            { volumeClasses: [], volumes: claims },
+        ]) {
+            assert.deepStrictEqual(misfits(manual, { ...facts, ...found }, stack()), []);
+        }
+    });
+
     const refused: [string, Record<string, unknown>, Partial<Facts>, RegExp][] = [
         [
             "an ingress class that the cluster lacks",
@@ -213,7 +232,7 @@ describe("the preflight", () => {
             "a storage class that does not exist",
             { storageClass: "fast" },
             {},
-            /storageClass fast of redis-master does not exist; the cluster has standard, growing/,
+            /storageClass fast of redis-master does not exist, and no volume has it; the cluster has standard, growing/,
         ],
         [
             "no storage class at all",
