@@ -83,7 +83,7 @@ export interface RefusedPods {
     readonly why: string;
 }
 
-/** A CronJob's last run that has ended, if it failed. */
+/** A Job's last run that has ended, if it failed and nothing else shows that. */
 export interface FailedRun {
     readonly workload: string;
     readonly job: string;
@@ -178,6 +178,9 @@ const REFUSAL_MS = 20 * 60_000;
 
 /** Workloads that run on a schedule: their pods come and go, and their Jobs say whether they did what they should. */
 const SCHEDULED = ["dabacluster-cleanup"];
+
+/** Workloads whose Job outlives its pods: Kubernetes deletes the pod of a Job that passes its deadline. */
+const ONCE = ["dabacluster-migrate"];
 
 /** The facts in the answer to `kubectl get pods,persistentvolumeclaims,configmaps,events,jobs -o json`. */
 export function parseObjects(
@@ -345,13 +348,17 @@ function failedRuns(
     pods: readonly PodObject[],
     events: readonly EventObject[],
 ): FailedRun[] {
-    return SCHEDULED.flatMap((workload) => {
-        const last = jobs
+    return [...SCHEDULED, ...ONCE].flatMap((workload) => {
+        const runs = jobs
             .filter((job) => workloadOf(job) === workload)
             .map((job) => ({ job: job.metadata.name, ...endOf(job) }))
-            .sort((a, b) => a.at.localeCompare(b.at))
-            .at(-1);
-        if (last === undefined || !last.failed) {
+            .sort((a, b) => a.at.localeCompare(b.at));
+        const last = runs.at(-1);
+        // A migration's failed pods speak for themselves, and one that runs again may succeed.
+        const shown =
+            ONCE.includes(workload) &&
+            (runs.some(({ at }) => at === "") || pods.some((pod) => jobOf(pod) === last?.job));
+        if (last === undefined || !last.failed || shown) {
             return [];
         }
         const end = pods

@@ -20,6 +20,9 @@ const LONG_COMMIT_SECONDS = 10;
 /** The application waits for a table for 10 s at most. */
 const LONG_LOCK_SECONDS = 5;
 
+/** Definitions and row counts are compared every half minute; a slave that is just catching up is compared later. */
+const LATE_COMPARISON_MINUTES = 10;
+
 /** A migration of a small database takes some seconds. */
 const LONG_MIGRATION_MS = 2 * 60_000;
 
@@ -36,6 +39,12 @@ const NO_SPACE = /ERROR 3873|No space left/;
 const OVERDUE_MS = 30_000;
 
 const SYSTEMS = ["redis", "mysql"];
+
+/** Where docs/runbook.md says what to do about the failure of a Job. */
+const FAILED_RUNS: Readonly<Record<string, string>> = {
+    "dabacluster-cleanup": `see "The cleanup failed"`,
+    "dabacluster-migrate": `see "A migration fails, is slow or was killed"`,
+};
 
 /**
  * One sentence for each thing that is wrong; none if all is well.
@@ -60,7 +69,9 @@ export function judge(now: Facts, earlier: Facts = now): string[] {
         ...behind(now, earlier),
         ...stale(now),
         ...divergence(now),
+        ...uncompared(now),
         ...hangingWrites(now),
+        ...refusedWrites(now),
         ...fullConnections(now),
         ...blockedTables(now),
         ...longMigrations(now),
@@ -232,6 +243,38 @@ function divergence({ pods }: Facts): string[] {
     });
 }
 
+/** A comparison that is not done finds nothing. While the master is away, that is the news. */
+function uncompared({ pods, at }: Facts): string[] {
+    const masterIsReady = pods.some(
+        ({ system, role, ready }) => system === "mysql" && role === "master" && ready,
+    );
+    return pods.flatMap((pod) => {
+        const status = told(pod);
+        // An older image has no such lines.
+        if (
+            !masterIsReady ||
+            !pod.ready ||
+            status === undefined ||
+            !/\S/.test(status.compared + status.uncompared)
+        ) {
+            return [];
+        }
+        const [, count, unit] = /row counts (\d+) (s|min|h) ago/.exec(status.compared) ?? [];
+        const since = Math.max(Date.parse(pod.startedAt), Date.parse(pod.termination?.at ?? "") || 0);
+        const age =
+            count === undefined
+                ? (at.getTime() - since) / 60_000
+                : Number(count) * { s: 1 / 60, min: 1, h: 60 }[unit as "s" | "min" | "h"];
+        return age < LATE_COMPARISON_MINUTES
+            ? []
+            : [
+                  `${pod.name} has not been compared with its master for ${Math.floor(age)} min: ` +
+                      `${status.uncompared || "its comparison does not run"}; see "A slave holds other data than the ` +
+                      `master" in docs/runbook.md`,
+              ];
+    });
+}
+
 /** Two servers that log in as the same one throw each other out, and each looks well in between. */
 function sameIdentity({ pods }: Facts): string[] {
     return pods
@@ -262,6 +305,24 @@ function hangingWrites({ pods }: Facts): string[] {
         return Number(seconds) >= LONG_COMMIT_SECONDS
             ? [`${name} has ${commits} commits that wait for a slave, the longest for ${seconds} s; ${see}`]
             : [];
+    });
+}
+
+/** A server that was switched by hand, or that is full: its pod is ready, and what it is there for fails. */
+function refusedWrites({ stack, pods }: Facts): string[] {
+    return pods.flatMap((pod) => {
+        const [, what, why = ""] =
+            /; ((?:refuses|accepts) writes): (.*)$/.exec(told(pod)?.replication ?? "") ?? [];
+        if (what === undefined || !pod.ready) {
+            return [];
+        }
+        const [, variable, state] = /(\w+) is (ON|OFF)$/.exec(why) ?? [];
+        const remedy =
+            variable === undefined
+                ? `see "Redis refuses writes" in docs/runbook.md`
+                : `this project leaves it ${state === "ON" ? "OFF" : "ON"}; switch it back: \`kubectl -n ${stack.namespace} exec ` +
+                  `${pod.name} -- mysql -e 'SET GLOBAL ${variable} = ${state === "ON" ? "OFF" : "ON"}'\``;
+        return [`${pod.name} ${what}, although it is ready: ${why}; ${remedy}`];
     });
 }
 
@@ -423,6 +484,6 @@ function absentMarkers({ configMaps }: Facts): string[] {
 function failedRuns({ failedRuns }: Facts): string[] {
     return failedRuns.map(
         ({ workload, job, why }) =>
-            `the last run of ${workload}, Job ${job}, failed: ${why}; see "The cleanup failed" in docs/runbook.md`,
+            `the last run of ${workload}, Job ${job}, failed: ${why}; ${FAILED_RUNS[workload]} in docs/runbook.md`,
     );
 }

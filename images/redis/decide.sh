@@ -606,6 +606,14 @@ describe_master_replication() {
     fi
 }
 
+# Why a master that answers takes no writes, for people; nothing if it takes them, or if what it says is told elsewhere.
+#   $1 the answer to a script that might write
+describe_refusal() {
+    case $1 in
+    OOM* | MISCONF* | NOREPLICAS*) echo "; refuses writes: $(one_line "$1")" ;;
+    esac
+}
+
 # A slave's replication, for people.
 #   $1 the answer to INFO persistence replication   $2 the master's host:port
 describe_slave_replication() {

@@ -738,6 +738,14 @@ describe("images/redis/decide.sh", () => {
             "taking a full copy from m:1",
         );
         match(decide("describe_slave_replication", info({ role: "master" }), "m:1"), /^promoted: /);
+        const full = "OOM allow-oom flag is not set on the script,\ncan not run it";
+        strictEqual(
+            decide("describe_refusal", full),
+            "; refuses writes: OOM allow-oom flag is not set on the script, can not run it",
+        );
+        for (const told of ["1", "BUSY Redis is busy", "LOADING Redis is loading", ""]) {
+            strictEqual(decide("describe_refusal", told), "");
+        }
         for (const role of ["master", "slave"]) {
             strictEqual(
                 decide(`describe_${role}_replication`, "no", "m:1"),

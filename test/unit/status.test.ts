@@ -456,6 +456,24 @@ describe("status: what the cluster answers", () => {
             assert.strictEqual(words(), "Job was active too long");
         });
 
+        it("is named for a migration that passed its deadline, whose pod Kubernetes has deleted", () => {
+            const migration = (...more: object[]) => {
+                const of = {
+                    "app.kubernetes.io/name": "dabacluster-migrate",
+                    "app.kubernetes.io/part-of": "dabacluster",
+                };
+                const ended = { ...failed, metadata: { name: "migrate-1", labels: of } };
+                const again = { kind: "Job", metadata: { name: "migrate-2", labels: of }, status: {} };
+                return { said: judge(facts(objects({}, [ended, ...more]))), again };
+            };
+            const { said, again } = migration();
+            assert.deepStrictEqual(said, [
+                "the last run of dabacluster-migrate, Job migrate-1, failed: Job was active too long; " +
+                    'see "A migration fails, is slow or was killed" in docs/runbook.md',
+            ]);
+            assert.deepStrictEqual(migration(again).said, [], "it runs again");
+        });
+
         it("is not named once a later run has succeeded, even while another one is in progress", () => {
             const later = job("cleanup-now", "Complete", `${DAY}09:00:00Z`);
             const running = { kind: "Job", metadata: { name: "cleanup-3", labels }, status: {} };
@@ -674,6 +692,58 @@ describe("status: the judgement", () => {
             }),
             [
                 /^mysql-slave-0 does not hold what the master holds: table form.restored is only on the master; see "A slave holds other/,
+            ],
+        ],
+        [
+            "a slave whose comparison fails",
+            facts(objects(), {
+                "mysql-slave-0": {
+                    compared:
+                        "tables, definitions and row counts 11 min ago; the last round of contents ended 2 h ago and took 9 s",
+                    uncompared:
+                        "all of it: the master says: ERROR 3118 (HY000): Access denied for user 'seed'. Account is locked.",
+                },
+            }),
+            [
+                /^mysql-slave-0 has not been compared with its master for 11 min: all of it: .*locked\.; see "A slave holds other/,
+            ],
+        ],
+        [
+            "a slave that has never been compared",
+            facts(
+                objects({
+                    "mysql-slave-0": podObject("mysql-slave-0", "mysql-slave", {
+                        startTime: "2026-03-01T11:00:00Z",
+                    }),
+                }),
+                {
+                    "mysql-slave-0": {
+                        uncompared: "all of it: this slave lacks what the master had 10 s ago",
+                    },
+                },
+            ),
+            [/^mysql-slave-0 has not been compared with its master for 60 min: all of it: this slave lacks/],
+        ],
+        [
+            "a master that refuses writes, and a slave that accepts them",
+            facts(objects(), {
+                "mysql-master-0": {
+                    replication:
+                        "semi-sync on, wait, 1 slaves acknowledge, 1 attached, 0 commits wait; connections 4 of 100, of dabaweb 2 of 50; refuses writes: read_only is ON",
+                },
+                "mysql-slave-0": {
+                    replication:
+                        "from mysql-master:3306, receiver ON, applier ON; accepts writes: super_read_only is OFF",
+                },
+                "redis-master-0": {
+                    replication:
+                        "asynchronous, slaves: 1 (10.244.0.7 online 0 s ago); refuses writes: OOM allow-oom flag is not set on the script",
+                },
+            }),
+            [
+                /^redis-master-0 refuses writes, although it is ready: OOM allow-oom .*; see "Redis refuses writes"/,
+                /^mysql-master-0 refuses writes, .*read_only is ON; .*`kubectl -n dabaweb-dev exec mysql-master-0 -- mysql -e 'SET GLOBAL read_only = OFF'`$/,
+                /^mysql-slave-0 accepts writes, .*'SET GLOBAL super_read_only = ON'`$/,
             ],
         ],
         [
