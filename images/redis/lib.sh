@@ -216,9 +216,11 @@ private_stop() {
     private_pid=
 }
 
+# What a key has if that is a string, otherwise nothing: an application may have put something else in the place of the heartbeat.
+readonly STRING="local value = redis.pcall('GET', KEYS[1]) return type(value) == 'string' and value or ''"
 # A key of the heartbeat in the data of the private server: heartbeat, ~beats or ~openings.
 private_beat() {
-    private_cli -n 15 GET "$1"
+    private_cli -n 15 EVAL "$STRING" 1 "$1"
 }
 
 # The identity in the data of the private server, or nothing.
@@ -257,7 +259,7 @@ ask() {
 $(<"$run/admin")
 INFO persistence replication
 FCALL_RO identity 0
-EVAL_RO "local all = {} for _, k in ipairs({'heartbeat', 'heartbeat:synced', '~beats', '~openings'}) do table.insert(all, k:gsub('.*[:~]', '') .. ':' .. (redis.call('GET', k) or '')) end return all" 0
+EVAL_RO "local all = {} for _, k in ipairs({'heartbeat', 'heartbeat:synced', '~beats', '~openings'}) do local v = redis.pcall('GET', k) table.insert(all, k:gsub('.*[:~]', '') .. ':' .. (type(v) == 'string' and v or '')) end return all" 0
 CONFIG GET replica-priority
 ASK
 }

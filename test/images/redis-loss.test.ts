@@ -773,6 +773,7 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
                 /OOM/.test(await redis(system.master, "EVAL", fill, "0", String(Math.random()))),
             );
             match(await redis(system.master, "SET", "k", "v"), /^OOM/);
+            match((await status(system.master))["replication"] ?? "", /; refuses writes: OOM /);
             const full = await heartbeat(system.master);
             await waitFor(
                 "the time to advance",
@@ -790,6 +791,28 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
                 async () => (await heartbeat(system.slaves[0] as string)) > now + 5000,
             );
             strictEqual(await connection(), one);
+        });
+
+        it("has a companion that beats on, whatever an application puts in the place of the time, even over a restart", async () => {
+            const slave = system.slaves[0] as string;
+            const replace =
+                "redis.call('SELECT', 15) redis.call('DEL', 'heartbeat') return redis.call('LPUSH', 'heartbeat', 'x')";
+            const put = async () => match((await dabaweb(system.master, replace)).stdout, /^1$/m);
+            const advances = async () => {
+                // Not a number while it is another type.
+                const before = (await heartbeat(slave)) || 0;
+                await waitFor("the time to advance", 20, async () => (await heartbeat(slave)) > before);
+            };
+            await put();
+            await advances();
+            await exec(system.master, ["bash", "-c", stopCompanion]);
+            await put();
+            await waitFor("the slave has it", 20, async () =>
+                /^list$/m.test(await redis(slave, "-n", "15", "TYPE", "heartbeat")),
+            );
+            await docker(["restart", "-t", "30", system.master]);
+            await system.untilWhole();
+            await advances();
         });
 
         it("has a companion that reconnects and leaves no zombie processes", async () => {
