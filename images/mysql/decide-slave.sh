@@ -134,14 +134,14 @@ decide_fit() {
         echo "its applier is ${applier:-not set up}"
     elif [[ -n $extra ]]; then
         echo "has $extra, which the master does not have"
+    elif ((differs > 0)); then
+        echo "does not hold what the master holds"
     elif [[ $master == no ]]; then
         return 0
     elif [[ $receiver != ON ]]; then
         echo "its receiver is ${receiver:-not set up}"
     elif [[ -n $age ]] && ((age > max_stale * 1000)); then
         echo "its data is $(seconds "$age") s old, but MAX_STALE_SECONDS allows $max_stale"
-    elif ((differs > 0)); then
-        echo "does not hold what the master holds"
     elif [[ $master == lost ]]; then
         echo "cannot be compared with the master, which no longer answers"
     elif [[ -n $purged ]]; then

@@ -209,7 +209,7 @@ query_all() {
 }
 
 # What a server says of itself: identity, GTID set executed, GTID set received, state of receiver and applier (ON, CONNECTING, OFF, or empty if
-# replication is not set up), seconds since the heartbeat in its data or empty, server id.
+# replication is not set up), seconds since the heartbeat in its data or empty, server id, number of differences from its master that it has found.
 # What was written by hand on a slave (GTIDs with its own uuid) does not count as lacking on a master. Otherwise the master would stay closed
 # because of it, and the slave, which needs an open master to be cloned again, would never get rid of it.
 readonly STATE_OF_SERVER="$SET_AGE
@@ -221,22 +221,23 @@ readonly STATE_OF_SERVER="$SET_AGE
         IFNULL(MAX(receiver.service_state), ''),
         IFNULL(MAX(applier.service_state), ''),
         IFNULL(ROUND(@age / 1e6, 1), ''),
-        @@GLOBAL.server_id)
+        @@GLOBAL.server_id,
+        $DIFFERENCES)
     FROM replication.identity
     LEFT JOIN performance_schema.replication_connection_status receiver ON receiver.channel_name = ''
     LEFT JOIN performance_schema.replication_applier_status applier ON applier.channel_name = ''"
-asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_id="" asked_why=""
+asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_id="" asked_differs="" asked_why=""
 
 # understand OK ANSWER: sets the variables above to what a server answered, and asked_why to the reason why it has no answer. OK is no if it did
 # not answer; then ANSWER is the reason. Fails if there is no answer.
 # shellcheck disable=SC2034 # Not every program that sources this reads all of it.
 understand() {
-    asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_id="" asked_why=""
+    asked_identity="" asked_executed="" asked_received="" asked_receiver="" asked_applier="" asked_age="" asked_id="" asked_differs="" asked_why=""
     if [[ $1 == no ]]; then
         asked_why=$2
         return 1
     fi
-    IFS='|' read -r asked_identity asked_executed asked_received asked_receiver asked_applier asked_age asked_id <<<"$2" || true
+    IFS='|' read -r asked_identity asked_executed asked_received asked_receiver asked_applier asked_age asked_id asked_differs <<<"$2" || true
     if [[ ! $asked_identity =~ $UUID ]]; then
         asked_why="its identity is \"$asked_identity\", which is not a UUID"
         return 1
@@ -244,12 +245,12 @@ understand() {
 }
 
 # ask_slaves: asks every slave, side by side, for about ten seconds in total, however many do not answer. Sets the arrays addresses, ids (server
-# id, which tells a pod from its predecessors' addresses), identities and holdings (GTID set executed or received) for those that answered, and
-# the array silent ("ADDRESS - WHY") for those that did not.
-addresses=() ids=() identities=() holdings=() silent=()
+# id, which tells a pod from its predecessors' addresses), identities, holdings (GTID set executed or received) and differences (how many it has
+# found from its master) for those that answered, and the array silent ("ADDRESS - WHY") for those that did not.
+addresses=() ids=() identities=() holdings=() differences=() silent=()
 ask_slaves() {
     local found=() servers=() i QUERY_SECONDS
-    addresses=() ids=() identities=() holdings=() silent=()
+    addresses=() ids=() identities=() holdings=() differences=() silent=()
     in_background slave_addresses || true
     mapfile -t found <"$RUN/answer"
     servers=("${found[@]/%/ ${SLAVES_PORT-}}")
@@ -263,6 +264,7 @@ ask_slaves() {
             ids+=("$asked_id")
             identities+=("$asked_identity")
             holdings+=("$asked_executed${asked_received:+,$asked_received}")
+            differences+=("${asked_differs:-0}")
         else
             silent+=("${found[i]} - $asked_why")
         fi

@@ -64,14 +64,6 @@ describe("mysql slaves that diverge or fall behind", () => {
         return docker(["inspect", "-f", format, pods.running(pod)]);
     }
 
-    /** Runs statements on a slave, which only replication may write to. */
-    function byHand(pod: Pod, statements: string): Promise<string> {
-        const [open, close] = [0, 1].map(
-            (on) => `SET GLOBAL super_read_only = ${on}; SET GLOBAL read_only = ${on};`,
-        );
-        return pods.sql(pod, `${open} ${statements}; ${close}`);
-    }
-
     /** Waits until a slave has shut down for this reason and has cloned its data again. Returns the log. */
     async function heals(pod: Pod, why: RegExp): Promise<string> {
         await startedAgain(pod);
@@ -114,7 +106,7 @@ describe("mysql slaves that diverge or fall behind", () => {
     });
 
     it("take the password of seed from the mounted file, whatever the master sent", async () => {
-        await byHand(
+        await pods.byHand(
             slave,
             "SET sql_log_bin = 0; ALTER USER seed IDENTIFIED BY 'forgotten'; ALTER USER seed DISCARD OLD PASSWORD",
         );
@@ -162,7 +154,7 @@ describe("mysql slaves that diverge or fall behind", () => {
     });
 
     it("restart an applier that stops at an error; if that does not help, they replace the data", async () => {
-        await byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
+        await pods.byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
         await pods.sql(master, `DELETE FROM form.t WHERE n = ${rows}`);
         rows -= 1;
         await pods.unready(slave, /the replication applier is OFF: 1032 /);
@@ -174,7 +166,7 @@ describe("mysql slaves that diverge or fall behind", () => {
     it("keep across starts what they received but cannot apply, with and without the master", async () => {
         await restart(slave, { env: { AUTO_RESEED: "no" } });
         await pods.ready(slave);
-        await byHand(slave, `SET sql_log_bin = 0; INSERT INTO form.t VALUES (${rows + 1})`);
+        await pods.byHand(slave, `SET sql_log_bin = 0; INSERT INTO form.t VALUES (${rows + 1})`);
         await write();
         const all = await pods.sql(master, "SELECT @@GLOBAL.gtid_executed");
         await pods.unready(slave, /the replication applier is OFF: 1062 /);
@@ -195,7 +187,7 @@ describe("mysql slaves that diverge or fall behind", () => {
         await pods.start(master, used);
         await restart(slave, { env: { AUTO_RESEED: "no" } });
         await pods.unready(slave, /the replication applier is OFF: 1062 /);
-        await byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
+        await pods.byHand(slave, `SET sql_log_bin = 0; DELETE FROM form.t WHERE n = ${rows}`);
         await pods.sql(slave, "START REPLICA SQL_THREAD");
         await pods.ready(master);
         await haveAll(slave);
@@ -245,7 +237,7 @@ describe("mysql slaves that diverge or fall behind", () => {
                 "1",
             );
             // The other slave is spared its clone.
-            await byHand(second, `SET GLOBAL gtid_purged = '+${foreign}'`);
+            await pods.byHand(second, `SET GLOBAL gtid_purged = '+${foreign}'`);
         });
     });
 
@@ -257,7 +249,7 @@ describe("mysql slaves that diverge or fall behind", () => {
             await pods.ready(slave);
             await pods.stop(second);
             await whilePaused(pods.running(master), async () => {
-                await byHand(slave, errant);
+                await pods.byHand(slave, errant);
                 await pods.unready(
                     slave,
                     /written on this slave by hand .*; no server is fit to be cloned: .*mysql-master does not answer/,

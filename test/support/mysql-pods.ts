@@ -360,6 +360,14 @@ export class MysqlPods {
         return log;
     }
 
+    /** Runs statements on a slave as somebody who switches its protection off. */
+    byHand(pod: Pod, statements: string): Promise<string> {
+        const [open, close] = [0, 1].map(
+            (on) => `SET GLOBAL super_read_only = ${on}; SET GLOBAL read_only = ${on};`,
+        );
+        return this.sql(pod, `${open} ${statements}; ${close}`);
+    }
+
     /** Kills a container that clones one of these pods. They stand still meanwhile, so that the clone cannot end before. */
     async killCloning(container: string, ...donors: readonly Pod[]): Promise<void> {
         await this.logged(container, /creating a temporary server for the clone/);

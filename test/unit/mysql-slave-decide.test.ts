@@ -340,7 +340,7 @@ describe("mysql slave decisions", () => {
             { tables: "has tables", why: "has tables" },
             { differs: "2", why: "does not hold what the master holds" },
             // Then it may be all that is left.
-            { master: "no", differs: "2", why: "" },
+            { master: "no", differs: "2", why: "does not hold what the master holds" },
             { master: "lost", why: "cannot be compared with the master, which no longer answers" },
             { master: "no", tables: "has tables", why: "has tables" },
             { role: "master", tables: "has tables", why: "has tables" },
