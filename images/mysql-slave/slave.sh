@@ -97,6 +97,8 @@ survey() {
     query_all "$query" "${servers[@]}"
     local all_answered=("${answered[@]}") all_answers=("${answers[@]}")
     query_all "$query" "$MASTER_HOST $MASTER_PORT"
+    # Without its answer nothing can be compared with it: one answer that was too slow must not decide that.
+    if [[ ${answered[0]} == no ]]; then query_all "$query" "$MASTER_HOST $MASTER_PORT"; fi
     survey_address+=("$MASTER_HOST") all_answered+=("${answered[0]}") all_answers+=("${answers[0]}")
     for i in "${!survey_address[@]}"; do
         identity="" name="" executed="" receiver="" applier="" age="" written="" lacks="" clones="" differs="" tables="" why=""
@@ -177,7 +179,8 @@ choose_donor() {
         # What a slave wrote itself was written by hand. What came with its data, only the master knows.
         if [[ $role == slave ]]; then extra=${survey_own[i]}; fi
         if [[ $role == slave && ${survey_identity[i]} == "$wanted" && $master == yes ]]; then
-            if compare "$MASTER_HOST" "$MASTER_PORT" "${survey_executed[i]}" owned; then
+            if compare "$MASTER_HOST" "$MASTER_PORT" "${survey_executed[i]}" owned ||
+                compare "$MASTER_HOST" "$MASTER_PORT" "${survey_executed[i]}" owned; then
                 extra=$(joined , "$extra" "$compared_lacks") purged=$compared_purged
             else
                 master=lost

@@ -87,7 +87,11 @@ decide_follow() {
         fi
         pause=60
         if [[ -n $receiver_error ]]; then pause=5; fi
-        if [[ $started == no ]]; then pause=0; fi
+        if [[ $started == no ]]; then
+            # It would take up whatever a master with an older copy has written, so one answer that was too slow must not start it.
+            pause=10
+            if [[ $master != unknown ]]; then pause=0; fi
+        fi
         if [[ $receiver != OFF && $master == older* ]]; then
             # The master came back with an older copy while this slave waited for it.
             echo "stop receiver"

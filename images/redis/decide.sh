@@ -302,6 +302,7 @@ readonly loading_patience=600
 # What a master without data does in a system that was in use.
 #   $1 how many slaves the system has, or nothing        $2 yes | no, an unused override   $3 seconds waited so far
 #   $4 the identity in the file next to the data, or nothing   $5 the slaves (lines of slave_line)
+#   $6 seconds since a slave last answered, if one has
 # take ADDRESS IDENTITY | initialise | wait SENTENCE
 # The beat decides, or in data from before there were beats, the heartbeat; then the offset. A restarted slave has no
 # offset, and after all pods were killed at once, no slave has one. Then the bytes after the heartbeat decide, because
@@ -346,7 +347,7 @@ decide_donor() {
     local who
     who=$(describe_slaves "$5")
     if ((answers < need)); then
-        if [[ $2 == no || $3 -lt patience ]]; then
+        if [[ $2 == no || $3 -lt patience ]] || ((answers == 0 && ${6-$3} < patience)); then
             echo "wait $answers of $need slaves report what they have: $who. Restore the missing slaves or the" \
                 "master's volume; or set \`bootstrap\` to a new word to continue with the most advanced of those that" \
                 "answer, or with a new, empty system if none does"

@@ -415,6 +415,8 @@ describe("loss of a mysql master", () => {
             await pods.kill(master);
             const held = await Promise.all(slaves.map((slave) => pods.sql(slave, HELD)));
             assert.equal(held[0], held[1]);
+            await startMaster();
+            await isBack([]);
         });
 
         it("takes no data from a slave that holds other data than it held, unless the operator says so", async () => {

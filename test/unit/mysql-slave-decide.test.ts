@@ -155,7 +155,14 @@ describe("mysql slave decisions", () => {
             { tries: "3", decision: /^none$/ },
             // At the start of a pod: no receiver until the slave has compared itself with the master.
             { receiver: "OFF", started: "no", master: "ok", decision: /^start receiver$/ },
-            { receiver: "OFF", started: "no", master: "unknown", decision: /^start receiver$/ },
+            { receiver: "OFF", started: "no", master: "unknown", decision: /^none$/ },
+            {
+                receiver: "OFF",
+                receiverOff: "10",
+                started: "no",
+                master: "unknown",
+                decision: /^start receiver$/,
+            },
             { receiver: "OFF", started: "no", master: other, decision: /^start receiver$/ },
             {
                 receiver: "OFF",
@@ -228,7 +235,13 @@ describe("mysql slave decisions", () => {
             },
             { applier: "OFF", applierOff: "60", tries: "3", decision: /^start applier$/ },
             { applier: "OFF", applierOff: "60", receiver: "OFF", started: "no", decision: /^start applier$/ },
-            { applier: "OFF", receiver: "OFF", started: "no", decision: /^start receiver$/ },
+            {
+                applier: "OFF",
+                receiver: "OFF",
+                started: "no",
+                master: "ok",
+                decision: /^start receiver$/,
+            },
             // Two servers of one identity.
             {
                 receiver: "OFF",

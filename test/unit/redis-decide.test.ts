@@ -436,6 +436,7 @@ const tables: Table[] = [
             [["1", "yes", "0", "", `x slave ${a} - - 1`], `take x ${a}`],
             [["2", "yes", "10", "", ""], "initialise"],
             [["2", "yes", "10", "", "x silent no\ny silent no"], "initialise"],
+            [["2", "yes", "20", "", "x silent no\ny silent no", "10"], "initialise"],
         ],
     },
     {
@@ -618,6 +619,11 @@ describe("images/redis/decide.sh", () => {
             "each slave has something that the other lacks",
             ["2", "no", "0", "", `x slave ${a} 9 8 1 - 90 n1:0:0,n2:80:7\ny slave ${a} 9 8 1 - 99 n1:0:0`],
             /each slave has something that another lacks, y and x: x has .*beat 90/,
+        ],
+        [
+            "a slave that is silent now has answered before",
+            ["2", "yes", "20", "", "x silent no\ny silent no", "9"],
+            /^wait 0 of 2 slaves report/,
         ],
         [
             "no slave has data",
