@@ -67,7 +67,10 @@ export function describeAddresses(system: System): void {
         const addresses = await nodeAddresses();
         assert.ok(addresses.length > 0);
         for (const address of addresses) {
-            assert.strictEqual((await askNode(address, "/User_data")).status, 200, address);
+            await waitFor(`the page from ${address}`, RECOVERY_SECONDS, async () => {
+                assert.strictEqual((await askNode(address, "/User_data")).status, 200);
+                return true;
+            });
         }
     });
 
@@ -132,7 +135,9 @@ export function describeAddresses(system: System): void {
                 "-c",
                 AS_CONTROLLER,
             ];
-            const answer = await system.kubectl([...exec, HOST, `/admin/login/?${mark}`]);
+            const answer = await waitFor("an answer behind the ingress", RECOVERY_SECONDS, () =>
+                system.kubectl([...exec, HOST, `/admin/login/?${mark}`]),
+            );
             assert.match(answer, /^200 /);
             assert.match(answer, /^Set-Cookie: __Host-csrftoken_\w+=.*; Secure$/im);
             assert.match(answer, /^Strict-Transport-Security: max-age=604800$/im);

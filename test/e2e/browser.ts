@@ -9,7 +9,7 @@ import { Browser, BrowserContext, Page } from "playwright-core";
 
 import { startChromium } from "../../local/machine/chromium";
 import { isLong } from "../support/long";
-import type { Site } from "./site";
+import { openAgain, type Site } from "./site";
 
 /** Screenshots for people, by language and size; Git ignores the folder. */
 const SCREENSHOTS = path.resolve(__dirname, "../../artifacts/screenshots");
@@ -142,6 +142,12 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await context.close();
     });
 
+    const visit = (address: string, at = page) =>
+        openAgain(
+            () => at.goto(address),
+            (answer) => ({ status: answer?.status() ?? 0, after: answer?.headers()["retry-after"] }),
+        );
+
     /** Checks what must be true of every page, and keeps a screenshot. */
     async function isRight(name: string): Promise<void> {
         await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
@@ -160,7 +166,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     }
 
     async function signIn(at: Page): Promise<void> {
-        await at.goto("/admin/");
+        await visit("/admin/", at);
         await at.locator("#id_username").fill("admin");
         await at.locator("#id_password").fill(password());
         await at.locator("#login-form [type=submit]").click();
@@ -173,13 +179,13 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     const says = (text: string | RegExp) => page.getByText(text).first().waitFor();
     /** Submits the page's main form; the language switch is a form, too. */
     const submit = () => page.locator("#content form [type=submit]").first().click();
-    const search = (term: string) => page.goto(`${LIST}?q=${encodeURIComponent(term)}`);
+    const search = (term: string) => visit(`${LIST}?q=${encodeURIComponent(term)}`);
     const rows = () => page.locator("#result_list tbody tr");
 
     /** Adds an employee with a new name, and returns the name. */
     async function employee(salary: number): Promise<string> {
         const name = `ann-${randomBytes(3).toString("hex")}`;
-        await page.goto(`${LIST}add/`);
+        await visit(`${LIST}add/`);
         await page.locator("#id_name").fill(name);
         await page.locator("#id_money").fill(String(salary));
         await page.locator("[name=_save]").click();
@@ -205,7 +211,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     }
 
     async function upload(name: string, format: "xlsx" | "csv", content: string): Promise<void> {
-        await page.goto(`${LIST}import/`);
+        await visit(`${LIST}import/`);
         await page.setInputFiles("input[type=file]", {
             name,
             mimeType: "application/octet-stream",
@@ -216,7 +222,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     }
 
     it("leads from the first page to employees and groups", async () => {
-        await page.goto("/");
+        await visit("/");
         await isHeaded(words.directory);
         await isRight("home");
         await page.locator("main").getByRole("link", { name: words.employees, exact: true }).click();
@@ -230,7 +236,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     });
 
     it("says when a page does not exist", async () => {
-        assert.strictEqual((await page.goto("/user_data"))?.status(), 404);
+        assert.strictEqual((await visit("/user_data"))?.status(), 404);
         await isHeaded(words.noPage);
         await isRight("not-found");
     });
@@ -240,7 +246,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         const signedIn = page;
         try {
             page = await stranger.newPage();
-            await page.goto("/admin/");
+            await visit("/admin/");
             await page.locator("#id_username:focus").waitFor();
             await page.keyboard.type("admin");
             await page.keyboard.press("Tab");
@@ -258,7 +264,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
             await page.locator("#logout-form button").click();
             await isHeaded(words.signedOut);
             await isRight("signed-out");
-            await page.goto(LIST);
+            await visit(LIST);
             assert.match(page.url(), /\/admin\/login\//);
         } finally {
             page = signedIn;
@@ -267,7 +273,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     });
 
     it("says what is wrong with a salary", async () => {
-        await page.goto(`${LIST}add/`);
+        await visit(`${LIST}add/`);
         await page.locator("#id_name").fill("ann");
         await page.locator("#id_money").fill("-1");
         await page.locator("[name=_save]").click();
@@ -278,7 +284,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     it("finds, sorts and shows an employee", async () => {
         const ann = await employee(30_000);
         await isRight("employee-added");
-        await page.goto(`${LIST}?o=-2`);
+        await visit(`${LIST}?o=-2`);
         const salaries = (await page.locator("td.field-money").allInnerTexts()).map(Number);
         assert.ok(salaries.length >= 3);
         assert.deepStrictEqual(
@@ -291,7 +297,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         assert.strictEqual(await rows().count(), 1);
         await isRight("search");
         // The writer reads their own write, although this page comes from the slaves and the cache.
-        await page.goto("/User_data");
+        await visit("/User_data");
         assert.match(await page.locator("tr", { hasText: ann }).innerText(), /30000/);
     });
 
@@ -300,7 +306,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
         await openEmployee(ann);
         await isRight("employee");
         const second = await context.newPage();
-        await second.goto(page.url());
+        await visit(page.url(), second);
         await page.locator("#id_money").fill("31000");
         await page.locator("[name=_save]").click();
         await page.locator(".messagelist .success").waitFor();
@@ -318,7 +324,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
 
     it("previews an import, and imports what the preview showed", async () => {
         const ann = await employee(31_000);
-        await page.goto(`${LIST}import/`);
+        await visit(`${LIST}import/`);
         await isRight("import");
         await upload("staff.csv", "csv", `name,salary\n${ann},33000\n${ann}-2,500\n`);
         const preview = page.locator(".import-preview");
@@ -387,7 +393,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
             ["account-new", "/admin/auth/user/add/"],
             ["password", "/admin/password_change/"],
         ] as const) {
-            assert.strictEqual((await page.goto(address))?.status(), 200, address);
+            assert.strictEqual((await visit(address))?.status(), 200, address);
             await isRight(name);
         }
         await openEmployee("sam");
@@ -395,7 +401,7 @@ function flows(open: () => Promise<BrowserContext>, password: () => string, vari
     });
 
     it("switches the language and stays on the page", async () => {
-        await page.goto(LIST);
+        await visit(LIST);
         const other = language === "en" ? "zh-hans" : "en";
         for (const wanted of [other, language]) {
             await page.locator(`.languages [value=${wanted}]`).click();

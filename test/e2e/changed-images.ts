@@ -210,8 +210,9 @@ export function describeChanges(system: System): void {
 
     it("rolls the web pods for a changed style sheet, and visitors lose neither their session nor a file", async () => {
         const old = await uids("dabacluster");
-        // Each request has its own connection: a page and its files come from pods of both images.
-        const client = new Client(system.url, { Connection: "close" });
+        // Each request has its own connection: a page and its files come from pods of both images. None is sent again: a new pod
+        // serves from its first request on.
+        const client = new Client(system.url, { Connection: "close" }, "fail");
         await client.signIn(await siteOf(system).adminPassword());
         const files = new Set<string>();
         const { asked, wrong } = await watch(

@@ -1,4 +1,5 @@
 import assert from "assert";
+import { setTimeout as pause } from "timers/promises";
 
 import { System } from "../support/system";
 
@@ -20,18 +21,56 @@ export function siteOf(system: System): Site {
     };
 }
 
+/**
+ * Opens a page. If a database is slow once, the answer is a 503 that says when to ask again (docs/web.md): the page is opened
+ * again then, once.
+ *
+ * @param said the status and the header Retry-After of an answer.
+ */
+export async function openAgain<T>(
+    open: () => Promise<T>,
+    said: (answer: T) => { readonly status: number; readonly after: string | null | undefined },
+): Promise<T> {
+    const answer = await open();
+    const { status, after } = said(answer);
+    if (status !== 503 || !after) {
+        return answer;
+    }
+    await pause(Number(after) * 1000);
+    return open();
+}
+
 /** A minimal browser that keeps cookies. */
 export class Client {
     private readonly cookies = new Map<string, string>();
 
-    /** @param headers sent with every request */
+    /**
+     * @param headers sent with every request.
+     * @param refused whether a page that is answered with a 503 is opened {@link openAgain}; a form is sent once in any case.
+     */
     constructor(
         private readonly url: string,
         private readonly headers: Readonly<Record<string, string>> = {},
+        private readonly refused: "open again" | "fail" = "open again",
     ) {}
 
     /** Returns the response's text and origin; throws if it does not have the expected status. */
     async ask(path: string, form?: Record<string, string>, expected = 200) {
+        const once = () => this.request(path, form);
+        const response =
+            form === undefined && this.refused === "open again"
+                ? await openAgain(once, ({ status, headers }) => ({
+                      status,
+                      after: headers.get("retry-after"),
+                  }))
+                : await once();
+        const text = await response.text();
+        assert.strictEqual(response.status, expected, `${path}: ${text.slice(0, 500)}`);
+        return { text, origin: response.headers.get("x-page-from") ?? "" };
+    }
+
+    /** Sends one request with the cookies, and keeps those of the answer. */
+    private async request(path: string, form: Record<string, string> | undefined): Promise<Response> {
         const response = await fetch(`${this.url}${path}`, {
             redirect: "manual",
             signal: AbortSignal.timeout(60_000),
@@ -46,9 +85,7 @@ export class Client {
             const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
             this.cookies.set(name, value);
         }
-        const text = await response.text();
-        assert.strictEqual(response.status, expected, `${path}: ${text.slice(0, 500)}`);
-        return { text, origin: response.headers.get("x-page-from") ?? "" };
+        return response;
     }
 
     /** Opens a form and submits it with these fields. */

@@ -491,9 +491,12 @@ describe("loss of a mysql master", () => {
             await loseMaster();
             await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "one" } });
             await pods.unready(master, new RegExp(`1 of the 2 slaves .* has identity ${identity}`));
-            const { waiting, role } = await status(master);
-            assert.match(waiting ?? "", /1 of the 2 slaves/);
-            assert.equal(role, "master");
+            await waitFor("the status to say so", 60, async () => {
+                const { waiting, role } = await status(master);
+                assert.match(waiting ?? "", /1 of the 2 slaves/);
+                assert.equal(role, "master");
+                return true;
+            });
             await pods.stop(master);
             await startMaster({ slaves: 2, bootstrap: "one", env: { BOOTSTRAP: "two" } });
             // From here on, the word makes no difference.

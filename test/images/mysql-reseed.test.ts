@@ -257,8 +257,7 @@ describe("mysql slaves that diverge or fall behind", () => {
                 assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.t"), String(rows));
             });
             await startedAgain(slave);
-            await pods.logged(pods.running(slave), /cloning /);
-            await docker(["kill", pods.running(slave)]);
+            await pods.killCloning(pods.running(slave), master);
             await docker(["start", pods.running(slave)]);
             await pods.start(second);
             await haveAll(slave);

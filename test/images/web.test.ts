@@ -1,4 +1,4 @@
-import { deepStrictEqual, doesNotMatch, match, notStrictEqual, ok, strictEqual } from "node:assert";
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert";
 import { ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -153,10 +153,13 @@ describe("dabaweb and nginx images", () => {
         return result.stdout.trim();
     }
 
-    async function manage(...args: string[]): Promise<string> {
-        const result = await exec(app, ["django-admin", ...args], { timeoutSeconds: 300 });
-        strictEqual(result.code, 0, result.stdout + result.stderr);
-        return result.stdout + result.stderr;
+    /** It fails if Redis does not answer within half a second, and tells the user to try again. */
+    async function clearPageCache(): Promise<void> {
+        await waitFor("the page cache to be cleared", 60, async () => {
+            const { code, stdout, stderr } = await exec(app, ["django-admin", "clear_page_cache"]);
+            strictEqual(code, 0, stdout + stderr);
+            return true;
+        });
     }
 
     /** The port on this machine. */
@@ -174,7 +177,7 @@ describe("dabaweb and nginx images", () => {
         path: string,
         headers: Record<string, string> = {},
         form?: string,
-        seconds = 20,
+        seconds = PATIENCE * 20,
         at = port,
     ): Promise<Answer> {
         return new Promise((resolve, reject) => {
@@ -203,11 +206,28 @@ describe("dabaweb and nginx images", () => {
         });
     }
 
-    /** A page's text; throws unless the status is 200. */
+    /** An answer other than 503, with which a database that is slow once is answered for (docs/web.md). */
+    function served(what: string, ask: () => Promise<Answer>): Promise<Answer> {
+        return waitFor(`an answer to ${what}`, 60, async () => {
+            const answer = await ask();
+            notStrictEqual(answer.status, 503, answer.body.toString());
+            return answer;
+        });
+    }
+
+    /** A page's text; throws unless the status is 200, or 503 at first. */
     async function page(path: string): Promise<string> {
-        const answer = await http(path);
+        const answer = await served(path, () => http(path));
         strictEqual(answer.status, 200, `${path}: ${answer.body.toString()}`);
         return answer.body.toString();
+    }
+
+    /** Waits for a status of a path: /readyz gives each database one second. */
+    async function answers(path: string, status: number): Promise<void> {
+        await waitFor(`${path} answers ${status}`, 60, async () => {
+            strictEqual((await http(path)).status, status);
+            return true;
+        });
     }
 
     /** A page, as soon as Redis has it. On a busy machine, Redis may take longer than the half second that it is given. */
@@ -221,7 +241,7 @@ describe("dabaweb and nginx images", () => {
         new RegExp(`<tr>${cells.map((cell) => `<td[^>]*>(?:<bdi>)?${cell}(?:</bdi>)?</td>`).join("")}`);
 
     it("says what the migration waits for", async () => {
-        const job = await dabaweb("migrate-killed", ["migrate"]);
+        let job = await dabaweb("migrate-killed", ["migrate"]);
         await waitFor("the migration says what it waits for", 30, async () =>
             (await logs(job)).includes("waiting for MySQL at mysql-master:3306"),
         );
@@ -242,10 +262,18 @@ describe("dabaweb and nginx images", () => {
                 ON_NO_REPLICA: "degrade",
             },
         });
-        // Reads the log as it is written: a second later, a fast machine has finished everything.
-        await untilLogged(job, /Applying auth\.0001_initial/, 110);
-        await docker(["kill", job]);
-        doesNotMatch(await logs(job), /Applying form\.0004_first_rows/, "the kill came too late");
+        await waitFor("a kill before the first rows", 110, async () => {
+            // Reads the log as it is written: a second later, a fast machine has finished everything.
+            await untilLogged(job, /Applying auth\.0001_initial/, 110);
+            await tryDocker(["kill", job]);
+            if (!/Applying form\.0004_first_rows/.test(await logs(job))) {
+                return true;
+            }
+            await scope.remove(job);
+            await sql("DROP DATABASE form; CREATE DATABASE form CHARACTER SET utf8mb4");
+            job = await dabaweb("migrate-killed", ["migrate"]);
+            throw new Error("the kill came too late");
+        });
     });
 
     it("starts over after that kill, and migrates once even with parallel runs", async () => {
@@ -288,9 +316,15 @@ describe("dabaweb and nginx images", () => {
         });
         port = await published(app, 8080);
         probesPort = await published(app, 8001);
-        await waitFor("/readyz", 30, async () => (await http("/readyz")).status === 200);
+        await answers("/readyz", 200);
         strictEqual((await http("/livez", { Host: "10.1.2.3:8000" })).status, 200);
-        deepStrictEqual([await probe("/livez"), await probe("/readyz"), await probe("/")], [200, 200, 404]);
+        await waitFor("the probes' answers", 30, async () => {
+            deepStrictEqual(
+                [await probe("/livez"), await probe("/readyz"), await probe("/")],
+                [200, 200, 404],
+            );
+            return true;
+        });
         strictEqual((await http("/nginx-health", { Host: "10.1.2.3:8080" })).status, 200);
     });
 
@@ -319,14 +353,19 @@ describe("dabaweb and nginx images", () => {
     });
 
     it("answers a second request without a SELECT", async () => {
-        await manage("clear_page_cache");
         // Not the server's own counter: its companion runs queries every second.
         const log = "/tmp/general.log";
         const selects = async (): Promise<number> =>
             Number((await exec(mysql, ["grep", "-c", "SELECT.*form_user_data", log])).stdout);
         await sql(`SET GLOBAL general_log_file = '${log}'; SET GLOBAL general_log = ON`);
-        strictEqual((await http("/User_data")).headers["x-page-from"], "replica");
-        strictEqual(await selects(), 1);
+        // Again if need be: a slave that is slow once is passed over.
+        await waitFor("the page from a slave, with one SELECT", 60, async () => {
+            const former = await selects();
+            await clearPageCache();
+            strictEqual((await http("/User_data")).headers["x-page-from"], "replica");
+            strictEqual(await selects(), former + 1);
+            return true;
+        });
         await cached("/User_data");
         const before = await selects();
         let others = 0;
@@ -352,7 +391,7 @@ describe("dabaweb and nginx images", () => {
         await cached("/User_data");
         await sql(`INSERT INTO form.form_user_data (name, money) VALUES ('${name}', 4711)`);
         ok(!(await cached("/User_data")).includes(name));
-        await manage("clear_page_cache");
+        await clearPageCache();
         match(await page("/User_data"), row(name, 4711, "–", "–"));
     });
 
@@ -494,7 +533,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
 
     /** Signs in as a browser does and returns the cookies. */
     async function signIn(): Promise<{ Cookie: string }> {
-        const login = await http("/admin/login/");
+        const login = await served("/admin/login/", () => http("/admin/login/"));
         const csrf = cookie(login, "csrftoken");
         const form = new URLSearchParams({
             username: "admin",
@@ -503,7 +542,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
             next: "/admin/",
         });
         const headers = { Cookie: csrf, Origin: "http://localhost:32000" };
-        const answer = await http("/admin/login/", headers, form.toString());
+        const answer = await served("signing in", () => http("/admin/login/", headers, form.toString()));
         strictEqual(answer.status, 302, answer.body.toString());
         return { Cookie: `${cookie(answer, "csrftoken")}; ${cookie(answer, "sessionid")}` };
     }
@@ -537,11 +576,22 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         const cookies = (): string => [...jar].map((pair) => pair.join("=")).join("; ");
         keep(await signIn());
         // Not through the form: its origin would be the first stack's.
-        const made = await exec(second, ["django-admin", "shell", "-v0", "-c", SESSION]);
-        strictEqual(made.code, 0, made.stderr);
-        keep({ Cookie: made.stdout.trim() });
+        const made = await waitFor("a session", 60, async () => {
+            const { code, stdout, stderr } = await exec(second, [
+                "django-admin",
+                "shell",
+                "-v0",
+                "-c",
+                SESSION,
+            ]);
+            strictEqual(code, 0, stderr);
+            return stdout;
+        });
+        keep({ Cookie: made.trim() });
         for (const at of [port, other]) {
-            const answer = await http("/admin/form/userdata/", { Cookie: cookies() }, undefined, 20, at);
+            const answer = await served("the list", () =>
+                http("/admin/form/userdata/", { Cookie: cookies() }, undefined, undefined, at),
+            );
             strictEqual(answer.status, 200, `${at}: ${cookies()}`);
         }
         await docker(["stop", second]);
@@ -551,7 +601,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     async function add(session: Record<string, string>, name: string): Promise<void> {
         const path = "/admin/form/userdata/add/";
         const form = new URLSearchParams({
-            csrfmiddlewaretoken: token(await http(path, session)),
+            csrfmiddlewaretoken: token(await served(path, () => http(path, session))),
             name,
             money: "1",
             "user_set-TOTAL_FORMS": "0",
@@ -584,7 +634,8 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
             text: "Deleted: 0 expired sessions, 0 log entries older than 30 days.",
         });
         strictEqual(await sql("SELECT object_repr FROM form.django_admin_log"), "day 29");
-        strictEqual((await http("/admin/", { Cookie: session ?? "" })).status, 200);
+        const { status } = await served("/admin/", () => http("/admin/", { Cookie: session ?? "" }));
+        strictEqual(status, 200);
     });
 
     it("says in one sentence why it could not clean up", async () => {
@@ -600,7 +651,10 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     it("immediately shows what was written in the admin", async () => {
         await page("/User_data");
         await add(await signIn(), "in-the-admin");
-        match(await page("/User_data"), row("in-the-admin", 1, "–", "–"));
+        // If Redis takes longer than half a second, the page is replaced a moment later.
+        await waitFor("the new row on the page", 30, async () =>
+            row("in-the-admin", 1, "–", "–").test(await page("/User_data")),
+        );
     });
 
     it("stays within the limits of docs/web.md with 100,000 employees, each in a group", async () => {
@@ -615,8 +669,11 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
                 "WHERE d.name LIKE 'many-%' AND c.code = 1",
         );
         try {
-            await manage("clear_page_cache");
-            strictEqual((await http("/User_data", {}, undefined, PATIENCE * 5)).status, 200);
+            await clearPageCache();
+            // A query that takes nine seconds is answered for with a 503.
+            const open = async (path: string, headers = {}) =>
+                (await served(path, () => http(path, headers, undefined, PATIENCE * 5))).status;
+            strictEqual(await open("/User_data"), 200);
             for (const [name, searched] of [
                 ["userdata", "?q=99999"],
                 ["user", "?q=many-99999"],
@@ -625,13 +682,15 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
                 for (const path of ["", "?p=1990", "?o=-2", searched, "?q=nobody"].map(
                     (rest) => list + rest,
                 )) {
-                    strictEqual((await http(path, session, undefined, PATIENCE * 5)).status, 200, path);
+                    strictEqual(await open(path, session), 200, path);
                 }
-                const csrf = token(await http(`${list}export/`, session));
+                const csrf = token(await served(`${list}export/`, () => http(`${list}export/`, session)));
                 const headers = { ...session, Origin: "http://localhost:32000" };
                 for (const format of ["0", "1"]) {
                     const form = new URLSearchParams({ csrfmiddlewaretoken: csrf, format, resource: "0" });
-                    const file = await http(`${list}export/`, headers, form.toString(), PATIENCE * 60);
+                    const file = await served(`${list}export/`, () =>
+                        http(`${list}export/`, headers, form.toString(), PATIENCE * 60),
+                    );
                     strictEqual(file.status, 200, `${name} ${format}`);
                     ok(format === "0" || file.body.toString().split("\n").length > 100_000);
                 }
@@ -647,9 +706,11 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         await page("/User_data");
         const session = await signIn();
         await docker(["stop", "-t", "20", redis]);
-        for (const path of ["/User_data", "/Code_data", "/readyz"]) {
-            await page(path);
+        for (const path of ["/User_data", "/Code_data"]) {
+            const { status, body } = await http(path);
+            strictEqual(status, 200, `${path}: ${body.toString()}`);
         }
+        await answers("/readyz", 200);
         await add(session, "without-redis");
         match(await page("/User_data"), row("without-redis", 1));
         await docker(["start", redis]);
@@ -665,13 +726,13 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         await docker(["kill", mysql]);
         strictEqual((await http("/readyz")).status, 503);
         strictEqual((await http("/livez")).status, 200);
-        match(await page("/User_data"), row("sam", 10000));
+        match(await cached("/User_data"), row("sam", 10000));
         await exec(redis, ["redis-cli", "FLUSHALL"]);
         const away = await http("/User_data");
         strictEqual(away.status, 503);
         strictEqual(away.headers["retry-after"], "5");
         await docker(["start", mysql]);
-        await waitFor("/readyz", 60, async () => (await http("/readyz")).status === 200);
+        await answers("/readyz", 200);
         match(await page("/User_data"), row("sam", 10000));
     });
 
@@ -680,7 +741,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         const args = ["mysql", "--batch", "--skip-column-names", "--unbuffered", ...options];
         const client = spawn("docker", ["exec", "-i", mysql, ...args]);
         client.stdin.write(`${statement}; SELECT 'done';\n`);
-        const signal = AbortSignal.timeout(30_000);
+        const signal = AbortSignal.timeout(PATIENCE * 30_000);
         const ended = once(client, "close", { signal }).then(() => ["it has ended"]);
         const [said] = (await Promise.race([once(client.stdout, "data", { signal }), ended])) as unknown[];
         strictEqual(String(said), "done\n");
@@ -695,7 +756,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     }
 
     it("answers its probes while a visitor waits in every thread", async () => {
-        await manage("clear_page_cache");
+        await clearPageCache();
         const session = await signIn();
         const lock = await holding("LOCK TABLES form.form_user_data WRITE");
         try {
@@ -711,7 +772,9 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
                 return all;
             });
             for (let i = 0; i < 5; i++) {
-                deepStrictEqual([await probe("/livez"), await probe("/readyz")], [200, 200]);
+                strictEqual(await probe("/livez"), 200);
+                // It gives each database one second.
+                await waitFor("/readyz", 30, async () => (await probe("/readyz")) === 200);
             }
             // On a busy machine, that took longer than the nine seconds after which a query ends with a 503, and others have their turn.
             await waitFor("all threads to wait again", 30, async () => (await waiting()) === 8);
@@ -726,7 +789,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
 
     it("stays ready while no connection is free, and tells visitors when to ask again", async () => {
         const session = await signIn();
-        const login = await http("/admin/login/");
+        const login = await served("/admin/login/", () => http("/admin/login/"));
         await exec(redis, ["redis-cli", "FLUSHALL"]);
         const limit = await sql("SELECT max_user_connections FROM mysql.user WHERE user = 'dabaweb'");
         await sql("ALTER USER dabaweb@'%' WITH MAX_USER_CONNECTIONS 1");
@@ -751,7 +814,10 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
                 strictEqual(answer.headers["retry-after"], "5");
                 strictEqual(answer.headers["cache-control"], "no-store");
             }
-            deepStrictEqual([await probe("/livez"), await probe("/readyz")], [200, 200]);
+            await waitFor("both probes to succeed", 30, async () => {
+                deepStrictEqual([await probe("/livez"), await probe("/readyz")], [200, 200]);
+                return true;
+            });
             await untilLogged(app, /still ready: replica: error 1226; default: error 1226/);
         } finally {
             // Not 0: then the global limit of 5 holds, which is less than the threads of the application.
@@ -772,9 +838,9 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     }
 
     /** The status of an export, which counts as an import does. */
-    async function exported(session: Record<string, string>, seconds = 30): Promise<number> {
+    async function exported(session: Record<string, string>, seconds = PATIENCE * 30): Promise<number> {
         const path = "/admin/form/userdata/export/";
-        const csrfmiddlewaretoken = token(await http(path, session));
+        const csrfmiddlewaretoken = token(await served(path, () => http(path, session)));
         const form = new URLSearchParams({ csrfmiddlewaretoken, format: "1", resource: "0" });
         const headers = { ...session, Origin: "http://localhost:32000" };
         return (await http(path, headers, form.toString(), seconds)).status;
@@ -791,7 +857,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
                     const socket = await slowSender(path, headers);
                     senders.push(socket);
                     const [answer] = (await once(socket, "data", {
-                        signal: AbortSignal.timeout(20_000),
+                        signal: AbortSignal.timeout(PATIENCE * 20_000),
                     })) as unknown[];
                     match(
                         String(answer),
@@ -804,7 +870,10 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
             for (let i = 0; i < 3; i++) {
                 senders.push(await slowSender(path, session));
             }
-            strictEqual(await exported(session), 200);
+            await waitFor("an export", 30, async () => {
+                strictEqual(await exported(session), 200);
+                return true;
+            });
             for (const open of ["/", "/User_data", "/language", "/admin/login/"]) {
                 strictEqual((await http(open, {}, "x".repeat(20_000))).status, 413, open);
             }
@@ -815,16 +884,25 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
 
     it("works on two files at a time", async () => {
         const session = await signIn();
-        const lock = await holding("LOCK TABLES form.form_user_data WRITE");
-        try {
-            const two = [exported(session, 60), exported(session, 60)];
-            await waitFor("two exports to wait", 9, async () => (await waiting()) === 2);
-            strictEqual(await exported(session), 429);
-            lock.stdin.end("UNLOCK TABLES;\n");
-            deepStrictEqual(await Promise.all(two), [200, 200]);
-        } finally {
-            lock.kill();
-        }
+        // Again if need be: on a busy machine, it can take longer than the nine seconds after which a query ends with a 503.
+        await waitFor("a third file to be refused", 120, async () => {
+            const lock = await holding("LOCK TABLES form.form_user_data WRITE");
+            const two = Promise.allSettled([exported(session), exported(session)]);
+            let answered = false;
+            void two.then(() => (answered = true));
+            try {
+                await waitFor("two exports to wait", 30, async () => answered || (await waiting()) === 2);
+                strictEqual(await exported(session), 429);
+                lock.stdin.end("UNLOCK TABLES;\n");
+                const both = (status: number) => ({ status: "fulfilled", value: status });
+                deepStrictEqual(await two, [200, 200].map(both));
+                return true;
+            } finally {
+                lock.kill();
+                // Before the next attempt: they count.
+                await two;
+            }
+        });
     });
 
     it("limits password attempts, but not reads", async () => {
@@ -866,7 +944,7 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
     });
 
     it("finishes requests in progress when it is told to stop", async () => {
-        await manage("clear_page_cache");
+        await clearPageCache();
         const lock = await holding("LOCK TABLES form.form_user_data WRITE");
         try {
             const answer = http("/User_data", {}, undefined, 60);

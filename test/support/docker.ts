@@ -167,10 +167,10 @@ export function waitFor<T extends NonNullable<unknown> | null>(
 }
 
 /**
- * Container options that limit the lookup of an unknown name to one second instead of ten: a cluster's DNS answers at once,
- * but Docker asks the host's.
+ * Container options that limit the lookup of an unknown name to two seconds instead of ten: a cluster's DNS answers at once,
+ * but Docker asks the host's. On a busy machine, the first answer about a known name can be late.
  */
-export const QUICK_NAMES = ["--dns-opt=timeout:1", "--dns-opt=attempts:1"] as const;
+export const QUICK_NAMES = ["--dns-opt=timeout:1", "--dns-opt=attempts:2"] as const;
 
 /**
  * The value of `-v`. An empty volume would take over the content and the owner of the image's folder at that path, which

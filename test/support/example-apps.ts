@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 
 import { npmArguments } from "../../components/npm";
 import { images, tagged } from "../../local/pins";
+import { PATIENCE } from "./command";
 import { baseConfig, build, docker, waitFor } from "./docker";
 
 /** Builds the web server of an example, with the machine's registry and proxy, if the environment names them. */
@@ -27,9 +28,21 @@ export async function addressOf(container: string): Promise<string> {
     return `http://${(await docker(["port", container])).split(" -> ")[1]!.split("\n")[0]}`;
 }
 
-/** Sends a request; no answer within five seconds is a failure. */
+/** Sends a request; no answer within five seconds on an idle machine is a failure. */
 export function call(url: string, options: RequestInit = {}): Promise<Response> {
-    return fetch(url, { redirect: "manual", signal: AbortSignal.timeout(5000), ...options });
+    const signal = AbortSignal.timeout(PATIENCE * 5000);
+    return fetch(url, { redirect: "manual", signal, ...options });
+}
+
+/** Sends a request until the answer is no 503: the apps answer so after two or three seconds, however busy the machine is. */
+export function served(send: () => Promise<Response>): Promise<Response> {
+    return waitFor("an answer other than 503", 60, async () => {
+        const response = await send();
+        if (response.status !== 503) {
+            return response;
+        }
+        throw new Error(await response.text());
+    });
 }
 
 /** Waits until a URL answers with a status. */
@@ -43,17 +56,37 @@ export function until(url: string, status: number): Promise<Response> {
     });
 }
 
+/** The answer to a request that a container had begun with when it was ended, and its exit code. */
+interface End {
+    readonly status: number;
+    readonly answer: string;
+    readonly exit: string;
+}
+
 /**
- * Ends a container as the kubelet does, while it has received half of a POST request.
- *
- * @returns the answer to that request, and the container's exit code
+ * Ends a container as the kubelet does, while it has received half of a POST request; again if the answer is a 503, see
+ * {@link served}.
  */
-export async function endDuring(
-    container: string,
-    url: string,
-    type: string,
-    body: string,
-): Promise<{ status: number; answer: string; exit: string }> {
+export async function endDuring(container: string, path: string, type: string, body: string): Promise<End> {
+    const end = await waitFor("an answer other than 503", 60, async () => {
+        // It is running, unless an attempt has ended it; then it has another address.
+        await docker(["start", container]);
+        const url = await addressOf(container);
+        await until(`${url}/readyz`, 200);
+        // A request that is not answered at all is what this looks for.
+        const once = await endOnce(container, url + path, type, body).catch((error: Error) => error);
+        if (once instanceof Error || once.status !== 503 || once.exit !== "0") {
+            return once;
+        }
+        throw new Error(once.answer);
+    });
+    if (end instanceof Error) {
+        throw end;
+    }
+    return end;
+}
+
+async function endOnce(container: string, url: string, type: string, body: string): Promise<End> {
     const headers = {
         "content-type": type,
         "content-length": Buffer.byteLength(body),

@@ -121,7 +121,6 @@ export async function redis(pod: string, ...args: string[]): Promise<string> {
 }
 
 export const ready = (pod: string): Promise<Result> => exec(pod, ["ready"]);
-export const live = (pod: string): Promise<Result> => exec(pod, ["live"]);
 
 export async function untilReady(...pods: string[]): Promise<void> {
     for (const pod of pods) {
@@ -150,6 +149,17 @@ export async function untilLinked(...slaves: string[]): Promise<void> {
     }
 }
 
+/** Waits until pods are alive, of which their probe says nothing. The kubelet asks again, too, after an answer that took too long. */
+export async function untilAlive(...pods: string[]): Promise<void> {
+    for (const pod of pods) {
+        await waitFor(`${pod} is alive`, 60, async () => {
+            const { code, stdout, stderr } = await exec(pod, ["live"]);
+            deepStrictEqual({ code, text: stdout + stderr }, { code: 0, text: "" });
+            return true;
+        });
+    }
+}
+
 /** Waits until a pod is alive and not ready for this reason, which `ready` prints in one line. */
 export async function untilUnready(pod: string, reason: RegExp): Promise<string> {
     const text = await waitFor(`${pod} is unready because ${reason}`, 60, async () => {
@@ -160,8 +170,7 @@ export async function untilUnready(pod: string, reason: RegExp): Promise<string>
         throw new Error(`exit code ${result.code}: ${result.stdout}${result.stderr}`);
     });
     strictEqual(text.trim().split("\n").length, 1, "the reason is one line");
-    const alive = await live(pod);
-    deepStrictEqual({ code: alive.code, text: alive.stdout + alive.stderr }, { code: 0, text: "" });
+    await untilAlive(pod);
     return text.trim();
 }
 
