@@ -375,7 +375,7 @@ describe("the whole system on a real cluster", () => {
                 "storageClass",
                 "fast",
                 "standard",
-                /storageClass fast of redis-master does not exist; the cluster has retained, standard/,
+                /storageClass fast of redis-master does not exist, and no volume has it; the cluster has retained, standard/,
             ],
             [
                 "a registry that does not answer",
