@@ -593,18 +593,20 @@ describe("mysql images", () => {
         });
     });
 
-    it("tell in their status that somebody switched them to refuse writes, or to accept them", async () => {
-        const says = async (pod: Pod) =>
-            /^replication: .*/m.exec((await pods.probe(pod, "status")).stdout)?.[0] ?? "";
-        for (const [pod, variable, byHand, sentence] of [
-            [master, "read_only", "ON", /; refuses writes: read_only is ON$/],
-            [slave, "super_read_only", "OFF", /; accepts writes: super_read_only is OFF$/],
-        ] as const) {
-            assert.doesNotMatch(await says(pod), sentence);
-            await pods.sql(pod, `SET GLOBAL ${variable} = ${byHand}`);
-            await waitFor("the status to tell", 60, async () => sentence.test(await says(pod)));
-            await pods.sql(pod, `SET GLOBAL ${variable} = ${byHand === "ON" ? "OFF" : "ON"}`);
-        }
+    describe("servers that somebody switched by hand", () => {
+        it("tell so in their status, whether they refuse writes or accept them", async () => {
+            const says = async (pod: Pod) =>
+                /^replication: .*/m.exec((await pods.probe(pod, "status")).stdout)?.[0] ?? "";
+            for (const [pod, variable, byHand, sentence] of [
+                [master, "read_only", "ON", /; refuses writes: read_only is ON$/],
+                [slave, "super_read_only", "OFF", /; accepts writes: super_read_only is OFF$/],
+            ] as const) {
+                assert.doesNotMatch(await says(pod), sentence);
+                await pods.sql(pod, `SET GLOBAL ${variable} = ${byHand}`);
+                await waitFor("the status to tell", 60, async () => sentence.test(await says(pod)));
+                await pods.sql(pod, `SET GLOBAL ${variable} = ${byHand === "ON" ? "OFF" : "ON"}`);
+            }
+        });
     });
 
     describe("at the end", () => {
