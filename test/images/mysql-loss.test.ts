@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
 import { COMMAND_SECONDS, PATIENCE, Result } from "../support/command";
-import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
+import { docker, exec, logs, networkAddress, waitFor, whilePaused } from "../support/docker";
 import { isLong } from "../support/long";
 import { bin, Marker, MysqlPods, Pod } from "../support/mysql-pods";
 import { parsePage } from "../support/page";
@@ -424,11 +424,10 @@ describe("loss of a mysql master", () => {
             assert.equal((await insert(2)).code, 0);
             await everySlaveFollows();
             // The one that comes first among equals.
-            const address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
             const found = await Promise.all(
                 slaves.map(async (pod) => ({
                     pod,
-                    address: await docker(["inspect", "-f", address, pods.running(pod)]),
+                    address: await networkAddress(pods.running(pod)),
                 })),
             );
             const [bad, good] = found.sort((a, b) => (a.address < b.address ? -1 : 1)) as [

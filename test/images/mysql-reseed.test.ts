@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { COMMAND_SECONDS } from "../support/command";
-import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
+import { docker, exec, logs, networkAddress, waitFor, whilePaused } from "../support/docker";
 import { isLong, times } from "../support/long";
 import { MysqlPods, Pod, Start } from "../support/mysql-pods";
 
@@ -60,8 +60,7 @@ describe("mysql slaves that diverge or fall behind", () => {
 
     /** Address of a running pod. */
     function address(pod: Pod): Promise<string> {
-        const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        return docker(["inspect", "-f", format, pods.running(pod)]);
+        return networkAddress(pods.running(pod));
     }
 
     /** Waits until a slave has shut down for this reason and has cloned its data again. Returns the log. */

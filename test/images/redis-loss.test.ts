@@ -2,7 +2,7 @@ import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:as
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { PATIENCE } from "../support/command";
-import { docker, exec, logs, untilLogged, waitFor } from "../support/docker";
+import { docker, exec, logs, networkAddress, untilLogged, waitFor } from "../support/docker";
 import { isLong, times } from "../support/long";
 import {
     dump,
@@ -952,8 +952,7 @@ class Writer {
 
     /** By address: the client would end with the first answer of a name server that is late. */
     static async start(master: string, from: string, id: number, plain = false): Promise<Writer> {
-        const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        return new Writer(await docker(["inspect", "-f", format, master]), from, id, plain);
+        return new Writer(await networkAddress(master), from, id, plain);
     }
 
     private constructor(address: string, from: string, id: number, plain: boolean) {

@@ -86,6 +86,12 @@ export async function logs(container: string): Promise<string> {
     return result.stdout + result.stderr;
 }
 
+/** The address of a running container in its only network. */
+export function networkAddress(container: string): Promise<string> {
+    const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    return docker(["inspect", "-f", format, container]);
+}
+
 /**
  * Pauses a container or node, runs `during`, and lets it continue. With cgroup v1 runc gives up after two seconds ("unable to
  * freeze") if a process in it is being created or waits for the disk (https://github.com/opencontainers/runc/pull/2791).
