@@ -110,7 +110,7 @@ survey() {
         fi
         survey_identity+=("$identity") survey_name+=("${name:-${survey_address[i]}}") survey_executed+=("$executed") survey_receiver+=("$receiver")
         survey_applier+=("$applier") survey_age+=("$(milliseconds "$age")") survey_own+=("$written") survey_lacks+=("$lacks")
-        survey_clones+=("${clones:-0}") survey_differs+=("${differs:-0}") survey_tables+=("$tables") survey_why+=("$why")
+        survey_clones+=("${clones:-0}") survey_differs+=("$differs") survey_tables+=("$tables") survey_why+=("$why")
     done
 }
 

@@ -120,10 +120,10 @@ decide_follow() {
 #   EXTRA     transactions that server has and the master does not have, as far as known, or empty
 #   PURGED    transactions that server lacks and the master has no binlogs of any more, as far as known, or empty
 #   TABLES    why a clone would leave tables of that server empty, as far as known, or empty
-#   DIFFERS   how many differences that server has found between what it holds and what the master holds
+#   DIFFERS   how many differences that server has found between what it holds and what the master holds, empty if it has not said
 # If it may not, prints the reason in one line and fails.
 decide_fit() {
-    local role=$1 wanted=$2 identity=$3 receiver=$4 applier=$5 age=$6 max_stale=$7 master=$8 lacks=$9 extra=${10} purged=${11} tables=${12} differs=${13-0}
+    local role=$1 wanted=$2 identity=$3 receiver=$4 applier=$5 age=$6 max_stale=$7 master=$8 lacks=$9 extra=${10} purged=${11} tables=${12} differs=${13-}
     if [[ -z $identity ]]; then
         echo "does not answer"
     elif [[ $identity != "$wanted" ]]; then
@@ -138,6 +138,8 @@ decide_fit() {
         echo "its applier is ${applier:-not set up}"
     elif [[ -n $extra ]]; then
         echo "has $extra, which the master does not have"
+    elif [[ -z $differs ]]; then
+        echo "has not said yet whether it holds what the master holds"
     elif ((differs > 0)); then
         echo "does not hold what the master holds"
     elif [[ $master == no ]]; then

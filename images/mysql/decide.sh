@@ -38,12 +38,13 @@ decide_data() {
 #   OVERRIDE  yes if the operator allows the master to continue without them, otherwise no
 #   BESIDE    the identity in the file next to the data, or empty
 # Standard input has a line for each slave: "ADDRESS IDENTITY ALL DIFFERS", where ALL is yes if the slave has executed or received everything that
-# any of them has, otherwise no, and DIFFERS is how many differences it had found from what the master held; or "ADDRESS - WHY" for a slave that
-# did not answer. Positions do not show such a difference: a slave with one is a source only if the operator says so.
+# any of them has, otherwise no, and DIFFERS is how many differences it had found from what the master held, or empty while it has not said; or
+# "ADDRESS - WHY" for a slave that did not answer. Positions do not show such a difference: a slave that has one, or has not said, is a source only
+# if the operator says so.
 # Prints one of: "donor ADDRESS IDENTITY", initialise, or "wait" and a sentence.
 decide_donor() {
     local expected=$1 override=$2 beside=$3 address identity rest
-    local answers=0 identities=" " donor="" other="" differing="" all differs said="" silent="" lost="/data/mysql has no data, but this system was in use before"
+    local answers=0 identities=" " donor="" unsaid="" waiting="" other="" differing="" all differs said="" silent="" lost="/data/mysql has no data, but this system was in use before"
     while read -r address identity rest; do
         if [[ $identity == - ]]; then
             silent+=", $address does not answer ($rest)"
@@ -54,7 +55,10 @@ decide_donor() {
         if [[ $identities != *" $identity "* ]]; then identities+="$identity "; fi
         read -r all differs <<<"$rest"
         if [[ $all != yes ]]; then continue; fi
-        if ((${differs:-0} > 0)); then
+        if [[ -z $differs ]]; then
+            waiting+=", $address"
+            unsaid=${unsaid:-$address $identity}
+        elif ((differs > 0)); then
             differing+=", $address"
             other=${other:-$address $identity}
         else
@@ -75,8 +79,11 @@ decide_donor() {
     elif [[ -n $beside && $identity != "$beside" && $override != yes ]]; then
         echo "wait $lost, and the slaves belong to another system ($list): restore the correct slaves or the volume, or set bootstrap to a" \
             "new word in the stack's config to take the slaves' data"
-    elif [[ -n $other && -z $donor && $override == yes ]]; then
-        echo "donor $other"
+    elif [[ -z $donor && -n $unsaid$other && $override == yes ]]; then
+        echo "donor ${unsaid:-$other}"
+    elif [[ -z $donor && -n $unsaid ]]; then
+        echo "wait $lost, and no slave that has all transactions has said that it held what the master held (${waiting#, } not yet); wait, or set" \
+            "bootstrap to a new word in the stack's config to take the slaves' data"
     elif [[ -n $other && -z $donor ]]; then
         echo "wait $lost, and every slave that has all transactions (${differing#, }) did not hold what the master held: its /opt/dabaweb/bin/status" \
             "says what differs; restore the volume, or set bootstrap to a new word in the stack's config to take the slaves' data"

@@ -209,8 +209,8 @@ query_all() {
 }
 
 # What a server says of itself: identity, GTID set executed, GTID set received, state of receiver and applier (ON, CONNECTING, OFF, or empty if
-# replication is not set up), seconds since the heartbeat in its data or empty, server id, number of differences from its master that it has found.
-# What was written by hand on a slave (GTIDs with its own uuid) does not count as lacking on a master. Otherwise the master would stay closed
+# replication is not set up), seconds since the heartbeat in its data or empty, server id, number of differences from its master that it has found
+# or empty. What was written by hand on a slave (GTIDs with its own uuid) does not count as lacking on a master. Otherwise the master would stay closed
 # because of it, and the slave, which needs an open master to be cloned again, would never get rid of it.
 readonly STATE_OF_SERVER="$SET_AGE
     SELECT CONCAT_WS('|',
@@ -246,7 +246,7 @@ understand() {
 
 # ask_slaves: asks every slave, side by side, for about ten seconds in total, however many do not answer. Sets the arrays addresses, ids (server
 # id, which tells a pod from its predecessors' addresses), identities, holdings (GTID set executed or received) and differences (how many it has
-# found from its master) for those that answered, and the array silent ("ADDRESS - WHY") for those that did not.
+# found from its master, empty if it has not said) for those that answered, and the array silent ("ADDRESS - WHY") for those that did not.
 addresses=() ids=() identities=() holdings=() differences=() silent=()
 ask_slaves() {
     local found=() servers=() i QUERY_SECONDS
@@ -264,7 +264,7 @@ ask_slaves() {
             ids+=("$asked_id")
             identities+=("$asked_identity")
             holdings+=("$asked_executed${asked_received:+,$asked_received}")
-            differences+=("${asked_differs:-0}")
+            differences+=("$asked_differs")
         else
             silent+=("${found[i]} - $asked_why")
         fi

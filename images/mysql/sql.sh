@@ -43,6 +43,7 @@ readonly NOT_INNODB="(SELECT IFNULL(GROUP_CONCAT(REPLACE(CONCAT(table_schema, '.
     FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB'
     AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema'))"
 
-# How many differences from the master a slave has found in what it holds: compare leaves the number where other pods can see it.
-readonly DIFFERENCES="(SELECT IFNULL(MAX(CAST(CONVERT(variable_value USING utf8mb4) AS UNSIGNED)), 0)
+# How many differences from the master a slave has found in what it holds: compare leaves the number where other pods can see it. An empty
+# string until it has done so, because a slave that has just started may have found some before.
+readonly DIFFERENCES="(SELECT IFNULL(MAX(CAST(CONVERT(variable_value USING utf8mb4) AS UNSIGNED)), '')
     FROM performance_schema.user_variables_by_thread WHERE variable_name = 'dabaweb_differs')"

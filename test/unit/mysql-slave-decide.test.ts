@@ -352,6 +352,8 @@ describe("mysql slave decisions", () => {
             { purged: SET, why: `lacks ${SET}, which the master no longer has in its binlogs` },
             { tables: "has tables", why: "has tables" },
             { differs: "2", why: "does not hold what the master holds" },
+            { differs: "", why: "has not said yet whether it holds what the master holds" },
+            { role: "master", differs: "", why: "" },
             // Then it may be all that is left.
             { master: "no", differs: "2", why: "does not hold what the master holds" },
             { master: "lost", why: "cannot be compared with the master, which no longer answers" },
