@@ -79,6 +79,7 @@ async function main(): Promise<Provided<StackOutputs>> {
                 writer: mysql.writer,
                 readers: mysql.readers,
                 password: mysql.password,
+                migrationPassword: mysql.migrationPassword,
                 database: "form",
             },
             redis: { writer: redis.writer, readers: redis.readers, password: redis.password },

@@ -65,6 +65,8 @@ export interface DabawebArgs extends Placement {
     /** Number of pods, 1 or more. */
     readonly replicas: number;
     readonly mysql: Backend & {
+        /** Password of the account `migration`, which only the migration uses. */
+        readonly migrationPassword: pulumi.Input<string>;
         /** Name of the database. */
         readonly database: string;
     };
@@ -97,6 +99,11 @@ export interface DabawebArgs extends Placement {
      * half of the threads wait in writes at a time. Default: 4.
      */
     readonly threads?: number;
+    /**
+     * Number of the generated key that Django signs sessions, cookies and previews with, 1 or more. What the key with the number
+     * before it has signed stays valid, so raise it by 1 to change the key, and by 2 or more if it has leaked. Default: 1.
+     */
+    readonly secretKeyVersion?: number;
     /** Whether /User_data and /Code_data, including salaries, need no sign-in. */
     readonly publicPages: boolean;
     /** When expired sessions and old log entries are deleted. */
@@ -133,6 +140,9 @@ const CLEANUP_LATE_SECONDS = 3600;
 /** A run that takes longer has hung, or its pod cannot start. */
 const CLEANUP_SECONDS = 900;
 const SECRETS = "/run/secrets/dabaweb";
+const SIGNING_KEY = "secret-key";
+const FORMER_SIGNING_KEY = "former-secret-key";
+const MIGRATION_SECRET = "/run/secrets/dabaweb-migration";
 const ADMIN_SECRET = "/run/secrets/dabaweb-admin";
 /** Private addresses: every client of a ClusterIP Service is in the cluster, including the ingress controller. */
 const INSIDE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
@@ -158,8 +168,18 @@ export class Dabaweb extends pulumi.ComponentResource {
                 stringData: {
                     "mysql-password": args.mysql.password,
                     "redis-password": args.redis.password,
-                    "secret-key": generatedPassword(`${name}-secret-key`, { parent: this }, 64),
+                    ...secretKeys(name, args.secretKeyVersion, { parent: this }),
                 },
+            },
+            { parent: this },
+        );
+        // What may change tables is mounted in no pod that answers requests.
+        const migrationCredentials = new k8s.core.v1.Secret(
+            `${name}-migration`,
+            {
+                metadata: meta,
+                immutable: true,
+                stringData: { "mysql-password": args.mysql.migrationPassword },
             },
             { parent: this },
         );
@@ -191,9 +211,16 @@ export class Dabaweb extends pulumi.ComponentResource {
                             ...podDefaults(args, undefined, args.pullSecret),
                             dnsConfig,
                             restartPolicy: "Never",
-                            containers: [migrateContainer(app)],
+                            containers: [migrateContainer(args)],
                             volumes: [
                                 ...volumes,
+                                {
+                                    name: "migration",
+                                    secret: {
+                                        secretName: migrationCredentials.metadata.name,
+                                        defaultMode: 0o440,
+                                    },
+                                },
                                 {
                                     name: "admin",
                                     secret: { secretName: admin.metadata.name, defaultMode: 0o440 },
@@ -320,14 +347,36 @@ export class Dabaweb extends pulumi.ComponentResource {
     }
 }
 
-/** Uses the same image as {@link appContainer}. It is the only container that has the first admin's password. */
-function migrateContainer(app: ReturnType<typeof appContainer>): k8s.types.input.core.v1.Container {
+/** The keys that sign, and that signed before. The one that the first installations had has no number in its name. */
+function secretKeys(
+    name: string,
+    version = 1,
+    opts: pulumi.CustomResourceOptions,
+): Record<string, pulumi.Output<string>> {
+    const key = (number: number): pulumi.Output<string> =>
+        generatedPassword(`${name}-secret-key${number > 1 ? `-${number}` : ""}`, opts, 64);
+    return {
+        [SIGNING_KEY]: key(version),
+        ...(version > 1 ? { [FORMER_SIGNING_KEY]: key(version - 1) } : {}),
+    };
+}
+
+/**
+ * Uses the same image as {@link appContainer}. It is the only container that may change tables, and that has the first
+ * admin's password.
+ */
+function migrateContainer(args: DabawebArgs): k8s.types.input.core.v1.Container {
+    const app = appContainer(args, "migration", `${MIGRATION_SECRET}/mysql-password`);
     return {
         ...app,
         name: "migrate",
         args: ["migrate"],
         env: [...app.env, { name: "ADMIN_PASSWORD_FILE", value: `${ADMIN_SECRET}/password` }],
-        volumeMounts: [...app.volumeMounts, { name: "admin", mountPath: ADMIN_SECRET, readOnly: true }],
+        volumeMounts: [
+            ...app.volumeMounts,
+            { name: "migration", mountPath: MIGRATION_SECRET, readOnly: true },
+            { name: "admin", mountPath: ADMIN_SECRET, readOnly: true },
+        ],
     };
 }
 
@@ -338,18 +387,21 @@ function cleanupContainer(
     return { ...app, name: "cleanup", args: ["cleanup", "--keep-log-days", String(keepLogDays)] };
 }
 
-function appContainer(args: DabawebArgs) {
+function appContainer(args: DabawebArgs, account = "dabaweb", passwordFile = `${SECRETS}/mysql-password`) {
     const env: Record<string, pulumi.Input<string>> = {
         MYSQL_WRITER: args.mysql.writer,
         MYSQL_READERS: args.mysql.readers,
         MYSQL_DATABASE: args.mysql.database,
-        MYSQL_USER: "dabaweb",
-        MYSQL_PASSWORD_FILE: `${SECRETS}/mysql-password`,
+        MYSQL_USER: account,
+        MYSQL_PASSWORD_FILE: passwordFile,
         REDIS_WRITER: args.redis.writer,
         REDIS_READERS: args.redis.readers,
         REDIS_USER: "dabaweb",
         REDIS_PASSWORD_FILE: `${SECRETS}/redis-password`,
-        SECRET_KEY_FILE: `${SECRETS}/secret-key`,
+        SECRET_KEY_FILE: `${SECRETS}/${SIGNING_KEY}`,
+        ...((args.secretKeyVersion ?? 1) > 1
+            ? { FORMER_SECRET_KEY_FILE: `${SECRETS}/${FORMER_SIGNING_KEY}` }
+            : {}),
         PUBLIC_URL: args.publicUrl,
         PUBLIC_PAGES: String(args.publicPages),
         EXTRA_HOSTS: (args.extraHosts ?? []).join(","),

@@ -25,6 +25,11 @@ export interface MySQLArgs extends ReplicatedArgs {
              * only degrade works. Default: degrade.
              */
             readonly onNoReplica?: "wait" | "degrade";
+            /**
+             * true: the account `dabaweb` may do everything with the database, including its tables (CREATE, ALTER, DROP and the
+             * like). false: it reads and writes rows and calls procedures; tables are for the account `migration`. Default: false.
+             */
+            readonly applicationChangesTables?: boolean;
         };
     readonly slave?: SlaveOptions &
         MySQLSlaveTuning & {
@@ -35,7 +40,7 @@ export interface MySQLArgs extends ReplicatedArgs {
              */
             readonly autoReseed?: boolean;
         };
-    /** Name of the database that the account `dabaweb` owns. */
+    /** Name of the database that the accounts `dabaweb` and `migration` use. */
     readonly database: string;
 }
 
@@ -46,6 +51,7 @@ export const MYSQL_DEFAULTS = {
         limits: { cpu: "2", memory: "640Mi" },
     },
     onNoReplica: "degrade",
+    applicationChangesTables: false,
     autoReseed: true,
     binlogDays: 7,
 } as const;
@@ -55,19 +61,26 @@ const SERVER_ID_BASE = { master: 100, slave: 200 };
 
 /** A MySQL master with slaves: GTID replication over TLS, slaves seeded by CLONE and read-only even for root. */
 export class MySQL extends Replicated {
+    /** Password of the account `migration`, which changes tables. */
+    readonly migrationPassword: pulumi.Output<string>;
+
     constructor(name: string, args: MySQLArgs, opts?: pulumi.ComponentResourceOptions) {
         const { master = {}, slave = {} } = args;
         const engine = {
             port: 3306,
             runDirectory: "mysqld",
             resources: MYSQL_DEFAULTS.resources,
-            accounts: ["root", "replication", "seed"],
+            accounts: ["root", "replication", "seed", "migration"],
             master: {
                 env: (common: Env, resources: Resources) => ({
                     ...engineEnv(resources, SERVER_ID_BASE.master, master, masterIntake(master, slave)),
                     ...common,
                     MYSQL_DATABASE: args.database,
                     ON_NO_REPLICA: master.onNoReplica ?? MYSQL_DEFAULTS.onNoReplica,
+                    APPLICATION_CHANGES_TABLES:
+                        (master.applicationChangesTables ?? MYSQL_DEFAULTS.applicationChangesTables)
+                            ? "yes"
+                            : "no",
                 }),
                 closeCommand: "close",
             },
@@ -83,6 +96,7 @@ export class MySQL extends Replicated {
             },
         };
         super("dabaweb:index:MySQL", name, args, engine, opts);
+        this.migrationPassword = this.passwordOf("migration");
     }
 }
 

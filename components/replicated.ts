@@ -87,6 +87,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
     readonly readers: pulumi.Output<string>;
     /** Password of the account `dabaweb`, which applications use. */
     readonly password: pulumi.Output<string>;
+    private readonly passwords: Readonly<Record<string, pulumi.Output<string>>>;
 
     protected constructor(
         type: string,
@@ -97,7 +98,13 @@ export abstract class Replicated extends pulumi.ComponentResource {
     ) {
         super(type, name, {}, opts);
         const secretOptions = { parent: this, protect: args.protect };
-        this.password = generatedPassword(`${name}-dabaweb`, secretOptions);
+        this.passwords = Object.fromEntries(
+            [...engine.accounts, "dabaweb"].map((each) => [
+                each,
+                generatedPassword(`${name}-${each}`, secretOptions),
+            ]),
+        );
+        this.password = this.passwordOf("dabaweb");
         const credentials = new k8s.core.v1.Secret(
             `${name}-credentials`,
             {
@@ -106,15 +113,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
                     namespace: args.namespace,
                     labels: labels(name, name),
                 },
-                stringData: {
-                    ...Object.fromEntries(
-                        engine.accounts.map((each) => [
-                            each,
-                            generatedPassword(`${name}-${each}`, secretOptions),
-                        ]),
-                    ),
-                    dabaweb: this.password,
-                },
+                stringData: this.passwords,
             },
             { parent: this },
         );
@@ -188,6 +187,15 @@ export abstract class Replicated extends pulumi.ComponentResource {
         this.writer = master.address;
         this.readers = slaveOptions.replicas > 0 ? slave.address : pulumi.output("");
         this.registerOutputs({ writer: this.writer, readers: this.readers });
+    }
+
+    /** The generated password of one of the engine's accounts. */
+    protected passwordOf(account: string): pulumi.Output<string> {
+        const found = this.passwords[account];
+        if (found === undefined) {
+            throw new Error(`there is no account ${account}`);
+        }
+        return found;
     }
 }
 

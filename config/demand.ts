@@ -64,8 +64,8 @@ export function demandOf(config: StackConfig): Amounts {
 
 /** Objects that every stack has, by the names that a ResourceQuota has for them. */
 const OBJECTS: Amounts = {
-    ...{ services: 9, secrets: 4, configmaps: 3 },
-    ...{ "count/services": 9, "count/secrets": 4, "count/configmaps": 3 },
+    ...{ services: 9, secrets: 5, configmaps: 3 },
+    ...{ "count/services": 9, "count/secrets": 5, "count/configmaps": 3 },
     ...{ "count/statefulsets.apps": 4, "count/deployments.apps": 1 },
     ...{ "count/jobs.batch": 1, "count/cronjobs.batch": 1 },
 };

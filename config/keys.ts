@@ -357,6 +357,12 @@ export const keys = z.strictObject({
                 .describe(
                     "What a commit does while no slave confirms it. wait: the commit waits, so that no acknowledged write is lost with the master's volume. degrade: after one second, the master commits without confirmation.",
                 ),
+            applicationChangesTables: z
+                .boolean()
+                .default(MYSQL_DEFAULTS.applicationChangesTables)
+                .describe(
+                    "true: the account `dabaweb` may also change tables (CREATE, ALTER, DROP and the like), for another application that uses it. false: it reads and writes rows and calls procedures, and only the migration changes tables, with an account of its own.",
+                ),
             maxPacket: bytes("1Mi", "1Gi", "64Mi")
                 .optional()
                 .describe(
@@ -419,6 +425,14 @@ export const keys = z.strictObject({
                 .default(DEFAULT_THREADS)
                 .describe(
                     "Threads of each worker. A pod has up to workers x (threads + 1) connections to each MySQL server.",
+                ),
+            secretKeyVersion: z
+                .int()
+                .min(1)
+                .max(1000)
+                .default(1)
+                .describe(
+                    "Number of the generated key that signs sessions, cookies and previews of imports. What the key with the number before it has signed stays valid: raise it by 1 to change the key. By 2 or more, everybody signs in again: do so if the key has leaked.",
                 ),
             extraHosts: z
                 .array(siteHost)

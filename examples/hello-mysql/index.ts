@@ -10,6 +10,6 @@ const images = new Images("images", {
     platform: config.get("platform"),
     bases: { own: config.getObject("bases") },
 }).pair("mysql");
-const namespace = config.require("namespace");
-const db = new MySQL("mysql", { namespace, images, slave: { replicas: 2 }, database: "hello" }, { provider });
+const own = { namespace: config.require("namespace"), slave: { replicas: 2 }, database: "hello" };
+const db = new MySQL("mysql", { ...own, images, master: { applicationChangesTables: true } }, { provider });
 export const { writer, readers, password } = db;

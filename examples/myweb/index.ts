@@ -29,8 +29,10 @@ const buildArgs = npmArguments({ mirror: mirror.npm, proxy: mirror.proxy });
 const app = new Image("myweb", { folders: ["app"], registry, bases, platform, buildArgs }, builder);
 
 const namespace = stackNamespace({ name: config.get("namespace") ?? "myweb", create: true }, cluster);
-const master = { storageClass: config.get("storageClass") };
-const slave = { ...master, replicas: config.getNumber("slaves") ?? 0 };
+const storageClass = config.get("storageClass");
+// The pods create their table themselves.
+const master = { storageClass, applicationChangesTables: true };
+const slave = { storageClass, replicas: config.getNumber("slaves") ?? 0 };
 const mysql = new MySQL(
     "mysql",
     { namespace, images: images.pair("mysql"), master, slave, database },

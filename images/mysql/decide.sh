@@ -178,7 +178,7 @@ decide_semi_sync() {
 #   seed         the questions of slaves and masters, and one clone, which takes up to five
 #   root         the operator
 #   companion    the programs in the master's own container; on a slave they are root's
-#   others       every account without a limit of its own (max_user_connections in my.cnf)
+#   others       the migration, and every account without a limit of its own (max_user_connections in my.cnf)
 readonly REPLICATION_CONNECTIONS=22 SEED_CONNECTIONS=10 ROOT_CONNECTIONS=8 COMPANION_CONNECTIONS=5 OTHER_CONNECTIONS=5
 readonly RESERVED_CONNECTIONS=$((REPLICATION_CONNECTIONS + SEED_CONNECTIONS + ROOT_CONNECTIONS + COMPANION_CONNECTIONS + OTHER_CONNECTIONS))
 

@@ -11,7 +11,7 @@ const LACKING_SECONDS = 10;
 const LATE_SECONDS = 30;
 /** Seconds for the slaves to start and to be compared with. */
 const COMPARED_SECONDS = 90;
-/** Seconds that all pods must stay ready: a master that opened may close again when it has heard its slaves. */
+/** Seconds that it must stay so: a master that opened may close again when it has heard its slaves. */
 const STEADY_SECONDS = 20;
 /** What a pod says that must not go on with what it has. */
 const ADVICE = /delete (this|the|its) pod and (its|the) claim/i;
@@ -45,28 +45,31 @@ export const olderCopy = (engine: "redis" | "mysql"): Fault => ({
         await scene.last(LATE_SECONDS);
         const opened = await isReady(system, `${master}-0`);
         await scale(system, `${engine}-slave`, slaves.length);
+        const said = () => system.kubectl(["logs", `${master}-0`, "--tail=20"]);
         scene.notes.push(
             `${master}-0 ${opened ? "was open" : "was not open"} when its slaves came, ${LATE_SECONDS} s after it`,
         );
-        let since = Infinity;
-        const healed = waitFor(
-            `${master} and its slaves to stay ready`,
+        let [found, since] = ["neither", 0];
+        const settled = await waitFor(
+            `${master} and its slaves to stay ready, or ${master}-0 to say what to do`,
             COMPARED_SECONDS,
             async () => {
                 const pods = [`${master}-0`, ...slaves].map((each) => isReady(system, each));
                 const all = (await Promise.all(pods)).every(Boolean);
-                since = all ? Math.min(since, Date.now()) : Infinity;
-                return Date.now() - since > STEADY_SECONDS * 1000;
+                const now = all ? "ready" : ADVICE.test(await said()) ? "told" : "neither";
+                if (now !== found) {
+                    [found, since] = [now, Date.now()];
+                }
+                return found !== "neither" && Date.now() - since > STEADY_SECONDS * 1000 && found;
             },
             { pauseMs: POLL_MS },
-        );
-        if (await healed.catch(() => false)) {
+        ).catch(() => "neither");
+        if (settled === "ready") {
             scene.notes.push("all pods were ready by themselves");
             return;
         }
-        const said = await system.kubectl(["logs", `${master}-0`, "--tail=20"]);
-        if (!ADVICE.test(said)) {
-            scene.wrong.push(`${master}-0 does not say what to do: ${said.split("\n").at(-1)}`);
+        if (settled === "neither") {
+            scene.wrong.push(`${master}-0 does not say what to do: ${(await said()).split("\n").at(-1)}`);
         }
         scene.notes.push(`as ${master}-0 says, its pod and claim were deleted`);
         await deletePodWithClaim(`${master}-0`).strike(scene);

@@ -225,7 +225,7 @@ describe("examples/key-value/app with Docker alone", () => {
 });
 
 describe("examples/myweb/app with Docker alone", () => {
-    const pods = new MysqlPods("myweb");
+    const pods = new MysqlPods("myweb", { APPLICATION_CHANGES_TABLES: "yes" });
     const { scope } = pods;
     const image = `${scope.prefix}-app`;
     const secrets = new Scope(`${scope.prefix}-secrets`);

@@ -91,6 +91,7 @@ describe("mysql images", () => {
                 [repl, pods.passwords.replication],
                 ["seed", pods.passwords.seed],
                 ["dabaweb", pods.passwords.dabaweb],
+                ["migration", pods.passwords.migration],
             ] as const;
             for (const [user, password] of accounts) {
                 const good = await pods.login(master, "mysql-master", user, password, "-e", "SELECT 1");
@@ -116,24 +117,17 @@ describe("mysql images", () => {
                 assert.match(wrong.stderr, /ERROR 1045/);
             }
             const create = "CREATE TABLE form.probe (n INT); DROP TABLE form.probe";
-            const granted = await pods.login(
-                master,
-                "mysql-master",
-                "dabaweb",
-                pods.passwords.dabaweb,
-                "-e",
-                create,
-            );
+            const migration = ["migration", pods.passwords.migration] as const;
+            const granted = await pods.login(master, "mysql-master", ...migration, "-e", create);
             assert.equal(granted.code, 0, granted.stderr);
-            const denied = await pods.login(
+            const elsewhere = await pods.login(
                 master,
                 "mysql-master",
-                "dabaweb",
-                pods.passwords.dabaweb,
+                ...migration,
                 "-e",
                 "CREATE DATABASE x",
             );
-            assert.match(denied.stderr, /ERROR 1044/);
+            assert.match(elsewhere.stderr, /ERROR 1044/);
             const refused = [
                 ["SET sql_log_bin = 0", /ERROR 1227/],
                 ["SET GLOBAL max_connections = 1000", /ERROR 1227/],
@@ -143,8 +137,7 @@ describe("mysql images", () => {
                 ["CREATE TABLE form.x (n INT); ALTER TABLE form.x ENGINE = ARCHIVE", /ERROR 3161/],
             ] as const;
             for (const [statement, error] of refused) {
-                const account = ["dabaweb", pods.passwords.dabaweb] as const;
-                const { stderr } = await pods.login(master, "mysql-master", ...account, "-e", statement);
+                const { stderr } = await pods.login(master, "mysql-master", ...migration, "-e", statement);
                 assert.match(stderr, error, statement);
             }
             // What was made without a primary key has one all the same.
@@ -169,6 +162,25 @@ describe("mysql images", () => {
                 "SELECT 1",
             );
             assert.match(root.stderr, /ERROR 1(045|130)/);
+        });
+
+        it("lets the application change tables only if the stack says so, whatever it said before", async () => {
+            const create =
+                "CREATE TABLE form.own (n INT); INSERT INTO form.own VALUES (1); DROP TABLE form.own";
+            for (const [changes, expected] of [
+                ["no", /ERROR 1142/],
+                ["yes", /^$/],
+                ["no", /ERROR 1142/],
+            ] as const) {
+                await pods.restart(master, {
+                    initialised: true,
+                    env: { APPLICATION_CHANGES_TABLES: changes },
+                });
+                await pods.ready(master);
+                const account = ["dabaweb", pods.passwords.dabaweb] as const;
+                const { stderr } = await pods.login(master, "mysql-master", ...account, "-e", create);
+                assert.match(stderr, expected, changes);
+            }
         });
 
         it("leaves every account room: together they may have as many connections as there are", async () => {

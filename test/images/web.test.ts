@@ -15,7 +15,7 @@ import { TABLES } from "../support/tables";
 
 const context = join(__dirname, "../../images");
 const hex = (): string => randomBytes(16).toString("hex");
-const passwords = { mysql: hex(), redis: hex(), key: hex(), admin: hex() };
+const passwords = { mysql: hex(), migration: hex(), redis: hex(), key: hex(), admin: hex() };
 
 /** Signs the first admin in, and prints the cookie. */
 const SESSION = `
@@ -75,6 +75,7 @@ describe("dabaweb and nginx images", () => {
                 replication: hex(),
                 seed: hex(),
                 dabaweb: passwords.mysql,
+                migration: passwords.migration,
             }),
             redisSecrets: await volume("redis-secrets", {
                 admin: hex(),
@@ -83,6 +84,7 @@ describe("dabaweb and nginx images", () => {
             }),
             secrets: await volume("secrets", {
                 "mysql-password": passwords.mysql,
+                "migration-password": passwords.migration,
                 "redis-password": passwords.redis,
                 "secret-key": passwords.key,
                 admin: passwords.admin,
@@ -117,6 +119,7 @@ describe("dabaweb and nginx images", () => {
 
     /** A container of the dabaweb image with the environment, mounts and limits of its pod spec. */
     function dabaweb(name: string, args: string[], options: string[] = []): Promise<string> {
+        const migrates = args[0] === "migrate";
         return scope.run({
             name,
             image: image("dabaweb"),
@@ -129,8 +132,8 @@ describe("dabaweb and nginx images", () => {
                 // The reader is the same server here: the application's own tests cover a slave's lag.
                 MYSQL_READERS: "mysql-master:3306",
                 MYSQL_DATABASE: "form",
-                MYSQL_USER: "dabaweb",
-                MYSQL_PASSWORD_FILE: "/run/secrets/dabaweb/mysql-password",
+                MYSQL_USER: migrates ? "migration" : "dabaweb",
+                MYSQL_PASSWORD_FILE: `/run/secrets/dabaweb/${migrates ? "migration" : "mysql"}-password`,
                 REDIS_WRITER: "redis-master:6379",
                 REDIS_READERS: "redis-master:6379",
                 REDIS_USER: "dabaweb",
@@ -260,6 +263,7 @@ describe("dabaweb and nginx images", () => {
                 SLAVES_HOST: "mysql-slave-pods",
                 SLAVES_PORT: "3306",
                 ON_NO_REPLICA: "degrade",
+                APPLICATION_CHANGES_TABLES: "no",
             },
         });
         await waitFor("a kill before the first rows", 110, async () => {
@@ -332,11 +336,17 @@ describe("dabaweb and nginx images", () => {
         const generated = times(60, 10_000);
         const timeoutSeconds = 600 + generated;
         this.timeout(timeoutSeconds * 1000);
-        await sql("GRANT ALL ON `test\\_form`.* TO dabaweb@'%'");
+        // Some of them are about the migration, whose account may create tables.
+        await sql("GRANT ALL ON `test\\_form`.* TO migration@'%'");
+        await sql("ALTER USER migration@'%' WITH MAX_USER_CONNECTIONS 50");
+        const account = [
+            "MYSQL_USER=migration",
+            "MYSQL_PASSWORD_FILE=/run/secrets/dabaweb/migration-password",
+        ];
         const page = readFileSync(join(__dirname, "../../docs/web.md"), "base64");
         const env = [`GENERATED=${generated}`, `FORMS=${page}`];
         const tests = ["django-admin", "test", "--no-input"];
-        const result = await exec(app, ["env", ...env, ...tests], { timeoutSeconds });
+        const result = await exec(app, ["env", ...account, ...env, ...tests], { timeoutSeconds });
         match(result.stdout + result.stderr, /Ran \d\d+ tests in .*\n\nOK\n/s);
     });
 
@@ -447,6 +457,38 @@ describe("dabaweb and nginx images", () => {
         strictEqual((await http("/home", { Host: "127.0.0.1:1" })).status, 200);
     });
 
+    it("believes a stranger who claims https only if its own address is https", async () => {
+        const code = `from django.test import RequestFactory
+print(RequestFactory().get("/", HTTP_X_FORWARDED_PROTO="https").is_secure())`;
+        for (const [url, secure] of [
+            ["http://localhost:32000", "False"],
+            ["https://example.org", "True"],
+        ] as const) {
+            const { stdout, stderr } = await exec(app, ["env", `PUBLIC_URL=${url}`, "python", "-c", code]);
+            strictEqual(stdout.trim(), secure, stderr);
+        }
+    });
+
+    it("accepts what a former key signed, and signs with the present one", async () => {
+        const sign = `from django.core import signing; print(signing.dumps("x"))`;
+        const read = `import sys; from django.core import signing; print(signing.loads(sys.argv[1]))`;
+        const keyed = async (env: string[], ...code: string[]) =>
+            exec(app, ["env", "-u", "SECRET_KEY_FILE", ...env, "python", "-c", ...code]);
+        const both = ["SECRET_KEY=second", "FORMER_SECRET_KEY=first"];
+        const before = (await keyed(["SECRET_KEY=first"], sign)).stdout.trim();
+        const after = (await keyed(both, sign)).stdout.trim();
+        for (const [env, token, valid] of [
+            [both, before, true],
+            [both, after, true],
+            [["SECRET_KEY=first"], after, false],
+            [["SECRET_KEY=third", "FORMER_SECRET_KEY=second"], before, false],
+        ] as const) {
+            const { stdout, stderr } = await keyed([...env], read, token);
+            strictEqual(stdout.trim(), valid ? "x" : "", stderr);
+            strictEqual(/BadSignature/.test(stderr), !valid, stderr);
+        }
+    });
+
     it("works with another address, more hosts and no slaves", async () => {
         const names =
             "ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE DATABASES CACHES";
@@ -477,31 +519,44 @@ print(json.dumps([getattr(s, n) for n in "${names}".split()], default=str))`;
         deepStrictEqual(caches.default.LOCATION, ["redis://redis-master:6379/0"]);
     });
 
-    it("gives the account dabaweb the rights that docs/outputs.md lists", async () => {
+    it("gives the accounts dabaweb and migration the rights that docs/outputs.md lists", async () => {
         const text = readFileSync(join(__dirname, "../../docs/outputs.md"), "utf8");
         for (const system of ["MySQL", "Redis"]) {
             const [, table = ""] = text.split(`<!-- executed: ${system} -->`);
             const [rows = ""] = /(?:\n\|.*)+/.exec(table) ?? [];
-            const listed = [...rows.matchAll(/^\| `(.*?)` +\| (done|NOPERM|error \d+)/gm)];
+            const listed = [
+                ...rows.matchAll(/^\| `(.*?)` +\| (done|NOPERM|error \d+)[^|]*(?:\| (done|error \d+))?/gm),
+            ];
             ok(listed.length > 8, `${listed.length} rows`);
-            for (const [, statement = "", answer = ""] of listed) {
+            for (const [, statement = "", answer = "", ofMigration] of listed) {
                 const said = system === "MySQL" ? await asDabaweb(statement) : await inRedis(statement);
                 strictEqual(said.answer, answer, statement);
                 notStrictEqual(said.rows.trim(), "NULL", statement);
+                if (system === "MySQL") {
+                    strictEqual((await asMigration(statement)).answer, ofMigration, statement);
+                }
             }
         }
         // What the operator creates there takes effect for the account.
         await sql("CREATE TRIGGER form.app_at BEFORE INSERT ON form.app FOR EACH ROW SET NEW.at = NOW()");
-        strictEqual((await asDabaweb("INSERT INTO app (id) VALUES (1)")).answer, "done");
+        await sql("TRUNCATE form.app");
+        strictEqual((await asDabaweb("INSERT INTO app (id) VALUES (9)")).answer, "done");
         strictEqual(await sql("SELECT COUNT(at) FROM form.app"), "1");
         strictEqual(await sql("SELECT @@GLOBAL.event_scheduler"), "OFF");
         await sql("DROP TABLE form.app; DROP VIEW form.app_view; DROP PROCEDURE form.app_procedure");
         await sql("DROP EVENT form.app_event");
     });
 
-    /** What MySQL answers to a statement of the account dabaweb. */
-    async function asDabaweb(statement: string): Promise<{ answer: string; rows: string }> {
-        const account = ["-h127.0.0.1", "-udabaweb", `-p${passwords.mysql}`, "--ssl-mode=REQUIRED"];
+    const asDabaweb = (statement: string) => asAccount("dabaweb", passwords.mysql, statement);
+    const asMigration = (statement: string) => asAccount("migration", passwords.migration, statement);
+
+    /** What MySQL answers to a statement of an account. */
+    async function asAccount(
+        user: string,
+        password: string,
+        statement: string,
+    ): Promise<{ answer: string; rows: string }> {
+        const account = ["-h127.0.0.1", `-u${user}`, `-p${password}`, "--ssl-mode=REQUIRED"];
         const client = ["mysql", ...account, "--batch", "--skip-column-names", "form", "-e", statement];
         const { code, stdout, stderr } = await exec(mysql, client);
         const [, number = stderr] = /ERROR (\d+)/.exec(stderr) ?? [];

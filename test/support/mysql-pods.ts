@@ -24,7 +24,7 @@ const context = resolve(__dirname, "../../images");
 export const bin = "/opt/dabaweb/bin";
 
 /** The accounts' passwords, as they are mounted. */
-export type Passwords = Record<"root" | "replication" | "seed" | "dabaweb", string>;
+export type Passwords = Record<"root" | "replication" | "seed" | "dabaweb" | "migration", string>;
 
 /** Passwords like those of Pulumi's random provider: 32 letters and digits. */
 export function newPasswords(): Passwords {
@@ -33,7 +33,7 @@ export function newPasswords(): Passwords {
             .toString("base64")
             .replace(/[^A-Za-z0-9]/g, "")
             .slice(0, 32);
-    return { root: one(), replication: one(), seed: one(), dabaweb: one() };
+    return { root: one(), replication: one(), seed: one(), dabaweb: one(), migration: one() };
 }
 
 /** A pod: its volume and, while it is running, its container. */
@@ -181,6 +181,7 @@ export class MysqlPods {
                       MYSQL_DATABASE: "form",
                       BOOTSTRAP: "",
                       ON_NO_REPLICA: "degrade",
+                      APPLICATION_CHANGES_TABLES: "no",
                   }
                 : {
                       MYSQL_SERVER_ID_BASE: "200",

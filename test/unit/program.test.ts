@@ -158,7 +158,7 @@ for (const stack of STACKS) {
 
         it("marks every value of every Secret as secret", () => {
             const secrets = [...ofType(recorded, SECRETS).values()];
-            assert.strictEqual(secrets.length, 4);
+            assert.strictEqual(secrets.length, 5);
             for (const secret of secrets) {
                 const values = Object.values(at<Record<string, unknown>>(secret, "stringData"));
                 assert.ok(values.length > 0 && values.every((value) => value === SECRET), secret.name);
@@ -246,10 +246,11 @@ for (const stack of STACKS) {
             }
         });
 
-        it("gives the cleanup the pods of the migration, without the first admin's password", () => {
+        it("gives the cleanup the pods of the migration, without what only the migration may know", () => {
             const [migration, cleanup] = jobs(recorded).map((job) => {
                 const { volumes, containers: all, ...rest } = at<PodSpec>(job, `${template(job)}.spec`);
-                const isShared = ({ name }: { name: string }) => !/^(admin|ADMIN_PASSWORD_FILE)$/.test(name);
+                const isShared = ({ name }: { name: string }) =>
+                    !/^(admin|ADMIN_PASSWORD_FILE|migration|MYSQL_(USER|PASSWORD_FILE))$/.test(name);
                 const shared = all.map((container) => ({
                     ...container,
                     name: "",
@@ -494,6 +495,44 @@ describe("the web tier", () => {
             const end = lifecycle.preStop.sleep.seconds + stops[name];
             assert.ok(end < pod.terminationGracePeriodSeconds, `${name} ends after ${end} s`);
         }
+    });
+
+    it("gives what may change tables to the migration alone", () => {
+        const recorded = recordedStack("prod");
+        const user = (container: Container) =>
+            container.env?.find(({ name }) => name === "MYSQL_USER")?.value;
+        const mounts = (container: Container) => container.volumeMounts?.map(({ name }) => name) ?? [];
+        const pods = [
+            ...ofType(recorded, JOB).values(),
+            ...ofType(recorded, DEPLOYMENT).values(),
+            ...ofType(recorded, CRON_JOB).values(),
+        ].flatMap(mainContainers);
+        assert.deepStrictEqual(
+            pods.filter((each) => mounts(each).includes("migration")).map(({ name }) => name),
+            ["migrate"],
+        );
+        assert.deepStrictEqual(
+            pods.map((each) => [each.name, user(each)]).filter(([, account]) => account === "migration"),
+            [["migrate", "migration"]],
+        );
+    });
+
+    it("accepts what the former key signed as soon as there is one, and keeps both keys of the step before", () => {
+        const few = "dabacluster: { replicas: 3";
+        const versions = [1, 2, 3].map((version) => `${few}, secretKeyVersion: ${version}`);
+        const seen = recordedChanges(
+            "prod",
+            versions.map((text) => replacing([few, text])),
+        ).map((each) => [
+            [...ofType(each, PASSWORD).keys()].filter((name) => name.includes("secret-key")),
+            web(each).env.FORMER_SECRET_KEY_FILE,
+        ]);
+        const former = "/run/secrets/dabaweb/former-secret-key";
+        assert.deepStrictEqual(seen, [
+            [["dabacluster-secret-key"], undefined],
+            [["dabacluster-secret-key", "dabacluster-secret-key-2"], former],
+            [["dabacluster-secret-key-2", "dabacluster-secret-key-3"], former],
+        ]);
     });
 
     it("answers to additional hosts if the stack names them", () => {

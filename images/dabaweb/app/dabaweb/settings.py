@@ -10,6 +10,7 @@ from redis.retry import Retry
 # X_FILE names a file that contains X: secrets are never in the environment itself.
 env = FileAwareEnv(strip_whitespace=True)
 SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY_FALLBACKS = [key] if (key := env.str("FORMER_SECRET_KEY", "")) else []
 
 # The allowed hosts, CSRF origins and cookie flags derive from one address. EXTRA_HOSTS (for example node addresses)
 # only adds hosts: whether the site may also be reached by another name is the operator's decision. Health paths answer
@@ -35,8 +36,9 @@ SESSION_COOKIE_NAME, CSRF_COOKIE_NAME, LANGUAGE_COOKIE_NAME, READ_AFTER_COOKIE_N
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
-# nginx in the same pod always sets this header itself.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# nginx in the same pod always sets this header: to what a proxy that ends TLS sent, and a stranger sends it, too. If the
+# address has no https, there is no such proxy.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 # After the first response, a browser uses only https, but not for long, because a name may have other services.
 SECURE_HSTS_SECONDS = 7 * 24 * 3600 if _https else 0
 # The confirmation form returns the previewed file as a field. nginx limits all other bodies.

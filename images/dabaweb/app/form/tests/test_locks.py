@@ -38,7 +38,7 @@ class Migrations(TransactionTestCase):
                 cursor.execute("SET lock_wait_timeout = 1")
                 cursor.execute("ALTER TABLE form_code_data ADD COLUMN probe INT NULL")
                 cursor.execute("SET lock_wait_timeout = DEFAULT")
-            holder = f"connection {reader.connection.thread_id()} of dabaweb@[^ ]+ \\(idle\\) has held form_code_data for \\d+ s"
+            holder = f"connection {reader.connection.thread_id()} of {reader.settings_dict['USER']}@[^ ]+ \\(idle\\) has held form_code_data for \\d+ s"
             self.assertRegex(said[1], f"^\\nALTER TABLE form_code_data ... waits for a lock: {holder}; trying again$")
             self.assertEqual(len(said), 2)
         finally:
