@@ -423,7 +423,7 @@ function appContainer(args: DabawebArgs, account = "dabaweb", passwordFile = `${
     };
 }
 
-/** The most connections that the site opens to each MySQL server: during a rollout, with the migration or the cleanup. */
+/** The most connections that the site opens to each MySQL server: during a rollout, with the cleanup. */
 export function connectionsOf({
     replicas,
     resources,

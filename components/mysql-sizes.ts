@@ -9,7 +9,7 @@ const GIB = 2 ** 30;
  * Connections that applications leave free, for slaves, their questions and clones, the operator and the companion: the sum
  * in images/mysql/decide.sh, by which a master limits the application's account.
  */
-export const RESERVED_CONNECTIONS = 50;
+export const RESERVED_CONNECTIONS = 53;
 
 /** Beside the server: its companion, clients of the probes, and what the kernel keeps for the pod. */
 const COMPANIONS = 64 * MIB;

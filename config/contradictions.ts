@@ -245,7 +245,7 @@ export const contradictions: readonly Contradiction[] = [
                 }),
     },
     {
-        rule: `Every MySQL server has connections for the site: (web pods + 1 while they are replaced) x workers x (threads + 1) + 3 for the migration or the cleanup are not more than \`maxConnections\` - ${RESERVED_CONNECTIONS}, which are for slaves, the operator and the stack itself.`,
+        rule: `Every MySQL server has connections for the site: (web pods + 1 while they are replaced) x workers x (threads + 1) + 3 for the cleanup are not more than \`maxConnections\` - ${RESERVED_CONNECTIONS}, which are for slaves, the operator and the stack itself.`,
         broken: (config) => {
             const { replicas, workers, threads, resources } = config.dabacluster;
             const needed = connectionsOf(config.dabacluster);

@@ -172,7 +172,7 @@ const mysqlTuning = {
         .max(10_000)
         .optional()
         .describe(
-            "`max_connections`: 50 for the stack itself, the rest for applications. Each takes 512Ki of the memory limit. Unset: see docs/memory.md.",
+            "`max_connections`: 53 for the stack itself, the rest for applications. Each takes 512Ki of the memory limit. Unset: see docs/memory.md.",
         ),
     bufferPool: bytes("64Mi", "4Ti", "2Gi")
         .optional()

@@ -15,6 +15,31 @@ milliseconds() {
     fi
 }
 
+# decide_age NOW BEAT OFFSET CONTAINED DIFFERENCE: how old this slave's data is. All values are in milliseconds; all but NOW may be empty.
+#   NOW         time on this machine's clock that is never set
+#   BEAT        time of the heartbeat in this data, by the master's clock
+#   OFFSET      what the master's clock was ahead of NOW when it was last asked
+#   CONTAINED   a time on NOW's clock: this data contains everything that the master had executed then
+#   DIFFERENCE  time since BEAT by this server's clock
+# Prints the age, or nothing if there is no heartbeat, and "ask" after it if the master's clock seems to have been set since it was asked: then BEAT
+# tells nothing, but CONTAINED still tells how old the data is at most.
+decide_age() {
+    local now=$1 beat=$2 offset=$3 contained=$4 difference=$5 age bound="" ask=""
+    if [[ -z $beat ]]; then return 0; fi
+    if [[ -n $contained ]]; then bound=$((now - contained)); fi
+    if [[ -z $offset ]]; then
+        # Until the master has answered once, the clocks of two machines are all there is.
+        age=$difference
+    else
+        age=$((now + offset - beat))
+        # A heartbeat is written each second, and an answer takes its time.
+        if ((age < -2000)) || [[ -n $bound && $age -gt $((bound + 2000)) ]]; then
+            age=${bound:-$difference} ask=" ask"
+        fi
+    fi
+    echo "$((age > 0 ? age : 0))$ask"
+}
+
 # decide_ready RECEIVER RECEIVER_ERROR APPLIER APPLIER_ERROR AGE MAX_STALE MAX_AWAY HELD: whether a slave may serve.
 #   RECEIVER, APPLIER  state of the thread: ON, CONNECTING, OFF, or empty if replication is not set up
 #   ..._ERROR          number and text of its last error, or empty

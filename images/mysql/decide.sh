@@ -178,9 +178,11 @@ decide_semi_sync() {
 #   seed         the questions of slaves and masters, and one clone, which takes up to five
 #   root         the operator
 #   companion    the programs in the master's own container; on a slave they are root's
-#   others       the migration, and every account without a limit of its own (max_user_connections in my.cnf)
-readonly REPLICATION_CONNECTIONS=22 SEED_CONNECTIONS=10 ROOT_CONNECTIONS=8 COMPANION_CONNECTIONS=5 OTHER_CONNECTIONS=5
-readonly RESERVED_CONNECTIONS=$((REPLICATION_CONNECTIONS + SEED_CONNECTIONS + ROOT_CONNECTIONS + COMPANION_CONNECTIONS + OTHER_CONNECTIONS))
+#   migration    one that runs, and what is left of one that was ended
+#   others       every account without a limit of its own (max_user_connections in my.cnf)
+readonly REPLICATION_CONNECTIONS=22 SEED_CONNECTIONS=10 ROOT_CONNECTIONS=8 COMPANION_CONNECTIONS=5 MIGRATION_CONNECTIONS=3 OTHER_CONNECTIONS=5
+readonly RESERVED_CONNECTIONS=$((REPLICATION_CONNECTIONS + SEED_CONNECTIONS + ROOT_CONNECTIONS + COMPANION_CONNECTIONS +
+    MIGRATION_CONNECTIONS + OTHER_CONNECTIONS))
 
 # decide_connections MAX: prints how many of the server's MAX connections the application's account may have, at least 1.
 decide_connections() {

@@ -37,10 +37,22 @@ fail() {
     exit 1
 }
 
+# keep_time: sets SECONDS to the seconds since the machine started, and uptime_ms to the milliseconds. By itself, SECONDS follows the wall clock,
+# which may be set at any moment: then a wait would end at once, or hours later. So what measures time calls this first.
+uptime_ms=0
+# shellcheck disable=SC2034 # follow reads uptime_ms.
+keep_time() {
+    local up
+    read -r up _ </proc/uptime
+    SECONDS=${up%.*} uptime_ms=${up/./}0
+}
+keep_time
+
 # pause SECONDS: a sleep that SIGTERM ends immediately; a shell handles signals only between foreground commands.
 pause() {
     sleep "$1" &
     wait "$!"
+    keep_time
 }
 
 # in_background COMMAND...: runs it with its output in $RUN/answer, so that SIGTERM is handled meanwhile.

@@ -2,14 +2,25 @@
 # SQL that several programs of the MySQL images need. Sourced by lib.sh and probe.sh.
 # shellcheck disable=SC2034 # Not every program needs all of it.
 
-# Statements that set @age to the microseconds since the heartbeat in this data, or NULL if there is none. The oldest volumes do not have
-# the heartbeat table, so a query that uses it must not fail on them.
-readonly SET_AGE="
-    SET @age = NULL, @query = IF(
+# told NAME: prints an expression for the number that a companion of this server keeps in a variable of its session, where other pods can read
+# it; NULL as long as there is none. Anyone may set a variable in a session of his own, so only root's sessions count.
+told() {
+    echo "(SELECT MAX(CAST(CONVERT(variable_value USING utf8mb4) AS SIGNED)) FROM performance_schema.user_variables_by_thread
+        JOIN performance_schema.threads USING (thread_id) WHERE variable_name = '$1' AND processlist_user = 'root')"
+}
+
+# Statements that set @beat to the time of the heartbeat in this data, by the master's clock, @difference to the microseconds since then by this
+# server's clock, and @age to the same without what the two clocks differ by, as far as follow has found out; NULL if there is no heartbeat. The
+# oldest volumes do not have the heartbeat table, so a query that uses it must not fail on them.
+SET_AGE="
+    SET @beat = NULL, @query = IF(
         EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = 'replication' AND table_name = 'heartbeat'),
-        'SELECT TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6)) INTO @age FROM replication.heartbeat', 'DO 0');
+        'SELECT MAX(at) INTO @beat FROM replication.heartbeat', 'DO 0');
     PREPARE query FROM @query;
-    EXECUTE query;"
+    EXECUTE query;
+    SET @difference = TIMESTAMPDIFF(MICROSECOND, @beat, UTC_TIMESTAMP(6));
+    SET @age = @difference - IFNULL($(told dabaweb_ahead), 0);"
+readonly SET_AGE
 
 # Condition on performance_schema.threads: the commit of the session waits for a slave, or behind a commit that does. An idle session
 # may still show its last state.
@@ -45,5 +56,5 @@ readonly NOT_INNODB="(SELECT IFNULL(GROUP_CONCAT(REPLACE(CONCAT(table_schema, '.
 
 # How many differences from the master a slave has found in what it holds: compare leaves the number where other pods can see it. An empty
 # string until it has done so, because a slave that has just started may have found some before.
-readonly DIFFERENCES="(SELECT IFNULL(MAX(CAST(CONVERT(variable_value USING utf8mb4) AS UNSIGNED)), '')
-    FROM performance_schema.user_variables_by_thread WHERE variable_name = 'dabaweb_differs')"
+DIFFERENCES="IFNULL($(told dabaweb_differs), '')"
+readonly DIFFERENCES

@@ -75,7 +75,9 @@ not_busy() {
 
 # Ends the script that blocks redis-server. What a script wrote is neither on disk nor acknowledged until it ends.
 end_script() {
-    local now=$SECONDS since
+    local now since
+    keep_time
+    now=$SECONDS
     if [[ -z $busy_at ]]; then
         # That long it had run when the first command was refused.
         busy_at=$((now - 5))

@@ -44,6 +44,7 @@ fail() {
 # Waits one second, alive and not ready; logs the reason immediately and then every ten seconds.
 wait_saying() {
     printf '%s\n' "$*" >"$state_file"
+    keep_time
     if [[ $said != "$*" ]] || ((SECONDS - said_at >= 10)); then
         said=$*
         said_at=$SECONDS
@@ -142,6 +143,14 @@ lock_volume() {
             ;;
         esac
     done
+}
+
+# Sets SECONDS to the seconds since the machine started. By itself, it follows the wall clock, which may be set at any
+# moment: then a wait would end at once, or hours later. So what measures time calls this first.
+keep_time() {
+    local up
+    read -r up _ </proc/uptime
+    SECONDS=${up%.*}
 }
 
 # Milliseconds on a clock that is never set.

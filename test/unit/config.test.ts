@@ -363,7 +363,7 @@ describe("stack configuration", () => {
         [
             "more web threads than MySQL has connections for",
             { dabacluster: { replicas: 10, workers: 32 } },
-            /dabaweb:dabacluster\.replicas is 10; \(10 web pods \+ 1 while they are replaced\) x 32 workers x \(4 threads \+ 1\) \+ 3 are 1763 connections, but mysql-master has 100 and leaves 50 of them to the site; lower replicas, workers or threads, or set mysql-master\.maxConnections to 1813 or more, or give mysql-master more memory/,
+            /dabaweb:dabacluster\.replicas is 10; \(10 web pods \+ 1 while they are replaced\) x 32 workers x \(4 threads \+ 1\) \+ 3 are 1763 connections, but mysql-master has 100 and leaves 47 of them to the site; lower replicas, workers or threads, or set mysql-master\.maxConnections to 1816 or more, or give mysql-master more memory/,
         ],
         [
             "a buffer pool that leaves MySQL too little memory",

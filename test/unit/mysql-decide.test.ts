@@ -367,11 +367,11 @@ describe("mysql decisions", () => {
     describe("decide_connections: what the application leaves to the others", () => {
         for (const [max, printed] of [
             [1, "1"],
-            [50, "1"],
-            [51, "1"],
-            [52, "2"],
-            [100, "50"],
-            [1000, "950"],
+            [53, "1"],
+            [54, "1"],
+            [55, "2"],
+            [100, "47"],
+            [1000, "947"],
         ] as const) {
             it(`${max} in all: ${printed}`, () => {
                 assert.deepEqual(call("decide_connections", String(max)), { code: 0, printed });

@@ -40,6 +40,77 @@ describe("mysql slave decisions", () => {
         }
     });
 
+    describe("decide_age: how old the data is", () => {
+        interface Case {
+            what: string;
+            /** Since the machine started. */
+            now?: number;
+            /** Since 1970, by the master's clock. */
+            beat?: number | "";
+            offset?: number | "";
+            contained?: number | "";
+            difference?: number | "";
+            printed: string;
+        }
+        const HOUR = 3_600_000;
+        // The master's clock says 1,000,000 ms when this machine has been up for 100,000 ms.
+        const cases: Case[] = [
+            { what: "half a second after a beat", beat: 999_500, printed: "500" },
+            { what: "on a slave whose clock is an hour ahead", difference: HOUR, printed: "500" },
+            { what: "on a slave whose clock is an hour behind", difference: -HOUR, printed: "500" },
+            { what: "on a slave that is behind", beat: 967_000, contained: 60_000, printed: "33000" },
+            {
+                what: "on one whose clock hides that",
+                beat: 967_000,
+                contained: 60_000,
+                difference: -HOUR,
+                printed: "33000",
+            },
+            { what: "before its first answer contains anything", contained: "", printed: "500" },
+            { what: "while the master is away", now: 160_000, contained: 99_000, printed: "60500" },
+            { what: "with a beat from a moment after the answer", beat: 1_001_000, printed: "0" },
+            { what: "with beats from a clock set forward", beat: 1_000_000 + HOUR, printed: "5000 ask" },
+            { what: "with beats from a clock set back", beat: 1_000_000 - HOUR, printed: "5000 ask" },
+            {
+                what: "with beats from before it was set forward",
+                offset: 900_000 + HOUR,
+                printed: "5000 ask",
+            },
+            { what: "with beats from before it was set back", offset: 900_000 - HOUR, printed: "5000 ask" },
+            {
+                what: "with nothing but the clock of a master that was set",
+                beat: 1_000_000 + HOUR,
+                contained: "",
+                difference: 700,
+                printed: "700 ask",
+            },
+            { what: "while beats cannot be written", beat: 900_000, contained: 99_900, printed: "100 ask" },
+            { what: "before the master has answered", offset: "", contained: "", printed: "700" },
+            {
+                what: "before that, with a clock that is behind",
+                offset: "",
+                contained: "",
+                difference: -900,
+                printed: "0",
+            },
+            { what: "without a heartbeat", beat: "", difference: "", printed: "" },
+        ];
+        for (const {
+            what,
+            now = 100_000,
+            beat = 999_500,
+            offset = 900_000,
+            contained = 95_000,
+            difference = 700,
+            printed,
+        } of cases) {
+            it(`${what}: "${printed}"`, () => {
+                const given = [now, beat, offset, contained, difference].map(String);
+                assert.deepEqual(call("decide_age", ...given), { code: 0, printed });
+            });
+        }
+    });
+
     describe("decide_ready: readiness, if data may be 10 s old, or 600 s while the master is away", () => {
         interface Case {
             receiver?: string;
@@ -536,6 +607,7 @@ describe("mysql slave decisions", () => {
         const own = declaredIn(functions);
         const shared = declaredIn(resolve(functions, "../decide.sh"));
         assert.deepEqual(own, [
+            "decide_age",
             "decide_directories",
             "decide_fit",
             "decide_follow",
