@@ -101,7 +101,8 @@ export interface DabawebArgs extends Placement {
     readonly threads?: number;
     /**
      * Number of the generated key that Django signs sessions, cookies and previews with, 1 or more. What the key with the number
-     * before it has signed stays valid, so raise it by 1 to change the key, and by 2 or more if it has leaked. Default: 1.
+     * before it has signed stays valid, so raise it by 1 to change the key (some people may have to sign in again while old and new
+     * pods serve side by side), and by 2 or more if it has leaked. Default: 1.
      */
     readonly secretKeyVersion?: number;
     /** Whether /User_data and /Code_data, including salaries, need no sign-in. */

@@ -81,6 +81,7 @@ export interface Engine {
 
 /** A master with slaves, their accounts, and the marker that keeps a master without data from starting empty. */
 export abstract class Replicated extends pulumi.ComponentResource {
+    protected readonly master: Dataset;
     /** host:port for writes: the master. */
     readonly writer: pulumi.Output<string>;
     /** host:port for reads: the ready slaves; an empty string if the stack has none. */
@@ -184,6 +185,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
             master.rolledOut,
             { parent: this, protect: args.protect },
         );
+        this.master = master;
         this.writer = master.address;
         this.readers = slaveOptions.replicas > 0 ? slave.address : pulumi.output("");
         this.registerOutputs({ writer: this.writer, readers: this.readers });

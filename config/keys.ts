@@ -432,13 +432,13 @@ export const keys = z.strictObject({
                 .max(1000)
                 .default(1)
                 .describe(
-                    "Number of the generated key that signs sessions, cookies and previews of imports. What the key with the number before it has signed stays valid: raise it by 1 to change the key. By 2 or more, everybody signs in again: do so if the key has leaked.",
+                    "Number of the generated key that signs sessions, cookies and previews of imports. What the key with the number before it has signed stays valid: raise it by 1 to change the key; while old and new web pods serve side by side, some people may have to sign in again. By 2 or more, everybody signs in again: do so if the key has leaked.",
                 ),
             extraHosts: z
                 .array(siteHost)
                 .default([])
                 .describe(
-                    "Host names and addresses that the site answers to in addition to the one in `publicUrl`, for example those of nodes.",
+                    "Host names and addresses that the site answers to in addition to the one in `publicUrl`, with the same scheme, for example those of nodes.",
                 ),
             publicPages: z
                 .boolean()

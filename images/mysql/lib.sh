@@ -72,6 +72,7 @@ answer_line() {
 held=""
 said=0
 hold() {
+    keep_time
     if [[ $1 != "$held" ]] || ((SECONDS - said >= 10)); then
         say "waiting: $1"
         held=$1 said=$SECONDS

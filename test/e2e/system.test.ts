@@ -415,7 +415,7 @@ describe("the whole system on a real cluster", () => {
             passwords = items
                 .flatMap((secret) => Object.values(secret.data ?? {}))
                 .map((value) => Buffer.from(value, "base64").toString());
-            assert.strictEqual(passwords.length, 11);
+            assert.strictEqual(passwords.length, 13);
         });
         const holdsNone = (where: string, text: string) =>
             passwords.forEach((password) => assert.ok(!text.includes(password), `a password is in ${where}`));

@@ -282,7 +282,7 @@ function served<T extends { replicas: number | undefined; workers: number; threa
     memory: number,
 ): T {
     const { replicas = 1, workers, threads = 4 } = site;
-    const most = Math.max(80, Math.min(2000, Math.floor(memory / 6.4))) - 50 - 3;
+    const most = Math.max(80, Math.min(2000, Math.floor(memory / 6.4))) - 53 - 3;
     const fewer = Math.min(workers, Math.max(1, Math.floor(most / 2 / (threads + 1))));
     const shorter = Math.min(threads, Math.floor(most / 2 / fewer) - 1);
     const pods = Math.min(replicas, Math.floor(most / (fewer * (shorter + 1))) - 1);

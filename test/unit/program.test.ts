@@ -160,7 +160,9 @@ for (const stack of STACKS) {
             const secrets = [...ofType(recorded, SECRETS).values()];
             assert.strictEqual(secrets.length, 5);
             for (const secret of secrets) {
-                const values = Object.values(at<Record<string, unknown>>(secret, "stringData"));
+                const data = at<Record<string, unknown> | string>(secret, "stringData");
+                // What a resource yields that is yet to be created is not known: then all of it is secret.
+                const values = typeof data === "string" ? [data] : Object.values(data);
                 assert.ok(values.length > 0 && values.every((value) => value === SECRET), secret.name);
             }
         });
