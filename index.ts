@@ -80,6 +80,7 @@ async function main(): Promise<Provided<StackOutputs>> {
                 readers: mysql.readers,
                 password: mysql.password,
                 migrationPassword: mysql.migrationPassword,
+                master: mysql.master,
                 database: "form",
             },
             redis: { writer: redis.writer, readers: redis.readers, password: redis.password },

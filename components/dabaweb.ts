@@ -67,6 +67,11 @@ export interface DabawebArgs extends Placement {
     readonly mysql: Backend & {
         /** Password of the account `migration`, which only the migration uses. */
         readonly migrationPassword: pulumi.Input<string>;
+        /**
+         * What the migration is created after: the master, because that of an older release does not have the account, and the Job's
+         * deadline would pass while many slaves are updated.
+         */
+        readonly master: pulumi.Resource;
         /** Name of the database. */
         readonly database: string;
     };
@@ -233,6 +238,7 @@ export class Dabaweb extends pulumi.ComponentResource {
             },
             {
                 parent: this,
+                dependsOn: args.mysql.master,
                 customTimeouts: awaitTimeouts(args.awaitMinutes),
                 // A Job that has exceeded its deadline stays failed, even with a longer deadline.
                 replaceOnChanges: ["spec.activeDeadlineSeconds"],

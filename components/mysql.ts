@@ -61,10 +61,7 @@ const SERVER_ID_BASE = { master: 100, slave: 200 };
 
 /** A MySQL master with slaves: GTID replication over TLS, slaves seeded by CLONE and read-only even for root. */
 export class MySQL extends Replicated {
-    /**
-     * Password of the account `migration`, which changes tables. Known after the update of the master, and so of the slaves before it: a
-     * master of an older release does not have the account.
-     */
+    /** Password of the account `migration`, which changes tables. */
     readonly migrationPassword: pulumi.Output<string>;
 
     constructor(name: string, args: MySQLArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -99,9 +96,7 @@ export class MySQL extends Replicated {
             },
         };
         super("dabaweb:index:MySQL", name, args, engine, opts);
-        this.migrationPassword = pulumi
-            .all([this.passwordOf("migration"), this.master.statefulSet.id])
-            .apply(([password]) => password);
+        this.migrationPassword = this.passwordOf("migration");
     }
 }
 

@@ -81,13 +81,14 @@ export interface Engine {
 
 /** A master with slaves, their accounts, and the marker that keeps a master without data from starting empty. */
 export abstract class Replicated extends pulumi.ComponentResource {
-    protected readonly master: Dataset;
     /** host:port for writes: the master. */
     readonly writer: pulumi.Output<string>;
     /** host:port for reads: the ready slaves; an empty string if the stack has none. */
     readonly readers: pulumi.Output<string>;
     /** Password of the account `dabaweb`, which applications use. */
     readonly password: pulumi.Output<string>;
+    /** The master's StatefulSet. What needs the master of this release depends on it: an update reaches it after the slaves. */
+    readonly master: k8s.apps.v1.StatefulSet;
     private readonly passwords: Readonly<Record<string, pulumi.Output<string>>>;
 
     protected constructor(
@@ -185,7 +186,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
             master.rolledOut,
             { parent: this, protect: args.protect },
         );
-        this.master = master;
+        this.master = master.statefulSet;
         this.writer = master.address;
         this.readers = slaveOptions.replicas > 0 ? slave.address : pulumi.output("");
         this.registerOutputs({ writer: this.writer, readers: this.readers });

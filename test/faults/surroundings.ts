@@ -1,8 +1,8 @@
 /** Faults of what surrounds the pods: the name server and the clock. One function each, as in faults.ts. */
-import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { waitFor } from "../support/docker";
+import { CLOCK_FILE, withSteppedClock } from "../support/stepped-clock";
 import { System } from "../support/system";
 import { nodes } from "./cluster";
 import { kill9 } from "./faults";
@@ -36,8 +36,6 @@ async function switchNames(all: readonly string[], to: "off" | "on"): Promise<vo
     await Promise.all(all.map((node) => onNode(node, rules.join("; "))));
 }
 
-/** Where the pod reads by how many seconds its clock is wrong; its volume survives every restart. */
-const CLOCK = "/data/stepped-clock";
 const HOUR = 3600;
 /** Seconds that the pods live with each clock. */
 const EACH_SECONDS = 20;
@@ -53,12 +51,14 @@ export const stepClock = (name: string): Fault => {
     const workload = name.replace(/-\d+$/, "");
     const set = async (system: System, seconds: number): Promise<void> => {
         const container = workload.split("-")[0]!;
-        await system.exec(name, container, ["bash", "-c", `echo ${seconds} >${CLOCK}`]);
+        await system.exec(name, container, ["bash", "-c", `echo ${seconds} >${CLOCK_FILE}`]);
     };
     return {
         async prepare(stage) {
             const program = programOf(stage);
-            await program.up(withClock(program.touched({}), workload));
+            const folder = program.touched({});
+            withSteppedClock(path.join(folder, "images"), workload);
+            await program.up(folder);
             await stage.system.ready();
         },
         async strike(scene) {
@@ -74,7 +74,7 @@ export const stepClock = (name: string): Fault => {
             await set(scene.system, 0);
         },
         async undo(stage) {
-            await stage.system.tryKubectl(["exec", name, "--", "rm", "-f", CLOCK]);
+            await stage.system.tryKubectl(["exec", name, "--", "rm", "-f", CLOCK_FILE]);
             await programOf(stage).up();
             await stage.system.ready();
         },
@@ -101,35 +101,4 @@ async function ready(scene: Scene, name: string, seconds: number): Promise<void>
             `${name}, killed with its clock wrong by ${seconds} s, was not ready within ${READY_SECONDS} s`,
         ),
     );
-}
-
-/** Changes the image of a workload in a copy of the program, so that its clock can be stepped. */
-function withClock(folder: string, workload: string): string {
-    const images = path.join(folder, "images");
-    const [own, app] = [workload, "dabaweb"].map((each) => path.join(images, each, "Dockerfile"));
-    const text = clockDockerfile(fs.readFileSync(own!, "utf8"), fs.readFileSync(app!, "utf8"), workload);
-    fs.writeFileSync(own!, text);
-    fs.copyFileSync(path.join(__dirname, "clock.c"), path.join(images, workload, "clock.c"));
-    return folder;
-}
-
-/**
- * An image's Dockerfile, with a stage in front that compiles clock.c.
- *
- * @param app the Dockerfile of the application, whose packages are compiled on a base that has a compiler
- */
-export function clockDockerfile(own: string, app: string, workload: string): string {
-    const compiler = /^ARG PYTHON_BUILD_IMAGE=.*$/m.exec(app)![0];
-    const stage = [
-        compiler,
-        "FROM ${PYTHON_BUILD_IMAGE} AS clock",
-        `COPY ${workload}/clock.c /`,
-        "RUN gcc -shared -fPIC -O2 -o /clock.so /clock.c",
-    ];
-    const preload = [
-        "COPY --from=clock /clock.so /opt/dabaweb/lib/",
-        `ENV LD_PRELOAD=/opt/dabaweb/lib/clock.so STEPPED_CLOCK=${CLOCK}`,
-    ];
-    // The arguments of the first stage are declared above it, and so are those of all others.
-    return own.replace(/^FROM .*$/m, (from) => [...stage, from, ...preload].join("\n"));
 }

@@ -18,13 +18,7 @@ describe("mysql images: a slave that compares what it holds with its master", ()
 
     before("start a master and a slave", async () => {
         await pods.setUp();
-        master = await pods.newPod("mysql-master-0", "master");
-        slave = await pods.newPod("mysql-slave-0", "slave");
-        await pods.start(master);
-        await pods.ready(master);
-        await pods.seed(slave);
-        await pods.start(slave);
-        await pods.ready(slave);
+        [master, slave] = await pods.startPair();
     });
 
     after("remove everything", () => pods.tearDown());

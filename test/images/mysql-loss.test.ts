@@ -610,7 +610,7 @@ describe("loss of a mysql master", () => {
             const [slave] = slaves as [Pod];
             await docker(["kill", pods.running(slave)]);
             // Three for the application, which the next opening applies.
-            await pods.sql(master, "SET GLOBAL max_connections = 53");
+            await pods.sql(master, "SET GLOBAL max_connections = 56");
             await exec(pods.running(master), ["bash", "-c", "echo test >/run/mysqld/older"]);
             await pods.logged(pods.running(master), /closing again: test/);
             await pods.ready(master);
@@ -636,7 +636,7 @@ describe("loss of a mysql master", () => {
             );
             await pods.ready(master);
             await waitFor("status counts them", 60, async () =>
-                /, 1\d commits wait, the longest for \d+ s; connections \d+ of 53, of dabaweb 3 of 3/.test(
+                /, 1\d commits wait, the longest for \d+ s; connections \d+ of 56, of dabaweb 3 of 3/.test(
                     (await status(master)).replication ?? "",
                 ),
             );

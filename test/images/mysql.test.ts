@@ -183,6 +183,16 @@ describe("mysql images", () => {
             }
         });
 
+        it("takes from the application what it needed as long as the migration used its account", async () => {
+            const granted = async () =>
+                (await pods.sql(master, "SHOW GRANTS FOR dabaweb@'%'")).includes("performance_schema");
+            await pods.sql(master, "GRANT SELECT ON performance_schema.metadata_locks TO dabaweb@'%'");
+            assert.ok(await granted());
+            await pods.restart(master, { initialised: true });
+            await pods.ready(master);
+            assert.ok(!(await granted()));
+        });
+
         it("leaves every account room: together they may have as many connections as there are", async () => {
             const [max, others, ...limits] = (
                 await pods.sql(

@@ -18,7 +18,7 @@ import {
 } from "./docker";
 import { spending } from "./spent";
 
-const context = resolve(__dirname, "../../images");
+const product = resolve(__dirname, "../../images");
 
 /** The folder of the images' programs. */
 export const bin = "/opt/dabaweb/bin";
@@ -95,8 +95,12 @@ export class MysqlPods {
         this.images = { master: `${this.scope.prefix}:master`, slave: `${this.scope.prefix}:slave` };
     }
 
-    /** Builds the images, creates the network and passwords. Takes minutes if layers are not cached. */
-    async setUp(): Promise<void> {
+    /**
+     * Builds the images, creates the network and passwords. Takes minutes if layers are not cached.
+     *
+     * @param context folder of the images. Default: the product's.
+     */
+    async setUp(context = product): Promise<void> {
         await docker(["version"]);
         for (const role of ["master", "slave"] as const) {
             await build({
@@ -382,5 +386,17 @@ export class MysqlPods {
     /** Runs a slave's init container to completion. Returns its log. */
     async seed(pod: Pod, options: Start = {}): Promise<string> {
         return this.ended(await this.start(pod, { ...options, command: "seed" }));
+    }
+
+    /** A new master, and a slave with a copy of it; both are ready. */
+    async startPair(): Promise<[master: Pod, slave: Pod]> {
+        const master = await this.newPod("mysql-master-0", "master");
+        const slave = await this.newPod("mysql-slave-0", "slave");
+        await this.start(master);
+        await this.ready(master);
+        await this.seed(slave);
+        await this.start(slave);
+        await this.ready(slave);
+        return [master, slave];
     }
 }

@@ -10,8 +10,8 @@ import { Pod, restartsOfOthers } from "../faults/pods";
 import { Program } from "../faults/program";
 import { joined, Matrix, merged, page, RowResult, verdict } from "../faults/report";
 import { promisedIn, ROWS } from "../faults/rows";
-import { clockDockerfile } from "../faults/surroundings";
 import { upTo } from "../faults/writes";
+import { clockDockerfile } from "../support/stepped-clock";
 
 describe("faults: a ledger", () => {
     it("counts writes as lost only if they were acknowledged and are missing", () => {
