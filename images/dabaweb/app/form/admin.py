@@ -148,6 +148,17 @@ class AccountAdmin(UserAdmin):
         (_("Important dates"), {"fields": ("last_login", "date_joined")}),
     )
 
+    def has_change_permission(self, request, obj=None):
+        return super().has_change_permission(request, obj) and not self._is_above(request, obj)
+
+    def has_delete_permission(self, request, obj=None):
+        return super().has_delete_permission(request, obj) and not self._is_above(request, obj)
+
+    @staticmethod
+    def _is_above(request, obj):
+        """Whoever may set a superuser's password can become that superuser."""
+        return obj is not None and obj.is_superuser and not request.user.is_superuser
+
     def save_model(self, request, obj, form, change):
         """An account that cannot sign in would be useless here."""
         obj.is_staff = True

@@ -79,6 +79,25 @@ class Roles(SignedIn):
         for name in ("is_superuser", "is_staff", "user_permissions"):
             self.assertNotContains(page, f'name="{name}"')
 
+    def test_an_admin_cannot_become_a_superuser(self):
+        root = Account.objects.create_superuser("root", password="correct horse")
+        other = Account.objects.get(username="viewer")
+        path = "/admin/auth/user/{}/{}/"
+        form = {"usable_password": "true", "password1": "battery staple", "password2": "battery staple"}
+        self.be("admin")
+        self.assertEqual(self.get(path.format(root.pk, "password")).status_code, 403)
+        self.assertEqual(self.post(path.format(root.pk, "password"), form).status_code, 403)
+        self.assertEqual(self.post(path.format(root.pk, "change"), {"username": "mine"}).status_code, 403)
+        self.assertEqual(self.post(path.format(root.pk, "delete"), {"post": "yes"}).status_code, 403)
+        several = {"action": "delete_selected", "_selected_action": [root.pk, other.pk], "post": "yes"}
+        self.assertEqual(self.post("/admin/auth/user/", several).status_code, 403)
+        root.refresh_from_db()
+        self.assertTrue(root.check_password("correct horse"))
+        self.assertTrue(Account.objects.filter(pk=other.pk).exists())
+        self.assertEqual(self.post(path.format(other.pk, "password"), form).status_code, 302)
+        self.client.force_login(root)
+        self.assertEqual(self.post(path.format(root.pk, "password"), form).status_code, 302)
+
 
 class Asked(SignedIn):
     """What nginx asks before it receives a body."""
