@@ -23,6 +23,8 @@ umask 077
 
 # Removes what an earlier start left: temporary files fill the volume, and a socket's lock names a process id that another process may have now.
 prepare() {
+    [[ -w /data ]] || fail "uid $EUID cannot write to the volume /data, which belongs to uid $(stat -c '%u, gid %g, mode %a' /data): a volume whose" \
+        "group Kubernetes cannot set (hostPath, many NFS servers) must belong to uid $EUID; correct its owner where it is stored"
     rm -rf /data/tmp
     mkdir /data/tmp
     rm -f "$RUN"/*.sock "$RUN"/*.sock.lock "$RUN"/*.pid "$RUN/waiting" "$RUN/answered"

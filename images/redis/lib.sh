@@ -104,6 +104,8 @@ prepare() {
     umask 0022
     printf 'starting\n' >"$state_file"
     check_env POD_IP '[0-9a-fA-F.:]+' "the pod's address"
+    [[ -w /data ]] || fail "uid $EUID cannot write to the volume /data, which belongs to uid $(stat -c '%u, gid %g, mode %a' /data): a volume whose" \
+        "group Kubernetes cannot set (hostPath, many NFS servers) must belong to uid $EUID; correct its owner where it is stored"
     local bytes
     for bytes in REDIS_MAXMEMORY REDIS_MAX_VALUE REDIS_BACKLOG REDIS_SLAVE_BUFFER REDIS_CLIENT_BUFFER; do
         check_env "$bytes" '[1-9][0-9]{6,}' "a number of bytes, at least 1000000"

@@ -257,6 +257,17 @@ describe("mysql images", () => {
             );
         });
 
+        it("say whose a volume is that they cannot write to", async () => {
+            const foreign = await pods.newPod("mysql-master-9", "master");
+            await pods.scope.inVolume(foreign.volume, "chown 0:0 .; chmod 0755 .");
+            const container = await pods.start(foreign);
+            await pods.logged(
+                container,
+                /uid 10001 cannot write to the volume \/data, which belongs to uid 0, gid 0, mode 755: .* must belong to uid 10001;/,
+            );
+            await pods.kill(foreign);
+        });
+
         it("refuse data with another identity until it is corrected", async () => {
             await pods.stop(master);
             const other = "ffffffff-0000-4000-8000-000000000002";

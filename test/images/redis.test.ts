@@ -2,7 +2,7 @@ import { match, notStrictEqual, ok, strictEqual } from "node:assert";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
-import { docker, exec, logs, waitFor, whilePaused } from "../support/docker";
+import { docker, exec, logs, untilLogged, waitFor, whilePaused } from "../support/docker";
 import {
     dump,
     identity,
@@ -33,6 +33,17 @@ const startSlave = (name: string, masterHost: string, pod: Pod): Promise<string>
 describe("images/redis-master and images/redis-slave with Docker alone", () => {
     before(() => pods.setUp());
     after(() => pods.tearDown());
+
+    it("say whose a volume is that they cannot write to", async () => {
+        const volume = await scope.disk("foreign");
+        await scope.inVolume(volume, "chown 0:0 .; chmod 0755 .");
+        const pod = await startMaster("foreign", { volume });
+        await untilLogged(
+            pod,
+            /uid 10001 cannot write to the volume \/data, which belongs to uid 0, gid 0, mode 755: .* must belong to uid 10001;/,
+        );
+        await scope.remove(pod);
+    });
 
     describe("a master and two slaves", () => {
         let master = "";

@@ -29,7 +29,7 @@ const KNOWN: Readonly<
                 rm: "-r -f",
                 rmdir: "",
             },
-            ...{ sleep: "", sort: "-u", sync: "-f", tail: "-n", timeout: "", touch: "", tr: "" },
+            ...{ sleep: "", sort: "-u", stat: "-c", sync: "-f", tail: "-n", timeout: "", touch: "", tr: "" },
             ...{ getent: "", grep: "-q -a -F -c -x -e", sed: "-n" },
             mysql:
                 "--no-defaults --defaults-file --socket --host --port --user --batch --skip-column-names -e --connect-timeout " +
