@@ -283,6 +283,16 @@ function apiMisfits({ version }: Facts): string[] {
         : [];
 }
 
+/** https://github.com/kubernetes/kubernetes/issues/137409: these do not roll a StatefulSet over pods that are broken. */
+function apiRemarks(config: StackConfig, { version }: Facts): string[] {
+    return /^v?1\.35\.[0-3](?!\d)/.test(version ?? "")
+        ? [
+              `Kubernetes ${version} does not replace a data pod that is broken when you correct its image or its settings; update the ` +
+                  `cluster to 1.35.4 or newer, or delete such a pod by hand: \`kubectl delete pod NAME --namespace ${config.namespace.name}\``,
+          ]
+        : [];
+}
+
 /** MySQL clones from names and IPv4 addresses alone, and the web tier listens on IPv4: no pod would become ready. */
 function familyMisfits({ families }: Facts): string[] {
     return families === undefined || families.length === 0 || families.includes("IPv4")
@@ -442,13 +452,14 @@ export function remarks(config: StackConfig, facts: Facts, stack: Known): string
         ...renamed,
         ...quotaProblems(config, facts.quotas, facts.own, facts.limits).remarks,
         ...nodeRemarks(config, facts),
+        ...apiRemarks(config, facts),
     ];
 }
 
 function nodeRemarks(config: StackConfig, facts: Facts): string[] {
     const { nodes } = facts;
     if (nodes === undefined) {
-        return unknownVersions(config, facts);
+        return [...unknownNodes(config, facts), ...unknownVersions(config, facts)];
     }
     const homeless = WORKLOADS.filter((name) => nodesFor(config, name, nodes).length === 0).map(
         (name) =>
@@ -467,6 +478,18 @@ function nodeRemarks(config: StackConfig, facts: Facts): string[] {
         ),
     );
     return [...homeless, ...shared, ...unknownVersions(config, facts)];
+}
+
+/** Protected data whose pods might share a node, because nobody can tell how many nodes there are. */
+function unknownNodes(config: StackConfig, facts: Facts): string[] {
+    return SYSTEMS.filter(
+        (system) =>
+            config.protect && config.spread === undefined && spreadIn(config, facts, system) === "preferred",
+    ).map(
+        (system) =>
+            `not checked: whether there are nodes for each of the ${spreadFacts(config, facts, system).pods} pods of ${system}, so two of ` +
+            "them may share one; if there are, set spread to required",
+    );
 }
 
 /** The StatefulSets whose image is pinned, and changes. */

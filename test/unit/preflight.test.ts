@@ -393,6 +393,30 @@ describe("the preflight", () => {
         assert.deepStrictEqual(remarks(config(), held, stack()), [], "the data is not protected");
     });
 
+    it("says that protected pods may share a node if it cannot count the nodes", () => {
+        const blind = { ...facts, nodes: undefined };
+        assert.match(
+            remarks(config(protectedData), blind, stack()).join("\n"),
+            /^not checked: whether there are nodes for each of the 2 pods of redis, .* set spread to required\nnot checked: .* of mysql, /,
+        );
+        for (const unasked of [config(), config({ ...protectedData, spread: "preferred" })]) {
+            assert.deepStrictEqual(remarks(unasked, blind, stack()), []);
+        }
+    });
+
+    it("names the versions of Kubernetes that leave broken pods as they are", () => {
+        const said = (version: string) => remarks(config(), { ...facts, version }, stack());
+        for (const version of ["v1.35.0", "v1.35.3", "v1.35.2-gke.100"]) {
+            assert.match(
+                said(version).join("\n"),
+                /^Kubernetes v1\.35\..* delete such a pod by hand: `kubectl delete pod/,
+            );
+        }
+        for (const version of ["v1.34.3", "v1.35.4", "v1.35.30", "v1.36.0"]) {
+            assert.deepStrictEqual(said(version), []);
+        }
+    });
+
     it("counts only nodes that accept the pods and take new ones", () => {
         const kept = config(protectedData);
         const few = (change: object) => [node("a"), { ...node("b"), ...change }];
