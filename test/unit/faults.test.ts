@@ -116,6 +116,15 @@ describe("faults: the rows", () => {
         assert.ok(ROWS.every(({ modes }) => modes.includes("wait")));
     });
 
+    it("are all in docs/failure-matrix.md, in each of their modes", () => {
+        const { rows } = JSON.parse(readFileSync("docs/failure-matrix.json", "utf8")) as Matrix;
+        const named = (row: string, mode: string) => `${row}, ${mode}`;
+        assert.deepStrictEqual(
+            rows.map(({ row, mode }) => named(row, mode)).sort(),
+            ROWS.flatMap(({ name, modes }) => modes.map((mode) => named(name, mode))).sort(),
+        );
+    });
+
     it("include a control that must lose writes", () => {
         assert.ok(ROWS.some(({ promised }) => Object.values(promised).includes("loss")));
     });
