@@ -258,7 +258,7 @@ describe("mysql images", () => {
         });
 
         it("say whose a volume is that they cannot write to", async () => {
-            const foreign = await pods.newPod("mysql-master-9", "master");
+            const foreign = await pods.newPod("mysql-master-5", "master");
             await pods.scope.inVolume(foreign.volume, "chown 0:0 .; chmod 0755 .");
             const container = await pods.start(foreign);
             await pods.logged(
