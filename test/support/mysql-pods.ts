@@ -373,6 +373,20 @@ export class MysqlPods {
         return this.sql(pod, `${open} ${statements}; ${close}`);
     }
 
+    /** Keeps a slave from applying anything until it is unready, because its data is older than so many seconds. */
+    async outdate(pod: Pod, seconds: number): Promise<void> {
+        const lock = "LOCK TABLES replication.heartbeat READ; SELECT SLEEP(600)";
+        const locked = this.mysql(pod, lock, 2 * COMMAND_SECONDS);
+        await this.unready(
+            pod,
+            new RegExp(`s old and the link to the master is up: MAX_STALE_SECONDS allows ${seconds};`),
+        );
+        const find =
+            "SELECT processlist_id FROM performance_schema.threads WHERE processlist_info LIKE 'SELECT SLEEP(600)%'";
+        await this.sql(pod, `KILL ${await this.sql(pod, find)}`);
+        await locked;
+    }
+
     /** Kills a container that clones one of these pods. They stand still meanwhile, so that the clone cannot end before. */
     async killCloning(container: string, ...donors: readonly Pod[]): Promise<void> {
         await this.logged(container, /creating a temporary server for the clone/);
