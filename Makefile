@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status drift promote down local-up local-down local-purge tools env pictures pins pins-move golden test test-long test-images test-e2e faults bench bench-web
+.PHONY: help up preview status backup backups drift promote down local-up local-down local-purge tools env pictures pins pins-move golden test test-long test-images test-e2e faults bench bench-web
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,12 @@ preview: ## show what a change does to STACK and which policy rules it breaks; w
 
 status: ## show STACK's pods, replication and volumes, and what is wrong; docs/runbook.md says what to do
 	@local/run local/stacks/status.ts $(STACK)
+
+backup: ## take a base of STACK's MySQL now; docs/backup.md says how to turn backups on
+	@local/run local/stacks/backup.ts take $(STACK)
+
+backups: ## list the bases of STACK's MySQL: when, how large, up to where
+	@local/run local/stacks/backup.ts list $(STACK)
 
 drift: ## show what someone changed in STACK by hand since its last update
 	@local/run local/stacks/drift.ts $(STACK)

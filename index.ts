@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { BackupStore, MySQLBases } from "./components/backup";
 import { Cluster } from "./components/cluster";
 import { Dabaweb } from "./components/dabaweb";
 import { Images } from "./components/images";
@@ -9,6 +10,7 @@ import { Redis } from "./components/redis";
 import { pullSecret } from "./components/registry";
 import { shellWord } from "./components/shell";
 import { baseSources, PROJECT, readConfig, StackConfig } from "./config";
+import { imageNames } from "./config/contradictions";
 import type { Provided, StackOutputs } from "./outputs";
 import { version } from "./package.json";
 import { lastUpdate, preflight } from "./preflight";
@@ -55,6 +57,7 @@ async function main(): Promise<Provided<StackOutputs>> {
         { provider },
     );
 
+    const backup = backupOf(config, namespace, images, { provider });
     const mysql = new MySQL(
         "mysql",
         {
@@ -63,10 +66,27 @@ async function main(): Promise<Provided<StackOutputs>> {
             spread: cluster.spread.mysql,
             master: withStorageClass(config, "mysql-master"),
             slave: withStorageClass(config, "mysql-slave"),
+            restore: config.restore && backup?.restore(config.restore, config["mysql-master"].resources),
             database: "form",
         },
         { provider },
     );
+    if (config.backup !== undefined && backup !== undefined) {
+        new MySQLBases(
+            "mysql-base",
+            {
+                ...config.backup.mysql,
+                ...shared,
+                store: backup,
+                credentials: mysql.credentials,
+                maxStaleSeconds: config["mysql-slave"].maxStaleSeconds,
+                keepDays: config.backup.keepDays,
+                storage: config["mysql-master"].storage,
+                storageClass: config["mysql-master"].storageClass ?? config.storageClass,
+            },
+            { provider },
+        );
+    }
 
     new Dabaweb(
         "dabacluster",
@@ -112,6 +132,7 @@ async function main(): Promise<Provided<StackOutputs>> {
 /** The images as the pods use them, and by digest: pinned by the stack, or built and pushed by it. */
 function imagesOf(config: StackConfig): Images {
     return new Images("images", {
+        names: imageNames(config),
         pinned: config.images,
         registry: config.registry,
         platform: config.platform,
@@ -120,6 +141,34 @@ function imagesOf(config: StackConfig): Images {
         pipMirror: config.mirror.pip,
         proxy: config.mirror.proxy,
     });
+}
+
+/** Where backups are kept; undefined if there are none. */
+function backupOf(
+    { backup, protect }: StackConfig,
+    namespace: pulumi.Input<string>,
+    images: Images,
+    opts: pulumi.ComponentResourceOptions,
+): BackupStore | undefined {
+    if (backup === undefined) {
+        return undefined;
+    }
+    const { accessKey, secretKey, credentialsSecret, prefix, ...store } = backup.store;
+    return new BackupStore(
+        "backup",
+        {
+            namespace,
+            store: {
+                ...store,
+                prefix: prefix ?? `${PROJECT}/${pulumi.getStack()}`,
+                keys: credentialsSecret ?? { accessKey: accessKey!, secretKey: secretKey! },
+            },
+            encryptionPassword: backup.encryptionPassword,
+            protect,
+            images: { mysql: images.references["mysql-backup"], platform: images.platform },
+        },
+        opts,
+    );
 }
 
 /** The settings of a workload, with the stack's storage class if it sets none of its own. */

@@ -11,6 +11,11 @@ export interface Addresses {
     readonly readers: string;
 }
 
+/** Only a stack that pins its images and has no backup lacks that one. */
+type DeployedImages = Readonly<Record<Exclude<ImageName, "mysql-backup">, string>> & {
+    readonly "mysql-backup"?: string;
+};
+
 /** The outputs of a stack. */
 export interface StackOutputs {
     /** The address that browsers use, without a path. */
@@ -31,7 +36,7 @@ export interface StackOutputs {
     readonly redis: Addresses;
     readonly mysql: Addresses;
     /** `<repository>@sha256:...` of each image. */
-    readonly images: Readonly<Record<ImageName, string>>;
+    readonly images: DeployedImages;
     readonly versions: {
         /** Version of this program. */
         readonly program: string;

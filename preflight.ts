@@ -19,7 +19,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { askedName, baseName, baseOf, basesOf, REGISTRY_ANSWER_MS, whyNotGiven } from "./components/bases";
 import { ANSWER_MS, ClusterClient } from "./components/cluster-client";
 import { type DockerContext, engineRemedy, providerHost } from "./components/docker-engine";
-import { buildsImages, IMAGE_FOLDERS, ImageName } from "./components/images";
+import { buildsImages, type ImageName } from "./components/images";
 import { OWNER, thisStack } from "./components/namespace";
 import { ask, isDistrust, reasonOf } from "./components/network";
 import { partOf } from "./components/pod";
@@ -28,7 +28,7 @@ import { hasDockerLogin, registryUrl, repositoryProblem } from "./components/reg
 import { accepts, type Node, platformLabels, sharedNodes, type Spread, spreadOf } from "./components/spread";
 import { BASE_ANNOTATION, stepProblem } from "./components/versions";
 import { baseSources, PROJECT, StackConfig } from "./config";
-import { type Dataset, datasets, SYSTEMS, WORKLOADS } from "./config/contradictions";
+import { type Dataset, datasets, imageNames, SYSTEMS, WORKLOADS } from "./config/contradictions";
 import {
     type Amounts,
     type Limit,
@@ -119,12 +119,13 @@ interface Running {
  */
 export async function preflight(config: StackConfig, before: LastUpdate): Promise<Cluster> {
     const known = before.cluster;
+    const builds = buildsImages(config.images, imageNames(config));
     const [cluster, toolProblems] = await Promise.all([
         askCluster(config).catch((error: Error) => error),
-        buildsImages(config.images) ? toolsProblems(config, newBases(config, before.bases)) : [],
+        builds ? toolsProblems(config, newBases(config, before.bases)) : [],
     ]);
     const name = repositoryProblem(config.registry, PROJECT, pulumi.getStack());
-    const problems = buildsImages(config.images) && name !== undefined ? [name] : [];
+    const problems = builds && name !== undefined ? [name] : [];
     let spread: Cluster["spread"] = {
         redis: config.spread ?? "preferred",
         mysql: config.spread ?? "preferred",
@@ -195,9 +196,8 @@ export async function lastUpdate(): Promise<LastUpdate> {
  */
 export function newBases(config: StackConfig, before: LastUpdate["bases"]): ReadonlyMap<string, string> {
     const sources = baseSources(config);
-    const images = Object.keys(IMAGE_FOLDERS) as ImageName[];
     return new Map(
-        images
+        imageNames(config)
             .filter((image) => config.images[image] === undefined)
             .map((image) => ({ image, dockerfile: `images/${image}/Dockerfile` }))
             .filter(({ image, dockerfile }) => before[image] !== baseOf(dockerfile, sources))

@@ -7,6 +7,7 @@ const PRODUCT_BASES = {
     python: "PYTHON_IMAGE",
     "python-build": "PYTHON_BUILD_IMAGE",
     nginx: "NGINX_IMAGE",
+    rclone: "RCLONE_IMAGE",
 } as const;
 /** A base of the product's own images: only these are keys of its stack files. */
 export type ProductBase = keyof typeof PRODUCT_BASES;

@@ -93,6 +93,8 @@ export interface DatasetArgs extends DatasetOptions {
     readonly initialisedMarker?: string;
     /** Command of an init container that fills an empty volume. Default: none. */
     readonly seedCommand?: string;
+    /** An init container that runs before everything else. Default: none. */
+    readonly first?: FirstContainer;
     /** Command that runs before the engine is stopped (preStop). Default: none. */
     readonly closeCommand?: string;
     /** Image pull secret. Default: none. */
@@ -110,6 +112,14 @@ export interface DatasetArgs extends DatasetOptions {
     readonly after?: (before: Rollout | undefined) => Promise<readonly pulumi.Resource[]>;
     /** What to do if the pods do not become ready, as the end of a sentence. Default: look at the pods. */
     readonly remedy?: string | undefined;
+}
+
+/** An init container with an image and volumes of its own; it also has the pod's volumes `data`, `run` and `tmp`. */
+export interface FirstContainer {
+    readonly container: k8s.types.input.core.v1.Container & {
+        readonly volumeMounts: k8s.types.input.core.v1.VolumeMount[];
+    };
+    readonly volumes: readonly k8s.types.input.core.v1.Volume[];
 }
 
 /** Resource options for objects that must not be lost: see {@link DatasetArgs.protect}. */
@@ -301,6 +311,10 @@ function plain<T>(input: pulumi.Input<T>): Promise<pulumi.Unwrap<T>> {
 }
 
 function podSpec(args: DatasetArgs): k8s.types.input.core.v1.PodSpec {
+    const initialised =
+        args.initialisedMarker === undefined
+            ? []
+            : [{ name: "initialised", mountPath: "/run/initialised", readOnly: true }];
     const container = (containerName: string): k8s.types.input.core.v1.Container => ({
         name: containerName,
         image: args.image,
@@ -318,11 +332,22 @@ function podSpec(args: DatasetArgs): k8s.types.input.core.v1.PodSpec {
             { name: "run", mountPath: `/run/${args.runDirectory}` },
             { name: "tmp", mountPath: "/tmp" },
             { name: "credentials", mountPath: `/run/secrets/${args.system}`, readOnly: true },
-            ...(args.initialisedMarker === undefined
-                ? []
-                : [{ name: "initialised", mountPath: "/run/initialised", readOnly: true }]),
+            ...initialised,
         ],
     });
+    const initContainers = [
+        ...(args.first === undefined
+            ? []
+            : [
+                  {
+                      ...args.first.container,
+                      volumeMounts: [...args.first.container.volumeMounts, ...initialised],
+                  },
+              ]),
+        ...(args.seedCommand === undefined
+            ? []
+            : [{ ...container("seed"), command: [`/opt/dabaweb/bin/${args.seedCommand}`] }]),
+    ];
     return {
         ...podDefaults(
             args,
@@ -330,13 +355,7 @@ function podSpec(args: DatasetArgs): k8s.types.input.core.v1.PodSpec {
             { among: partOf(args.system), spread: args.spread ?? "preferred" },
             args.pullSecret,
         ),
-        ...(args.seedCommand === undefined
-            ? {}
-            : {
-                  initContainers: [
-                      { ...container("seed"), command: [`/opt/dabaweb/bin/${args.seedCommand}`] },
-                  ],
-              }),
+        ...(initContainers.length > 0 ? { initContainers } : {}),
         containers: [
             {
                 ...container(args.system),
@@ -364,6 +383,7 @@ function podSpec(args: DatasetArgs): k8s.types.input.core.v1.PodSpec {
             ...(args.initialisedMarker === undefined
                 ? []
                 : [{ name: "initialised", configMap: { name: args.initialisedMarker, optional: true } }]),
+            ...(args.first?.volumes ?? []),
         ],
     };
 }

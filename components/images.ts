@@ -7,7 +7,7 @@ import { DEFAULT_PLATFORM, Image } from "./image";
 import { proxyArguments } from "./proxy";
 import { imageProvider, type Registry } from "./registry";
 
-/** The six images, each with the folders of the build context that it uses, its own first. */
+/** The images, each with the folders of the build context that it uses, its own first. */
 export const IMAGE_FOLDERS = {
     "redis-master": ["redis-master", "redis"],
     "redis-slave": ["redis-slave", "redis"],
@@ -15,9 +15,10 @@ export const IMAGE_FOLDERS = {
     "mysql-slave": ["mysql-slave", "mysql"],
     dabaweb: ["dabaweb"],
     nginx: ["nginx"],
+    "mysql-backup": ["mysql-backup", "mysql", "mysql-slave"],
 } as const;
 export type ImageName = keyof typeof IMAGE_FOLDERS;
-const ALL = Object.keys(IMAGE_FOLDERS) as readonly ImageName[];
+export const IMAGE_NAMES = Object.keys(IMAGE_FOLDERS) as readonly ImageName[];
 
 /** One reference per image. */
 export type References<Name extends ImageName = ImageName> = Readonly<Record<Name, pulumi.Output<string>>>;
@@ -36,7 +37,7 @@ export type Pinned = Readonly<Partial<Record<ImageName, string>>>;
 
 /** Arguments of {@link Images}. */
 export interface ImagesArgs<Name extends ImageName = ImageName> {
-    /** The images that are used; nginx only with dabaweb. Default: all six. */
+    /** The images that are used; nginx only with dabaweb. Default: all. */
     readonly names?: readonly Name[];
     /** Images that are used without building them; dabaweb and nginx both or neither. Default: none, all are built. */
     readonly pinned?: Pinned;
@@ -74,7 +75,7 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
 
     /** @param opts default of its provider: one that builds with the local Docker and pushes to the registry. */
     constructor(name: string, args: ImagesArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
-        const names: readonly ImageName[] = args.names ?? ALL;
+        const names: readonly ImageName[] = args.names ?? IMAGE_NAMES;
         const pinned = args.pinned ?? {};
         // The provider contacts Docker even in a preview, so a program that builds nothing has none.
         const provider =
@@ -120,6 +121,7 @@ export class Images<Name extends ImageName = ImageName> extends pulumi.Component
             dabaweb,
             // nginx contains dabaweb's static files, so the two always belong together.
             nginx: build("nginx", { builtOn: dabaweb && { DABAWEB_IMAGE: dabaweb } }),
+            "mysql-backup": build("mysql-backup"),
         };
         const each = (value: (image: Image) => pulumi.Output<string>) =>
             Object.fromEntries(
@@ -166,11 +168,22 @@ function fetching({ pipMirror, proxy }: Pick<ImagesArgs, "pipMirror" | "proxy">)
 
 /** A record with one entry per image. */
 export function mapImages<T>(value: (image: ImageName) => T): Record<ImageName, T> {
-    return Object.fromEntries(ALL.map((image) => [image, value(image)])) as Record<ImageName, T>;
+    return Object.fromEntries(IMAGE_NAMES.map((image) => [image, value(image)])) as Record<ImageName, T>;
+}
+
+/**
+ * The images that a stack uses, or builds for others to promote. Without backups, a stack that pins its images does not build one
+ * for them, so that it needs no Docker.
+ */
+export function namesFor(pinned: Pinned, hasBackup: boolean): readonly ImageName[] {
+    const pinsSome = Object.values(pinned).some((pin) => pin !== undefined);
+    return IMAGE_NAMES.filter(
+        (image) => image !== "mysql-backup" || hasBackup || !pinsSome || pinned[image] !== undefined,
+    );
 }
 
 /** Whether any of these images is not pinned, and Docker is therefore needed. */
-export function buildsImages(pinned: Pinned, names: readonly ImageName[] = ALL): boolean {
+export function buildsImages(pinned: Pinned, names: readonly ImageName[] = IMAGE_NAMES): boolean {
     return names.some((image) => pinned[image] === undefined);
 }
 

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { DATASET_DEFAULTS, type MasterOptions, type SlaveOptions } from "./dataset";
+import { DATASET_DEFAULTS, type FirstContainer, type MasterOptions, type SlaveOptions } from "./dataset";
 import {
     intakeOf,
     type MySQLIntake,
@@ -40,6 +40,11 @@ export interface MySQLArgs extends ReplicatedArgs {
              */
             readonly autoReseed?: boolean;
         };
+    /**
+     * What fills the master's empty volume with the data of a backup, see BackupStore.restore. It does nothing in a system that
+     * was ready once. Default: the master starts empty.
+     */
+    readonly restore?: FirstContainer;
     /** Name of the database that the accounts `dabaweb` and `migration` use. */
     readonly database: string;
 }
@@ -83,6 +88,7 @@ export class MySQL extends Replicated {
                             : "no",
                 }),
                 closeCommand: "close",
+                first: args.restore,
             },
             slave: {
                 env: (common: Env, resources: Resources) => ({

@@ -5,6 +5,7 @@ import { generatedPassword } from "./credentials";
 import {
     Dataset,
     DATASET_DEFAULTS,
+    FirstContainer,
     masterEnv,
     MasterOptions,
     SLAVE_DEFAULTS,
@@ -61,6 +62,8 @@ interface Role {
     readonly env: (common: Env, resources: Resources) => Env;
     /** Command of an init container that fills an empty volume. Default: none. */
     readonly seedCommand?: string;
+    /** An init container that runs before everything else. Default: none. */
+    readonly first?: FirstContainer;
     /** Command that runs before the engine is stopped (preStop). Default: none. */
     readonly closeCommand?: string;
 }
@@ -89,6 +92,8 @@ export abstract class Replicated extends pulumi.ComponentResource {
     readonly password: pulumi.Output<string>;
     /** The master's StatefulSet. What needs the master of this release depends on it: an update reaches it after the slaves. */
     readonly master: k8s.apps.v1.StatefulSet;
+    /** Name of the Secret with the password of each account. */
+    readonly credentials: pulumi.Output<string>;
     private readonly passwords: Readonly<Record<string, pulumi.Output<string>>>;
 
     protected constructor(
@@ -119,6 +124,7 @@ export abstract class Replicated extends pulumi.ComponentResource {
             },
             { parent: this },
         );
+        this.credentials = credentials.metadata.name;
         const shared = {
             system: name,
             namespace: args.namespace,

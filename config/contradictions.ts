@@ -1,5 +1,5 @@
 /** Settings that are each valid but exclude one another. docs/config.md lists the rules. */
-import { buildsImages, unpairedImage } from "../components/images";
+import { buildsImages, type ImageName, namesFor, unpairedImage } from "../components/images";
 import { connectionsOf, workersFor } from "../components/dabaweb";
 import { intakeOf, RESERVED_CONNECTIONS, type Sizes, sizesOf } from "../components/mysql-sizes";
 import { quantityValue } from "../components/quantity";
@@ -54,6 +54,11 @@ export function datasets(config: StackConfig): Dataset[] {
             ? [`${system}-master`, `${system}-slave`]
             : [`${system}-master`],
     );
+}
+
+/** The images that a stack uses, or builds for others. */
+export function imageNames({ images, backup }: StackConfig): readonly ImageName[] {
+    return namesFor(images, backup !== undefined);
 }
 
 export const contradictions: readonly Contradiction[] = [
@@ -161,8 +166,8 @@ export const contradictions: readonly Contradiction[] = [
     },
     {
         rule: "`registry.address` is not Docker Hub if the stack builds images: a repository there cannot be deeper than team/name.",
-        broken: ({ images, registry }) =>
-            buildsImages(images) && DOCKER_HUB.test(registry.address)
+        broken: (config) =>
+            buildsImages(config.images, imageNames(config)) && DOCKER_HUB.test(config.registry.address)
                 ? [
                       {
                           path: ["registry", "address"],
@@ -310,5 +315,47 @@ export const contradictions: readonly Contradiction[] = [
                 }),
             );
         },
+    },
+    {
+        rule: "`backup.store` has either `accessKey` and `secretKey` or `credentialsSecret`.",
+        broken: ({ backup }) => {
+            if (backup === undefined) {
+                return [];
+            }
+            const { accessKey, secretKey, credentialsSecret } = backup.store;
+            const given = [accessKey, secretKey].filter((key) => key !== undefined).length;
+            const message =
+                credentialsSecret !== undefined
+                    ? "the store's keys are set here, too, and only one of them can count; remove accessKey and secretKey, or this"
+                    : given === 0
+                      ? "the store needs keys; set it and secretKey, or credentialsSecret"
+                      : "one of accessKey and secretKey is of no use without the other; set both";
+            const missing = accessKey === undefined ? "accessKey" : "secretKey";
+            return (credentialsSecret === undefined) === (given === 2)
+                ? []
+                : [
+                      {
+                          path: [
+                              "backup",
+                              "store",
+                              credentialsSecret === undefined ? missing : "credentialsSecret",
+                          ],
+                          message,
+                      },
+                  ];
+        },
+    },
+    {
+        rule: "`restore` needs the store that `backup` names.",
+        broken: ({ backup, restore }) =>
+            restore !== undefined && backup === undefined
+                ? [
+                      {
+                          path: ["backup"],
+                          message:
+                              "restore needs the store that it names; set backup.store, or remove restore",
+                      },
+                  ]
+                : [],
     },
 ];

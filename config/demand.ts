@@ -54,6 +54,20 @@ function parts(config: StackConfig): Part[] {
             },
         })),
         { name: "dabacluster", pods: replicas, containers: [resources, nginxResources] },
+        // It runs for a part of the day only, but without room it never does.
+        ...(config.backup === undefined
+            ? []
+            : [
+                  {
+                      name: "backup.mysql",
+                      pods: 1,
+                      containers: [config.backup.mysql.resources],
+                      volume: {
+                          size: config["mysql-master"].storage,
+                          storageClass: config["mysql-master"].storageClass ?? config.storageClass,
+                      },
+                  },
+              ]),
     ];
 }
 
@@ -71,11 +85,16 @@ const OBJECTS: Amounts = {
 };
 
 /** The objects that a stack has at least, beside its pods and volumes. */
-export function objectsOf({ service }: StackConfig): Amounts {
-    return {
-        ...OBJECTS,
-        ...(service.type === "NodePort" ? { "services.nodeports": 1 } : {}),
-    };
+export function objectsOf({ service, backup, restore }: StackConfig): Amounts {
+    const secrets =
+        (backup === undefined ? 0 : backup.store.credentialsSecret === undefined ? 2 : 1) +
+        (restore?.encryptionPassword === undefined ? 0 : 1);
+    return sum([
+        OBJECTS,
+        service.type === "NodePort" ? { "services.nodeports": 1 } : {},
+        secrets > 0 ? { secrets, "count/secrets": secrets } : {},
+        backup === undefined ? {} : { "count/cronjobs.batch": 1, "count/jobs.batch": 1 },
+    ]);
 }
 
 /** What a rollout of the web tier needs in addition: a pod more, or before that the migration's. */

@@ -159,6 +159,33 @@ export const openUrl = fitting(
     "an http or https address without user name and password",
 );
 
+/** A bucket as every S3 store accepts it. */
+export const bucketName = matching(
+    /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+    "3 to 63 lowercase letters, digits, dots and dashes",
+    63,
+);
+
+/** A place in a bucket. */
+export const storePath = matching(
+    /^(?!.*\.\.)[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/,
+    "a path of letters, digits, dots, _ and -, without a slash at either end, for example team/prod",
+    200,
+);
+
+/** A region of a store. */
+export const regionName = matching(/^[A-Za-z0-9-]+$/, "a region, for example eu-central-1", 63);
+
+/** The public half of a pair of keys. */
+export const accessKey = matching(/^[!-~]+$/, "an access key without spaces", 256);
+
+/** Name of a base, or the newest one's. */
+export const baseName = matching(
+    /^(?:latest|\d{8}T\d{6}Z)$/,
+    "latest, or the name of a base, for example 20260102T013700Z",
+    16,
+);
+
 /** Name of an account. A colon would end it. */
 export const userName = matching(/^[^\s:\p{Cc}\p{Cs}]+$/u, "a user name without spaces and colons");
 

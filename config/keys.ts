@@ -1,6 +1,7 @@
 /** Every key of a stack file, with its form, default and description. docs/config.md is generated from this file. */
 import { z } from "zod";
 
+import { BACKUP_DEFAULTS } from "../components/backup";
 import { BASES, mapProductBases, type ProductBase } from "../components/bases";
 import { CLEANUP_DEFAULTS, DEFAULT_THREADS } from "../components/dabaweb";
 import { DATASET_DEFAULTS, SLAVE_DEFAULTS } from "../components/dataset";
@@ -10,8 +11,11 @@ import type { Resources } from "../components/pod";
 import { quantityValue } from "../components/quantity";
 import { REDIS_RESOURCES } from "../components/redis";
 import {
+    accessKey,
     anyName,
     anyText,
+    baseName,
+    bucketName,
     bytes,
     cores,
     cronSchedule,
@@ -25,8 +29,10 @@ import {
     origin,
     password,
     pinnedImage,
+    regionName,
     siteHost,
     storageClassName,
+    storePath,
     taggedImage,
     userName,
     word,
@@ -276,7 +282,7 @@ export const keys = z.strictObject({
         .strictObject(mapImages(takenAsItIs))
         .default({})
         .describe(
-            "Images pinned by digest, as `make promote` writes them. The stack does not build these. If all six are pinned, Docker is not needed.",
+            "Images pinned by digest, as `make promote` writes them. The stack does not build these. If all are pinned, Docker is not needed.",
         ),
     publicUrl: origin.describe(
         "The address that browsers use. It determines the allowed hosts, CSRF origins and cookie flags.",
@@ -472,6 +478,80 @@ export const keys = z.strictObject({
         })
         .prefault({})
         .describe("The web tier: dabaweb and nginx in one pod."),
+    backup: z
+        .strictObject({
+            store: z
+                .strictObject({
+                    endpoint: openUrl.describe("Address of an S3 store. Pods must reach it."),
+                    bucket: bucketName.describe("An existing bucket."),
+                    prefix: storePath
+                        .optional()
+                        .describe(
+                            "Where in the bucket. The place belongs to the first stack that writes there; others are refused. Unset: dabaweb/<stack>.",
+                        ),
+                    region: regionName
+                        .default(BACKUP_DEFAULTS.region)
+                        .describe("Region of the bucket. Stores without regions accept any."),
+                    pathStyle: z
+                        .boolean()
+                        .default(BACKUP_DEFAULTS.pathStyle)
+                        .describe(
+                            "true: the bucket is part of the path. false: it is part of the host name.",
+                        ),
+                    accessKey: accessKey.optional().describe("Requires `secretKey`."),
+                    secretKey: password
+                        .optional()
+                        .describe("Requires `accessKey`. Set it as a secret, never in plain text."),
+                    credentialsSecret: objectName
+                        .optional()
+                        .describe(
+                            "An existing Secret with the keys, as `accessKey` and `secretKey`. It takes the place of both.",
+                        ),
+                })
+                .describe("Where backups are kept."),
+            encryptionPassword: password
+                .optional()
+                .describe(
+                    "What backups are encrypted with before they leave the cluster. Unset: a generated password, in the Secret backup-encryption. Keep a copy elsewhere: without it, no backup can be read.",
+                ),
+            keepDays: z
+                .int()
+                .min(1)
+                .max(3650)
+                .default(BACKUP_DEFAULTS.keepDays)
+                .describe(
+                    "Age in days at which backups are deleted. The newest always stays, and nothing is deleted while a run fails.",
+                ),
+            mysql: z
+                .strictObject({
+                    schedule: cronSchedule
+                        .default(BACKUP_DEFAULTS.schedule)
+                        .describe("When a base is taken, in UTC. Unset: every day at 01:37."),
+                    resources: resourcesOf("384Mi", BACKUP_DEFAULTS.resources),
+                    ...placement,
+                })
+                .omit({ awaitMinutes: true })
+                .prefault({})
+                .describe("Bases of MySQL: copies of a slave."),
+        })
+        .optional()
+        .describe("Backups, see docs/backup.md. Unset: there are none."),
+    restore: z
+        .strictObject({
+            base: baseName.describe(
+                "The base that fills the master's empty volume. It does nothing in a system that was ready once.",
+            ),
+            prefix: storePath
+                .optional()
+                .describe(
+                    "Where another stack keeps its backups in the bucket. Unset: this stack's own place.",
+                ),
+            encryptionPassword: password
+                .optional()
+                .describe("What the base was encrypted with. Unset: this stack's own password."),
+        })
+        .optional()
+        .describe("Lets MySQL begin with the data of a backup. It requires `backup`."),
 });
 
 /** A validated stack configuration with every default filled in. */

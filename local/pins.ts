@@ -81,6 +81,7 @@ export const images = {
         { name: "mysql", image: pinnedBase("images/mysql-master", "mysql") },
         { name: "python", image: pinnedBase("images/dabaweb", "python") },
         { name: "python-build", image: pinnedBase("images/dabaweb", "python-build") },
+        { name: "rclone", image: pinnedBase("images/mysql-backup", "rclone") },
     ],
     /** Base images of the examples' images, which only those who run an example need. */
     exampleBases: [

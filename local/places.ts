@@ -53,6 +53,7 @@ export function places({ cache, state }: Directories = directories()) {
         backend: path.join(state, "pulumi"),
         passphrase: path.join(state, "passphrase"),
         registryData: path.join(state, "registry"),
+        storeData: path.join(state, "store"),
         /** Exists while this state belongs to the running cluster. */
         cluster: path.join(state, "cluster.json"),
         origins: path.join(state, "origins.json"),
@@ -72,7 +73,8 @@ export const names = {
     cluster: "dabaweb",
     context: "kind-dabaweb",
     registry: "dabaweb-registry",
-    /** kind's own network; the registry joins it. */
+    store: "dabaweb-store",
+    /** kind's own network; the registry and the store join it. */
     network: "kind",
 } as const;
 
@@ -80,6 +82,8 @@ export const names = {
 export const ports = {
     /** macOS occupies 5000. */
     registry: 5001,
+    /** The same inside the cluster. */
+    store: 5002,
     api: 26443,
     /** The only nodePorts that can be opened from this machine. */
     node: [32000, 32001, 32002, 32003, 32004, 32005, 32006, 32007, 32008, 32009],

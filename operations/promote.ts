@@ -6,7 +6,7 @@
 import { readFileSync, renameSync, writeFileSync } from "fs";
 import * as path from "path";
 
-import { mapImages } from "../components/images";
+import { IMAGE_NAMES, type ImageName } from "../components/images";
 import { repositoryPrefix, repositoryProblem } from "../components/registry";
 import { PROJECT, StackConfig } from "../config";
 import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
@@ -38,11 +38,8 @@ export async function promote(from: string, to: string): Promise<void> {
     if (from === to) {
         throw new Refusal(`FROM and TO are both "${to}"; name two stacks.`);
     }
-    const [config, deployed, doomed] = await Promise.all([
-        stackConfig(to),
-        deployedImages(from),
-        imagesDeletedWith(to),
-    ]);
+    const [config, doomed] = await Promise.all([stackConfig(to), imagesDeletedWith(to)]);
+    const deployed = await deployedImages(from, config.backup !== undefined);
     const name = repositoryProblem(config.registry, PROJECT, to);
     if (name !== undefined) {
         throw new Refusal(`TO is "${to}": ${name}.`);
@@ -76,14 +73,19 @@ export async function promote(from: string, to: string): Promise<void> {
 }
 
 /** What a stack has deployed, according to its outputs: the working copy may have changed since. */
-async function deployedImages(stack: string): Promise<Record<string, string>> {
+async function deployedImages(stack: string, withBackup: boolean): Promise<Record<string, string>> {
     const { images } = ((await stackOutputs(stack)) ?? {}) as { images?: Record<string, unknown> };
     if (images === undefined) {
         throw new Refusal(
             `FROM is ${stack}, which is not deployed: it has no images to promote; deploy it, test it, then promote it.`,
         );
     }
-    return mapImages((image) => {
+    // A stack that pins its images and has no backup has no image for one, and a stack without backup needs none.
+    const names =
+        withBackup || images["mysql-backup"] !== undefined
+            ? IMAGE_NAMES
+            : IMAGE_NAMES.filter((image) => image !== "mysql-backup");
+    const referenceOf = (image: ImageName): string => {
         const reference = images[image];
         if (typeof reference !== "string" || !/^[^\s@]+@sha256:[0-9a-f]{64}$/.test(reference)) {
             throw new Refusal(
@@ -92,7 +94,8 @@ async function deployedImages(stack: string): Promise<Record<string, string>> {
             );
         }
         return reference;
-    });
+    };
+    return Object.fromEntries(names.map((image) => [image, referenceOf(image)]));
 }
 
 /** Every image with its manifests, before anything is written. */

@@ -10,6 +10,7 @@ const ROOT = path.resolve(__dirname, "..");
 export const PARTS = {
     redis: ["images/redis", "components/redis", "components/replicated", "components/dataset"],
     mysql: ["images/mysql", "components/mysql", "components/replicated", "components/dataset"],
+    backup: ["images/mysql-backup", "components/backup", "operations/backup", "docs/backup", "local/store"],
     web: ["images/dabaweb", "images/nginx", "components/dabaweb"],
     program: ["index", "config", "outputs", "preflight", "components", "Pulumi", "test/stacks"],
     preview: ["review", "policy", "local/stacks/preview", "test/golden"],
@@ -54,12 +55,14 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "e2e/your-cluster": ["program", "operations"],
     "e2e/side-by-side": ["promote", "program"],
     "e2e/kept": ["redis", "mysql", "program"],
+    "e2e/backup": ["backup", "mysql", "program", "operations"],
     "e2e/howto": ["howto", "examples", "redis"],
     "e2e/examples": ["examples", "program", "redis", "mysql"],
     "images/mysql-loss": ["mysql"],
     "images/redis-loss": ["redis"],
     "images/mysql-reseed": ["mysql"],
     "images/mysql-compare": ["mysql", "operations"],
+    "images/mysql-backup": ["backup", "mysql"],
     "images/mysql": ["mysql"],
     "images/redis": ["redis"],
 };

@@ -1,6 +1,7 @@
 /** The kind cluster: created once, started again after a stop, and recognised if the cluster or its state was lost. */
 import * as fs from "node:fs";
 
+import { isJoined, joinNetwork } from "../engine/service";
 import { nodeImage } from "../images/images";
 import { checkPorts } from "../machine/disk-and-ports";
 import { readJson, writeWhole } from "../machine/files";
@@ -8,7 +9,6 @@ import { say } from "../machine/progress";
 import { attempt, run, until } from "../machine/shell";
 import { exported, names, places, ports } from "../places";
 import { removeImages } from "../registry/images";
-import { joinNetwork } from "../registry/registry";
 import { setAside } from "../state/lost-stacks";
 import type { Plan, Step } from "../steps/step";
 import { ClusterState, decide, Node, wantedNodes } from "./decide";
@@ -21,7 +21,7 @@ const allPorts = [ports.api, ...ports.node];
 
 export class ClusterStep implements Step {
     readonly name = "cluster";
-    readonly needs = ["kind", "kubectl", "node image", "registry"];
+    readonly needs = ["kind", "kubectl", "node image", "registry", "store"];
     readonly asksEngine = true;
 
     async plan(): Promise<Plan> {
@@ -31,7 +31,12 @@ export class ClusterStep implements Step {
             return { way: "start", detail: "known once the engine runs", minutes: 1, gigabytes: 1 };
         }
         const { action, why } = this.decide(nodes);
-        if (action === "nothing" && (await isReady()) && (await hasClasses("standard", "retained"))) {
+        if (
+            action === "nothing" &&
+            (await isReady()) &&
+            (await hasClasses("standard", "retained")) &&
+            (await isJoined(names.network, names.store))
+        ) {
             return { way: "ready", detail: names.context, minutes: 0, gigabytes: 0 };
         }
         if (nodes.every((node) => !node.running)) {
@@ -57,7 +62,8 @@ export class ClusterStep implements Step {
             say(`cluster: ${why || "it is not ready"}; bringing it back up`);
             await restart();
         }
-        await joinNetwork(names.network);
+        await joinNetwork(names.network, names.registry);
+        await joinNetwork(names.network, names.store);
         await configure(made);
     }
 

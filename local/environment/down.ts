@@ -5,11 +5,11 @@ import * as fs from "node:fs";
 import { madeNetwork, removeCluster } from "../cluster/cluster";
 import { clusterNodes, stopCluster } from "../cluster/nodes";
 import { ask } from "../engine/find";
+import { containerState } from "../engine/service";
 import { stopEngine } from "../engine/start";
 import { say } from "../machine/progress";
 import { attempt, run } from "../machine/shell";
 import { dockerChoice, names, places, registryAddress } from "../places";
-import { containerState } from "../registry/registry";
 import { refuseOtherClusters } from "../state/lost-stacks";
 import { type Part, readOrigins } from "../state/origins";
 
@@ -25,10 +25,12 @@ export async function down(): Promise<void> {
     } else {
         await stopCluster();
         say("cluster: stopped");
-        if ((await containerState(names.registry)) === "running") {
-            await run("docker", ["stop", names.registry]);
+        for (const service of ["registry", "store"] as const) {
+            if ((await containerState(names[service])) === "running") {
+                await run("docker", ["stop", names[service]]);
+            }
+            say(`${service}: stopped`);
         }
-        say("registry: stopped");
     }
     await stopEngine(choice);
     if (choice.startedBy !== undefined) {
@@ -52,8 +54,8 @@ export async function purge(): Promise<void> {
             await removeCluster();
             say("cluster: removed");
         }
-        await attempt("docker", ["rm", "--force", "--volumes", names.registry]);
-        say("registry: removed");
+        await attempt("docker", ["rm", "--force", "--volumes", names.registry, names.store]);
+        say("registry and store: removed");
         if (made) {
             // If another cluster uses the network, it stays.
             await attempt("docker", ["network", "rm", names.network]);

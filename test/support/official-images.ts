@@ -4,7 +4,7 @@
  * docker-library/mysql 9.7/Dockerfile.oracle and repo-info's list of 9.7.1, packaging/rpm-docker of mysql-server;
  * redis/docker-library-redis debian/Dockerfile;
  * nginxinc/docker-nginx Dockerfile-debian.template; docker-library/python 3.13/trixie and 3.13/slim-trixie;
- * nodejs/docker-node 24/trixie-slim; prometheus/node_exporter Dockerfile, prometheus/busybox glibc.
+ * nodejs/docker-node 24/trixie-slim; rclone/rclone Dockerfile; prometheus/node_exporter Dockerfile, prometheus/busybox glibc.
  */
 export interface OfficialImage {
     /** The account that the image has for its server. */
@@ -248,6 +248,31 @@ export const OFFICIAL: Readonly<Record<string, OfficialImage>> = {
                 "the examples' images are built with npm",
             ]),
         ),
+    },
+    rclone: {
+        config: { Entrypoint: ["rclone"], WorkingDir: "/data", Env: ["XDG_CONFIG_HOME"] },
+        present: [
+            "/usr/local/bin/rclone",
+            ...paths("/bin", "busybox", "cat", "sh", "sleep"),
+            "/etc/ssl/certs/ca-certificates.crt",
+        ],
+        absent: [
+            "bash",
+            "perl",
+            "python3",
+            "curl",
+            "openssl",
+            "apt-get",
+            "jq",
+            "gcc",
+            "make",
+            "strace",
+            "zstd",
+        ],
+        notInStandIn: {
+            "/usr/bin/fusermount3": "the product mounts nothing",
+            "/usr/share/zoneinfo/UTC": "the product's times are in UTC, which needs no file",
+        },
     },
     "node-exporter": {
         user: { name: "nobody", uid: 65534, gid: 65534 },

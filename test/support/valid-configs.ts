@@ -72,9 +72,10 @@ function placement(arch: string) {
         podAnnotations: optional(fc.dictionary(dotted, label, { maxKeys: 3 })),
         tolerations: optional(fc.array(toleration, { maxLength: 3 })),
         priorityClassName: optional(dotted),
-        awaitMinutes: optional(between(1, 120)),
     };
 }
+
+const awaitMinutes = optional(between(1, 120));
 
 /** Master and slaves of a system; the slaves can hold the master's data. */
 function system(
@@ -91,6 +92,7 @@ function system(
                 storageClass,
                 resources: resources(fc.constant(memoryHere)),
                 ...placement(arch),
+                awaitMinutes,
             });
             return fc.record({
                 master: fc.record({
@@ -106,6 +108,47 @@ function system(
                 }),
             });
         });
+}
+
+/** Backups, and perhaps a restore from them. */
+function backups(arch: string) {
+    const keys = fc.oneof(
+        fc.record({
+            accessKey: fc.constant("AKIA0"),
+            secretKey: fc.string().map((text) => `${PASSWORD}${text}`),
+        }),
+        fc.record({ credentialsSecret: dotted }),
+    );
+    const store = fc
+        .tuple(
+            keys,
+            fc.record({
+                endpoint: fc.constantFrom("https://s3.example.com", "http://10.0.0.1:9000"),
+                bucket: fc.constantFrom("backups", "a.b-c"),
+                prefix: optional(fc.constantFrom("prod", "team/prod_1")),
+                region: optional(fc.constant("eu-central-1")),
+                pathStyle: optional(fc.boolean()),
+            }),
+        )
+        .map(([given, place]) => ({ ...given, ...place }));
+    const backup = fc.record({
+        store,
+        encryptionPassword: optional(fc.string().map((text) => `${PASSWORD}${text}`)),
+        keepDays: optional(between(1, 3650)),
+        mysql: optional(
+            fc.record({
+                schedule: optional(cronSchedule),
+                resources: optional(resources(between(384, 4096))),
+                ...placement(arch),
+            }),
+        ),
+    });
+    const restore = fc.record({
+        base: fc.constantFrom("latest", "20260102T013700Z"),
+        prefix: optional(fc.constant("prod")),
+        encryptionPassword: optional(fc.constant(PASSWORD)),
+    });
+    return { withBackup: optional(fc.tuple(backup, optional(restore))) };
 }
 
 const image = fc
@@ -207,6 +250,7 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                 spread: optional(fc.constantFrom("required", "preferred")),
                 rollout: optional(fc.constantFrom("slavesFirst", "together")),
                 storageClass: isTop ? className : fc.constant(undefined),
+                ...backups(arch),
                 dabacluster: optional(
                     fc.record({
                         replicas: optional(between(1, 100)),
@@ -228,6 +272,7 @@ export const validConfig: fc.Arbitrary<Raw> = fc
                             }),
                         ),
                         ...placement(arch),
+                        awaitMinutes,
                     }),
                 ),
             }),
@@ -247,11 +292,15 @@ export const validConfig: fc.Arbitrary<Raw> = fc
         ({ raw, redis, mysql }) => !raw.protect || raw.storageClass !== undefined || Boolean(redis && mysql),
     )
     .map(({ raw, ingress, redis, mysql, onNoReplica }) => {
+        const { withBackup, ...rest } = raw;
+        const [backup, restore] = withBackup ?? [];
         const { hostname, protocol } = new URL(raw.publicUrl);
         const canWait = mysql === undefined || mysql.slave.replicas > 0;
         const memory = Math.min(...[mysql?.master, mysql?.slave].map((each) => mebibytes(each)));
         return plain({
-            ...raw,
+            ...rest,
+            backup,
+            restore,
             ...(raw.dabacluster === undefined ? {} : { dabacluster: served(raw.dabacluster, memory) }),
             ...(raw.service.type === "ClusterIP" && ingress !== undefined && !/^\d/.test(hostname)
                 ? {

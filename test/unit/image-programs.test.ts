@@ -15,7 +15,7 @@ const KNOWN: Readonly<
 > = {
     // Oracle Linux 9: coreutils 8.32, grep 3.6, sed 4.8, findutils 4.8, gawk 5.1, glibc 2.34.
     mysql: {
-        from: ["mysql", "mysql-master", "mysql-slave"],
+        from: ["mysql", "mysql-master", "mysql-slave", "mysql-backup"],
         programs: {
             ...{
                 cat: "",
@@ -35,6 +35,16 @@ const KNOWN: Readonly<
                 "--no-defaults --defaults-file --socket --host --port --user --batch --skip-column-names -e --connect-timeout " +
                 "--unbuffered --force --default-character-set",
             mysql_tzinfo_to_sql: "",
+            ...{
+                du: "-s -B",
+                sha256sum: "",
+                tar: "-C -c -x -f --exclude",
+                tee: "",
+                wc: "-c",
+                zstd: "-q -3 -c -d",
+            },
+            // rclone 1.75, the image's own.
+            rclone: "",
             mysqld:
                 "--defaults-file --server-id --innodb-buffer-pool-size --skip-networking --socket --pid-file --datadir " +
                 "--initialize-insecure --report-host --init-file --skip-log-bin",

@@ -106,6 +106,7 @@ describe("another program", () => {
             "mysql-slave": "r/mysql-slave@sha256:4",
             dabaweb: "r/dabaweb@sha256:5",
             nginx: "r/nginx@sha256:6",
+            "mysql-backup": "r/mysql-backup@sha256:7",
         },
         versions: { program: "1.2.3", bases: { nginx: "nginx:1" } },
     };

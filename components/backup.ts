@@ -1,0 +1,312 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import { generatedPassword } from "./credentials";
+import { type FirstContainer, slaveEnv } from "./dataset";
+import {
+    containerSecurity,
+    labels,
+    memoryVolume,
+    Placement,
+    podDefaults,
+    podMetadata,
+    Resources,
+} from "./pod";
+
+/** An S3 store for backups. */
+export interface Store {
+    /** Its address, for example https://s3.eu-central-1.amazonaws.com. Pods must reach it. */
+    readonly endpoint: string;
+    /** An existing bucket. */
+    readonly bucket: string;
+    /** Where in the bucket. No two stacks may share a place: it belongs to the first that writes there. */
+    readonly prefix: string;
+    /** Default: us-east-1, which stores without regions accept. */
+    readonly region?: string;
+    /** true: the bucket is part of the path. false: it is part of the host name. Default: true. */
+    readonly pathStyle?: boolean;
+    /** The keys, or the name of an existing Secret that has them as accessKey and secretKey. */
+    readonly keys: { readonly accessKey: string; readonly secretKey: pulumi.Input<string> } | string;
+}
+
+/** The values of {@link Store} and {@link MySQLBasesArgs} that are not given. */
+export const BACKUP_DEFAULTS = {
+    region: "us-east-1",
+    pathStyle: true,
+    keepDays: 14,
+    schedule: "37 1 * * *",
+    resources: {
+        requests: { cpu: "50m", memory: "512Mi" },
+        limits: { cpu: "1", memory: "512Mi" },
+    },
+} as const;
+
+/** Arguments of {@link BackupStore}. */
+export interface BackupStoreArgs {
+    readonly namespace: pulumi.Input<string>;
+    readonly store: Store;
+    /** What backups are encrypted with, before they leave the pod. Default: a generated password. */
+    readonly encryptionPassword?: pulumi.Input<string>;
+    /** true: the generated password cannot be deleted until it is unprotected. Default: false. */
+    readonly protect?: boolean;
+    readonly images: {
+        /** The image mysql-backup. */
+        readonly mysql: pulumi.Input<string>;
+        /** Platform of the images: the pods run on no other node. Default: any node. */
+        readonly platform?: string;
+    };
+}
+
+/** What a MySQL master begins with. */
+export interface Restore {
+    /** Name of a base, or latest. */
+    readonly base: string;
+    /** Another stack's place in the bucket. Default: this store's. */
+    readonly prefix?: string;
+    /** What the base was encrypted with. Default: this store's password. */
+    readonly encryptionPassword?: pulumi.Input<string>;
+}
+
+/** Programs of the image mysql-backup. */
+type Program = "base" | "list" | "restore";
+
+/**
+ * A store of backups, and the password that they are encrypted with, in the Secret `backup-encryption`. Without that password
+ * no backup can be read: keep it where it outlives the cluster.
+ */
+export class BackupStore extends pulumi.ComponentResource {
+    /** What has the place in the store; others are refused. */
+    private readonly owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
+    /** The Secret with the store's keys. */
+    private readonly keys: pulumi.Output<string>;
+    private readonly encryption: pulumi.Output<string>;
+
+    constructor(
+        name: string,
+        readonly args: BackupStoreArgs,
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
+        super("dabaweb:index:BackupStore", name, {}, opts);
+        const { store } = args;
+        this.keys =
+            typeof store.keys === "string"
+                ? pulumi.output(store.keys)
+                : this.secret(`${name}-store`, {
+                      accessKey: store.keys.accessKey,
+                      secretKey: pulumi.secret(store.keys.secretKey),
+                  });
+        const password =
+            args.encryptionPassword === undefined
+                ? generatedPassword(`${name}-encryption`, { parent: this, protect: args.protect })
+                : pulumi.secret(args.encryptionPassword);
+        this.encryption = this.secret(`${name}-encryption`, { password });
+        this.registerOutputs({});
+    }
+
+    /** The environment of a container that uses the store. */
+    env(prefix = this.args.store.prefix): Record<string, string> {
+        const { endpoint, bucket, region, pathStyle } = this.args.store;
+        return {
+            STORE_ENDPOINT: endpoint,
+            STORE_BUCKET: bucket,
+            STORE_PREFIX: prefix,
+            STORE_REGION: region ?? BACKUP_DEFAULTS.region,
+            STORE_PATH_STYLE: String(pathStyle ?? BACKUP_DEFAULTS.pathStyle),
+            STORE_OWNER: this.owner,
+        };
+    }
+
+    /** The volumes of a pod that uses the store. */
+    volumes(encryption = this.encryption): k8s.types.input.core.v1.Volume[] {
+        return [
+            { name: "store", secret: { secretName: this.keys, defaultMode: 0o440 } },
+            { name: "encryption", secret: { secretName: encryption, defaultMode: 0o440 } },
+        ];
+    }
+
+    /**
+     * What fills an empty volume of a MySQL master from a base.
+     *
+     * @param resources of the container: the master's own, which a server on its data fits in.
+     */
+    restore({ base, ...from }: Restore, resources: Resources): FirstContainer {
+        const encryption =
+            from.encryptionPassword === undefined
+                ? this.encryption
+                : this.secret("restore-encryption", { password: pulumi.secret(from.encryptionPassword) });
+        return {
+            container: this.container("restore", { ...this.env(from.prefix), RESTORE_BASE: base }, resources),
+            volumes: this.volumes(encryption),
+        };
+    }
+
+    private secret(
+        name: string,
+        stringData: Readonly<Record<string, pulumi.Input<string>>>,
+    ): pulumi.Output<string> {
+        const { namespace } = this.args;
+        return new k8s.core.v1.Secret(
+            name,
+            { metadata: { name, namespace, labels: labels("backup", "backup") }, stringData },
+            { parent: this },
+        ).metadata.name;
+    }
+
+    /** A container with a program of the image; the pod has the volumes `data`, `run`, `tmp` and {@link volumes}. */
+    container(
+        program: Program,
+        env: Readonly<Record<string, string>>,
+        resources: Resources,
+    ): FirstContainer["container"] {
+        return {
+            name: program,
+            image: this.args.images.mysql,
+            imagePullPolicy: "IfNotPresent",
+            command: [`/opt/dabaweb/bin/${program}`],
+            env: [
+                { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+                ...Object.entries(env).map(([key, value]) => ({ name: key, value })),
+            ],
+            resources,
+            securityContext: containerSecurity,
+            terminationMessagePolicy: "FallbackToLogsOnError",
+            volumeMounts: [
+                { name: "data", mountPath: "/data" },
+                { name: "run", mountPath: "/run/mysqld" },
+                { name: "tmp", mountPath: "/tmp" },
+                { name: "store", mountPath: "/run/secrets/store", readOnly: true },
+                { name: "encryption", mountPath: "/run/secrets/encryption", readOnly: true },
+            ],
+        };
+    }
+}
+
+/** Arguments of {@link MySQLBases}. */
+export interface MySQLBasesArgs extends Placement {
+    readonly namespace: pulumi.Input<string>;
+    readonly store: BackupStore;
+    /** The Secret with the password of the account `seed`. */
+    readonly credentials: pulumi.Input<string>;
+    /** How old a slave's data may be, in seconds, to be copied. */
+    readonly maxStaleSeconds: number;
+    /** When a base is taken: a cron expression, in UTC. Default: every day at 01:37. */
+    readonly schedule?: string;
+    /** Age in days at which bases are deleted; the newest always stays. Default: 14. */
+    readonly keepDays?: number;
+    /** Size of the volume that a base is prepared on: at least that of the data. */
+    readonly storage: string;
+    /** StorageClass of that volume. Default: the cluster's. */
+    readonly storageClass?: string;
+    /** CPU and memory. The limit of CPU is what bounds the load on the node. Default: 512Mi, one core. */
+    readonly resources?: Resources;
+    /** Image pull secret. Default: none. */
+    readonly pullSecret?: pulumi.Input<string>;
+}
+
+/** A base that takes longer than this has failed; the next begins at the next time of the schedule. Six hours. */
+const BASE_SECONDS = 6 * 3600;
+
+/** A base that could not begin within this time waits for the next time of the schedule. */
+const BASE_LATE_SECONDS = 3600;
+
+/** A finished pod keeps its volume until it is deleted. Half a day is enough to read why a nightly base failed. */
+const FINISHED_SECONDS = 12 * 3600;
+
+/** The CronJob `mysql-base`: a copy of a slave's data, by the code that seeds slaves, encrypted and uploaded. */
+export class MySQLBases extends pulumi.ComponentResource {
+    constructor(name: string, args: MySQLBasesArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dabaweb:index:MySQLBases", name, {}, opts);
+        const { store, namespace } = args;
+        const metadata = { name, namespace, labels: labels("backup", name) };
+        const env = {
+            ...slaveEnv(
+                { maxStaleSeconds: args.maxStaleSeconds, maxMasterAwaySeconds: 1 },
+                "mysql-master",
+                "mysql-slave",
+                3306,
+            ),
+            ...store.env(),
+            KEEP_DAYS: String(args.keepDays ?? BACKUP_DEFAULTS.keepDays),
+        };
+        const container = store.container("base", env, args.resources ?? BACKUP_DEFAULTS.resources);
+        new k8s.batch.v1.CronJob(
+            name,
+            {
+                metadata,
+                spec: {
+                    schedule: args.schedule ?? BACKUP_DEFAULTS.schedule,
+                    timeZone: "Etc/UTC",
+                    concurrencyPolicy: "Forbid",
+                    startingDeadlineSeconds: BASE_LATE_SECONDS,
+                    successfulJobsHistoryLimit: 1,
+                    failedJobsHistoryLimit: 1,
+                    jobTemplate: {
+                        metadata: { labels: metadata.labels },
+                        spec: {
+                            backoffLimit: 3,
+                            activeDeadlineSeconds: BASE_SECONDS,
+                            ttlSecondsAfterFinished: FINISHED_SECONDS,
+                            template: {
+                                metadata: podMetadata("backup", name, args),
+                                spec: {
+                                    ...podDefaults(
+                                        { ...args, platform: store.args.images.platform },
+                                        undefined,
+                                        args.pullSecret,
+                                    ),
+                                    restartPolicy: "Never",
+                                    containers: [
+                                        {
+                                            ...container,
+                                            volumeMounts: [
+                                                ...container.volumeMounts,
+                                                {
+                                                    name: "credentials",
+                                                    mountPath: "/run/secrets/mysql",
+                                                    readOnly: true,
+                                                },
+                                            ],
+                                        },
+                                    ],
+                                    volumes: [
+                                        workVolume(args),
+                                        memoryVolume("run", "8Mi"),
+                                        memoryVolume("tmp", "32Mi"),
+                                        {
+                                            name: "credentials",
+                                            // Of all accounts, only the one that may clone.
+                                            secret: {
+                                                secretName: args.credentials,
+                                                defaultMode: 0o440,
+                                                items: [{ key: "seed", path: "seed" }],
+                                            },
+                                        },
+                                        ...store.volumes(),
+                                    ],
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+            { parent: this },
+        );
+        this.registerOutputs({});
+    }
+}
+
+/** A volume that lives as long as its pod. */
+function workVolume({ storage, storageClass }: MySQLBasesArgs): k8s.types.input.core.v1.Volume {
+    return {
+        name: "data",
+        ephemeral: {
+            volumeClaimTemplate: {
+                spec: {
+                    accessModes: ["ReadWriteOnce"],
+                    storageClassName: storageClass,
+                    resources: { requests: { storage } },
+                },
+            },
+        },
+    };
+}

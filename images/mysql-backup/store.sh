@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# The store of the backups, as this image's programs see it. Sourced after lib.sh.
+
+# shellcheck source=decide-backup.sh
+source /opt/dabaweb/lib/decide-backup.sh
+
+# What lies where, below the prefix: bases of one history together. A restored system begins another one.
+#   owner                                 the stack that writes here
+#   mysql/<identity>/<time>.tar.zst       a copy of a data directory
+#   mysql/<identity>/<time>.manifest      what is in it; without this file, the copy is not complete
+readonly STORE=vault:
+
+# Few retries and short limits: whoever runs this tries again, and says why.
+readonly RCLONE=(rclone --config "$RUN/rclone.conf" --contimeout 10s --timeout 60s --retries 1 --low-level-retries 3 --stats 0 --use-mmap)
+
+# file_of PATH WHAT: prints the one line of a mounted file.
+file_of() {
+    local value=""
+    read -r value <"$1" || [[ -n $value ]] || fail "$2 ($1) is empty or missing"
+    printf '%s' "$value"
+}
+
+# open_store: writes rclone's configuration from the environment and the mounted secrets. What is in the bucket is encrypted here, so neither the
+# store nor who reads the bucket knows it; names are not.
+open_store() {
+    local endpoint bucket prefix region style access secret password
+    endpoint=$(setting STORE_ENDPOINT '^https?://[^[:space:]]+$' 'the http or https address of an S3 store') || exit 1
+    bucket=$(setting STORE_BUCKET '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$' 'the name of a bucket') || exit 1
+    prefix=$(setting STORE_PREFIX '^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$' 'a path of letters, digits, dots, _ and -') || exit 1
+    region=$(setting STORE_REGION '^[A-Za-z0-9-]+$' 'a region') || exit 1
+    style=$(setting STORE_PATH_STYLE '^(true|false)$' 'true or false') || exit 1
+    access=$(file_of /run/secrets/store/accessKey "the store's access key") || exit 1
+    secret=$(file_of /run/secrets/store/secretKey "the store's secret key") || exit 1
+    password=$(file_of /run/secrets/encryption/password "the password that backups are encrypted with") || exit 1
+    password=$(rclone obscure - <<<"$password")
+    cat >"$RUN/rclone.conf" <<CONF
+[store]
+type = s3
+provider = Other
+endpoint = $endpoint
+region = $region
+force_path_style = $style
+access_key_id = $access
+secret_access_key = $secret
+no_check_bucket = true
+
+[vault]
+type = crypt
+remote = store:$bucket/$prefix
+filename_encryption = off
+directory_name_encryption = false
+suffix = none
+password = $password
+CONF
+}
+
+# asked ARGUMENT...: runs rclone with its output in $RUN/answer. If it fails, sets store_why to the reason, in words and in rclone's.
+store_why=""
+asked() {
+    local last=""
+    store_why=""
+    "${RCLONE[@]}" "$@" >"$RUN/answer" 2>"$RUN/complaints" &
+    if wait "$!"; then return 0; fi
+    last=$(grep -v '^$' "$RUN/complaints" | tail -n 1) || true
+    store_why="$(decide_store_problem <"$RUN/complaints") ($last)"
+    return 1
+}
+
+# is_absent: whether the last failure means that there is nothing at that place. Not every store knows an empty one.
+is_absent() {
+    grep -qE 'object not found|directory not found|NoSuchKey' "$RUN/complaints" && ! grep -q NoSuchBucket "$RUN/complaints"
+}
+
+# place: the store in words.
+place() {
+    printf '%s' "$STORE_ENDPOINT/$STORE_BUCKET/$STORE_PREFIX"
+}
+
+# reach_store: fails with the reason unless the bucket can be listed, and what is there can be decrypted. Sets owner to what it says of itself.
+owner=""
+reach_store() {
+    owner=""
+    # Listing an absent folder of an existing bucket succeeds, or says that there is no such folder; a bucket that is missing says so.
+    asked lsf "store:$STORE_BUCKET" --max-depth 1 || fail "the store $STORE_ENDPOINT, bucket $STORE_BUCKET: $store_why"
+    if asked cat "${STORE}owner"; then
+        owner=$(<"$RUN/answer")
+    elif ! is_absent; then
+        fail "${STORE_PREFIX}/owner in bucket $STORE_BUCKET: $store_why; backup.encryptionPassword sets the password, backup.store.prefix another place"
+    fi
+}
+
+# put_line PATH TEXT: writes a small file.
+put_line() {
+    printf '%s\n' "$2" >"$RUN/line"
+    asked copyto "$RUN/line" "$STORE$1" --no-traverse
+}
+
+# list_bases: sets bases to a line "NAME IDENTITY" for each complete base.
+bases=()
+list_bases() {
+    local identity identities=() name
+    bases=()
+    if ! asked lsf "${STORE}mysql" --dirs-only; then
+        is_absent || fail "the bases in $(place): $store_why"
+        return 0
+    fi
+    mapfile -t identities < <(sed -n 's|/$||p' "$RUN/answer")
+    for identity in "${identities[@]}"; do
+        asked lsf "${STORE}mysql/$identity" --files-only || fail "the bases in $(place)/mysql/$identity: $store_why"
+        while read -r name; do bases+=("$name $identity"); done < <(decide_complete <"$RUN/answer")
+    done
+}
+
+# fact NAME: prints a fact of the manifest in $RUN/manifest.
+fact() {
+    sed -n "s/^$1: //p" "$RUN/manifest"
+}
+
+# read_manifest IDENTITY NAME: puts the manifest into $RUN/manifest.
+read_manifest() {
+    asked cat "${STORE}mysql/$1/$2.manifest" || fail "the manifest of base $2: $store_why"
+    mv "$RUN/answer" "$RUN/manifest"
+    [[ $(fact version) == 1 && $(fact identity) == "$1" && $(fact sha256) =~ ^[0-9a-f]{64}$ ]] ||
+        fail "the manifest of base $2 is not one of this program's: restore another base"
+}

@@ -1,0 +1,368 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { images, tagged } from "../../local/pins";
+import { build, docker, logs, QUICK_NAMES, tryDocker, untilLogged, waitFor } from "../support/docker";
+import { bin, MysqlPods, type Pod } from "../support/mysql-pods";
+
+const KEYS = { accessKey: "dabaweb", secretKey: "a-secret-key" };
+const PASSWORD = "what-backups-are-encrypted-with";
+const OWNER = "dabaweb/test";
+
+/** How a program of the image ended. */
+interface Ended {
+    readonly code: number;
+    readonly log: string;
+}
+
+/** What differs from a run that succeeds. */
+interface Differently {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly keys?: Readonly<Record<string, string>>;
+    readonly password?: string;
+    /** Mount /run/initialised of a system that was ready once. */
+    readonly initialised?: boolean;
+}
+
+/** The manifest of a base, as facts. */
+type Manifest = Readonly<Record<string, string>>;
+
+describe("backups of mysql", () => {
+    const pods = new MysqlPods("mysql-backup");
+    const { scope } = pods;
+    const image = `${scope.prefix}:backup`;
+    const store = images.bases.find(({ name }) => name === "rclone")!.image;
+    let master: Pod;
+    let slave: Pod;
+    let bucket = "";
+    let server = "";
+    let runs = 0;
+    /** The base that every test finds in the store. */
+    let first: Manifest;
+
+    before(async () => {
+        await pods.setUp();
+        await build({
+            context: path.resolve(__dirname, "../../images"),
+            dockerfile: path.resolve(__dirname, "../../images/mysql-backup/Dockerfile"),
+            tag: image,
+            buildArgs: { CONTENT: scope.prefix },
+        });
+        bucket = await scope.disk("store");
+        await scope.inVolume(bucket, "mkdir backups; chown 10001:10001 backups");
+        server = await scope.run({
+            image: tagged(store),
+            name: "store",
+            network: pods.network,
+            mounts: { [bucket]: "/store" },
+            tmpfs: ["/tmp"],
+            env: { XDG_CACHE_HOME: "/tmp", XDG_CONFIG_HOME: "/tmp" },
+            args: [
+                "serve",
+                "s3",
+                "/store",
+                "--addr=:9000",
+                "--dir-cache-time=1s",
+                `--auth-key=${Object.values(KEYS).join(",")}`,
+            ],
+        });
+        await untilLogged(server, /Starting s3 server/);
+        master = await pods.newPod("mysql-master-0", "master");
+        slave = await pods.newPod("mysql-slave-0", "slave");
+        await pods.start(master);
+        await pods.ready(master);
+        await pods.start(slave, { command: "seed" }).then((seed) => docker(["wait", seed]));
+        await pods.start(slave);
+        await pods.ready(slave);
+        await pods.sql(master, "CREATE TABLE form.kept (id INT PRIMARY KEY, words VARCHAR(200))");
+        await write(1, "the quick brown fox");
+        await waitFor("the slave has it", 30, async () => {
+            return (await pods.sql(slave, "SELECT COUNT(*) FROM form.kept")) === "1";
+        });
+        first = await taken();
+    });
+
+    after(async () => {
+        await pods.tearDown();
+        await tryDocker(["image", "rm", "--no-prune", image]);
+    });
+
+    const write = (id: number, words: string) =>
+        pods.sql(master, `INSERT INTO form.kept VALUES (${id}, '${words}')`);
+
+    /** Starts a program of the image as a pod does, on a volume. */
+    async function begin(
+        program: "base" | "list" | "restore",
+        volume: string,
+        { env = {}, keys = KEYS, password = PASSWORD, initialised = false }: Differently = {},
+    ): Promise<string> {
+        runs += 1;
+        const secret = (name: string, files: Readonly<Record<string, string>>) =>
+            scope.filledVolume(`${name}-${runs}`, files);
+        return scope.run({
+            name: `${program}-${runs}`,
+            image,
+            network: pods.network,
+            memory: "512m",
+            mounts: {
+                [volume]: "/data",
+                [await secret("keys", keys)]: "/run/secrets/store:ro",
+                [await secret("encryption", { password })]: "/run/secrets/encryption:ro",
+                [await secret("seed", { seed: pods.passwords.seed })]: "/run/secrets/mysql:ro",
+                ...(initialised ? { [await pods.marker({ initialised })]: "/run/initialised:ro" } : {}),
+            },
+            tmpfs: ["/run/mysqld", "/tmp"],
+            env: {
+                POD_NAME: "mysql-base-28123456-x7k2p",
+                MASTER_HOST: "mysql-master",
+                MASTER_PORT: "3306",
+                SLAVES_HOST: "mysql-slave-pods",
+                SLAVES_PORT: "3306",
+                MAX_STALE_SECONDS: "30",
+                KEEP_DAYS: "14",
+                STORE_ENDPOINT: "http://store:9000",
+                STORE_BUCKET: "backups",
+                STORE_PREFIX: "team/test",
+                STORE_REGION: "us-east-1",
+                STORE_PATH_STYLE: "true",
+                STORE_OWNER: OWNER,
+                RESTORE_BASE: "latest",
+                ...env,
+            },
+            options: [...QUICK_NAMES, "--entrypoint", `${bin}/${program}`],
+        });
+    }
+
+    async function end(container: string): Promise<Ended> {
+        const code = Number(await docker(["wait", container]));
+        const log = await logs(container);
+        await pods.remove(container);
+        return { code, log };
+    }
+
+    const newVolume = () => scope.disk(`work-${runs}`);
+
+    async function base(differently: Differently = {}): Promise<Ended> {
+        return end(await begin("base", await newVolume(), differently));
+    }
+
+    /** The bases that the store has, the oldest first. */
+    async function list(): Promise<Manifest[]> {
+        const { code, log } = await end(await begin("list", await newVolume()));
+        assert.equal(code, 0, log);
+        return log
+            .trim()
+            .split("\n\n")
+            .filter((text) => text !== "")
+            .map((text) =>
+                Object.fromEntries(text.split("\n").map((line) => line.split(": ") as [string, string])),
+            );
+    }
+
+    async function taken(): Promise<Manifest> {
+        const { code, log } = await base();
+        assert.equal(code, 0, log);
+        return (await list()).at(-1)!;
+    }
+
+    /** The settings of a restore of one base. */
+    const named = ({ base = "" }: Manifest): Differently => ({ env: { RESTORE_BASE: base } });
+
+    const files = async () => (await scope.inVolume(bucket, "find backups -type f | sort")).split("\n");
+
+    it("are taken from a slave, can be restored as another history, and leave nothing that the store can read", async () => {
+        const found = first;
+        assert.equal(found.from, "mysql-slave-0");
+        const has = `SELECT GTID_SUBSET('${found.gtid}', @@GLOBAL.gtid_executed)`;
+        assert.equal(await pods.sql(master, has), "1");
+        assert.deepEqual(
+            (await files()).filter((file) => !file.includes("Z.") || file.includes(found.base!)),
+            [
+                `backups/team/test/mysql/${found.identity}/${found.base}.manifest`,
+                `backups/team/test/mysql/${found.identity}/${found.base}.tar.zst`,
+                "backups/team/test/owner",
+            ],
+        );
+        assert.equal(await scope.inVolume(bucket, "grep -rlaE 'quick brown|identity|dabaweb' . || true"), "");
+        await write(2, "later than the base");
+
+        const restored = await pods.newPod("restored-0", "master");
+        const { code, log } = await end(await begin("restore", restored.volume, named(found)));
+        assert.equal(code, 0, log);
+        await pods.kill(slave);
+        await pods.kill(master);
+        await pods.start(restored);
+        await pods.ready(restored);
+        assert.equal(await pods.sql(restored, "SELECT id, words FROM form.kept"), "1\tthe quick brown fox");
+        const identity = await pods.sql(restored, "SELECT id FROM replication.identity");
+        assert.notEqual(identity, found.identity);
+        assert.equal(
+            await pods.sql(restored, "SELECT user FROM mysql.user WHERE user LIKE 'repl\\_%'"),
+            `repl_${identity.slice(0, 8)}`,
+        );
+        // A slave of the former history keeps what it has, and follows nobody.
+        await pods.start(slave);
+        await pods.unready(slave, /identity|Access denied/);
+        assert.equal(await pods.sql(slave, "SELECT COUNT(*) FROM form.kept"), "2");
+        await pods.kill(slave);
+        await pods.kill(restored);
+        await pods.start(master);
+        await pods.ready(master);
+        await pods.start(slave);
+        await pods.ready(slave);
+    });
+
+    it("change nothing in a volume that has data, or in a system that was ready once", async () => {
+        const full = await pods.newPod("full-0", "master");
+        await scope.inVolume(full.volume, "mkdir mysql; touch mysql/ibdata1; chown -R 10001:10001 mysql");
+        const kept = await end(await begin("restore", full.volume));
+        assert.equal(kept.code, 0, kept.log);
+        assert.match(kept.log, /nothing to restore: \/data\/mysql has data/);
+        const lost = await pods.newPod("lost-0", "master");
+        const left = await end(await begin("restore", lost.volume, { initialised: true }));
+        assert.equal(left.code, 0, left.log);
+        assert.match(left.log, /nothing is restored: this system has held data/);
+        assert.equal(await scope.inVolume(lost.volume, "ls mysql 2>/dev/null || true"), "");
+    });
+
+    it("count only once they are complete, however often they are killed", async () => {
+        const before = (await list()).length;
+        const volume = await newVolume();
+        for (const line of [/cloning /, /uploading it as base/]) {
+            const container = await begin("base", volume);
+            await untilLogged(container, line);
+            await docker(["kill", container]);
+            await end(container);
+        }
+        assert.equal((await list()).length, before);
+        const { code, log } = await end(await begin("base", volume));
+        assert.equal(code, 0, log);
+        assert.equal((await list()).length, before + 1);
+    });
+
+    it("are restored after a restore that was killed, as if it had not begun", async () => {
+        const pod = await pods.newPod("again-0", "master");
+        for (const line of [/restoring base/, /ready for connections|starting as process/]) {
+            const container = await begin("restore", pod.volume);
+            await untilLogged(container, line);
+            await docker(["kill", container]);
+            await end(container);
+            assert.equal(await scope.inVolume(pod.volume, "ls mysql 2>/dev/null || true"), "");
+        }
+        const { code, log } = await end(await begin("restore", pod.volume));
+        assert.equal(code, 0, log);
+        assert.match(await scope.inVolume(pod.volume, "ls mysql"), /ibdata1/);
+    });
+
+    it("are refused by name if they were cut or changed, and the volume stays empty", async () => {
+        const { base: name, identity } = first;
+        const archive = `backups/team/test/mysql/${identity}/${name}.tar.zst`;
+        const pod = await pods.newPod("damaged-0", "master");
+        await scope.inVolume(bucket, `cp -p ${archive} kept`);
+        const size = Number(await scope.inVolume(bucket, `stat -c %s ${archive}`));
+        for (const damage of [
+            `truncate -s ${size - 100_000} ${archive}`,
+            `printf x | dd of=${archive} bs=1 seek=${size >> 1} conv=notrunc status=none`,
+        ]) {
+            await scope.inVolume(bucket, `${damage}`);
+            const { code, log } = await end(await begin("restore", pod.volume, named(first)));
+            assert.notEqual(code, 0, damage);
+            assert.match(log, new RegExp(`base ${name} (cannot be read|is damaged)`), log);
+            assert.equal(await scope.inVolume(pod.volume, "ls mysql 2>/dev/null || true"), "");
+            await scope.inVolume(bucket, `cp -p kept ${archive}`);
+        }
+        const unknown = await end(
+            await begin("restore", pod.volume, { env: { RESTORE_BASE: "20200102T030405Z" } }),
+        );
+        assert.notEqual(unknown.code, 0);
+        assert.match(
+            unknown.log,
+            /no complete base 20200102T030405Z: the oldest is \d{8}T\d{6}Z, the newest/,
+        );
+    });
+
+    const bad: [what: string, differently: Differently, said: RegExp][] = [
+        ["the store's keys are wrong", { keys: { ...KEYS, accessKey: "another" } }, /refuses the keys: /],
+        ["the password is another one", { password: "another" }, /encrypted with another password/],
+        ["there is no such bucket", { env: { STORE_BUCKET: "absent" } }, /has no such bucket: create it/],
+        ["the store is away", { env: { STORE_ENDPOINT: "http://store:9001" } }, /store does not answer: /],
+        ["the place is another stack's", { env: { STORE_OWNER: "dabaweb/other" } }, /of dabaweb\/test, and/],
+    ];
+    for (const [what, differently, said] of bad) {
+        it(`are not taken if ${what}, and the log says so`, async () => {
+            const before = await files();
+            const { code, log } = await base(differently);
+            assert.notEqual(code, 0, log);
+            assert.match(log.trim().split("\n").at(-1)!, said);
+            assert.deepEqual(await files(), before);
+        });
+    }
+
+    it("are deleted when they are older than keepDays, and the newest complete one never", async () => {
+        const { identity, base: newest } = first;
+        const folder = `backups/team/test/mysql/${identity}`;
+        // The same files under the name of a day that is long gone.
+        await scope.inVolume(
+            bucket,
+            `for end in manifest tar.zst; do cp -p ${folder}/${newest}.$end ${folder}/20200102T030405Z.$end; done`,
+        );
+        const { code, log } = await base();
+        assert.equal(code, 0, log);
+        assert.match(log, /deleted mysql\/\S+\/20200102T030405Z\.manifest[^]*20200102T030405Z\.tar\.zst/);
+        assert.ok((await files()).some((file) => file.includes(newest!)));
+        assert.ok(!(await files()).some((file) => file.includes("20200102T030405Z")));
+    });
+
+    it("can be restored by hand with the commands of docs/backup.md, in containers without this project", async () => {
+        const { base: name, identity, gtid } = first;
+        const hand = await byHand({
+            ENDPOINT: "http://store:9000",
+            ACCESS_KEY: KEYS.accessKey,
+            SECRET_KEY: KEYS.secretKey,
+            BUCKET: "backups",
+            PREFIX: "team/test",
+            PASSWORD,
+            IDENTITY: identity!,
+            BASE: name!,
+        });
+        assert.equal(await hand("SELECT words FROM form.kept WHERE id = 1"), "the quick brown fox");
+        assert.equal(await hand("SELECT @@GLOBAL.gtid_executed"), gtid);
+    });
+
+    /** Runs the blocks of the page that are marked for it, and returns a client of the server that they start. */
+    async function byHand(
+        given: Readonly<Record<string, string>>,
+    ): Promise<(sql: string) => Promise<string>> {
+        const work = await scope.disk("hand");
+        const page = fs.readFileSync(path.resolve(__dirname, "../../docs/backup.md"), "utf8");
+        const inside = async (name: string, of: "rclone" | "mysql") =>
+            scope.run({
+                image: tagged(images.bases.find((each) => each.name === of)!.image),
+                name,
+                network: pods.network,
+                mounts: { [work]: "/work" },
+                tmpfs: ["/tmp"],
+                env: given,
+                options: ["--workdir", "/work", "--entrypoint", "sleep"],
+                args: ["infinity"],
+            });
+        const execute = async (container: string, mark: string): Promise<void> => {
+            const block = new RegExp(`<!-- executed: ${mark} -->\n+\`\`\`sh\n([^]*?)\n\`\`\``).exec(
+                page,
+            )?.[1];
+            assert.ok(block, `docs/backup.md has no block ${mark}`);
+            // Not `exec`, which keeps a bash open: BusyBox has none.
+            const { code, stdout, stderr } = await tryDocker(["exec", container, "sh", "-euc", block]);
+            assert.equal(code, 0, `${mark}: ${stdout}${stderr}`);
+        };
+        await execute(await inside("hand-rclone", "rclone"), "store");
+        const server = await inside("hand-mysql", "mysql");
+        await execute(server, "unpack");
+        await execute(server, "start");
+        return async (sql) => {
+            const client = ["mysql", "--no-defaults", "--socket=/work/socket", "-BNe", sql];
+            return (await docker(["exec", server, ...client])).trim();
+        };
+    }
+});

@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { resolve } from "node:path";
+
+import { parse } from "yaml";
+
+import { names, ports } from "../../local/places";
+import { localStore } from "../../local/store/store";
+import { listing, renderBases } from "../../operations/backup";
+import { at, ofType, recordedChange, type Recorded } from "../support/program";
+import { callFunction, declaredIn } from "../support/shell-functions";
+
+const functions = resolve(__dirname, "../../images/mysql-backup/decide-backup.sh");
+
+const call = (name: string, input: readonly string[], ...args: string[]): string => {
+    const text = input.map((line) => `${line}\n`).join("");
+    const { code, stdout, stderr } = callFunction(functions, name, args, text);
+    assert.equal(code, 0, stderr);
+    return stdout.trim();
+};
+
+const [OLD, MIDDLE, NEW] = ["20260101T000000Z", "20260201T000000Z", "20260301T000000Z"] as const;
+const complete = (...bases: string[]) => bases.flatMap((base) => [`${base}.manifest`, `${base}.tar.zst`]);
+
+describe("backup decisions", () => {
+    it("are tested in this file, each of them", () => {
+        assert.deepEqual(declaredIn(functions).sort(), [
+            "decide_base",
+            "decide_complete",
+            "decide_owner",
+            "decide_retired",
+            "decide_store_problem",
+        ]);
+    });
+
+    it("count a base only with both its data and its manifest, the oldest first", () => {
+        const files = [...complete(NEW, OLD), `${MIDDLE}.tar.zst`, "20260401T000000Z.manifest", "notes.txt"];
+        assert.equal(call("decide_complete", files), `${OLD}\n${NEW}`);
+        assert.equal(call("decide_complete", []), "");
+    });
+
+    const retired: [what: string, files: string[], cutoff: string, deleted: string[]][] = [
+        ["nothing is old", complete(OLD, NEW), OLD, []],
+        ["a base is old: its manifest first", complete(OLD, NEW), MIDDLE, complete(OLD)],
+        [
+            "all are old: the newest stays",
+            complete(OLD, MIDDLE, NEW),
+            "20270101T000000Z",
+            complete(OLD, MIDDLE),
+        ],
+        ["an old one is incomplete", [`${OLD}.tar.zst`, ...complete(NEW)], MIDDLE, [`${OLD}.tar.zst`]],
+        [
+            "a run after the newest complete one goes on",
+            [...complete(OLD), `${NEW}.tar.zst`],
+            "20270101T000000Z",
+            [],
+        ],
+        ["none is complete", [`${OLD}.tar.zst`, `${NEW}.tar.zst`], "20270101T000000Z", []],
+        ["there is something else", ["20250101.txt", "owner", ...complete(NEW)], MIDDLE, []],
+    ];
+    for (const [what, files, cutoff, deleted] of retired) {
+        it(`delete ${deleted.length === 0 ? "nothing" : deleted.join(", ")} if ${what}`, () => {
+            assert.equal(call("decide_retired", files, cutoff), deleted.join("\n"));
+        });
+    }
+
+    it("restore the newest base of all histories, or the one that is named", () => {
+        const bases = [`${NEW} one`, `${OLD} two`, `${MIDDLE} one`];
+        assert.equal(call("decide_base", bases, "latest"), `${NEW} one`);
+        assert.equal(call("decide_base", bases, OLD), `${OLD} two`);
+        assert.match(
+            call("decide_base", bases, "20200101T000000Z"),
+            new RegExp(
+                `^none .*no complete base 20200101T000000Z: the oldest is ${OLD}, the newest ${NEW}; set `,
+            ),
+        );
+        assert.equal(call("decide_base", [], "latest"), "none the store has no complete base");
+    });
+
+    it("leave a place to the stack that has it", () => {
+        assert.equal(call("decide_owner", [], "dabaweb/prod", ""), "take");
+        assert.equal(call("decide_owner", [], "dabaweb/prod", "dabaweb/prod"), "own");
+        assert.match(
+            call("decide_owner", [], "dabaweb/dev", "dabaweb/prod"),
+            /^refused .*dabaweb\/prod, .*prefix/,
+        );
+    });
+
+    // As rclone 1.75.1 prints them.
+    const problems: [printed: string, words: RegExp][] = [
+        [
+            "api error InvalidAccessKeyId: The Access Key Id you provided does not exist",
+            /refuses the keys: correct/,
+        ],
+        [
+            "https response error StatusCode: 403, RequestID: x, api error SignatureDoesNotMatch",
+            /refuses the keys/,
+        ],
+        [
+            "https response error StatusCode: 403, api error AccessDenied: Access Denied",
+            /does not allow it: grant/,
+        ],
+        ["api error NoSuchBucket: The specified bucket does not exist", /no such bucket: create it/],
+        ["not an encrypted file - bad magic string", /encrypted with another password, or changed since/],
+        ["failed to authenticate decrypted block - bad password?", /encrypted with another password/],
+        ["dial tcp: lookup s3.example.com: no such host", /does not answer: check backup\.store\.endpoint/],
+        ["dial tcp 10.0.0.1:9000: connect: connection refused", /does not answer/],
+        [
+            "api error XMinioStorageFull: Storage backend has reached its minimum free drive",
+            /is full: make room/,
+        ],
+        [
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            /is not trusted/,
+        ],
+        ["object not found", /does not have it/],
+        ["something new", /^rclone failed$/],
+    ];
+    for (const [printed, words] of problems) {
+        it(`say in words what "${printed}" means`, () => {
+            assert.match(call("decide_store_problem", [`NOTICE: something`, `ERROR : ${printed}`]), words);
+        });
+    }
+});
+
+const CRON_JOB = "kubernetes:batch/v1:CronJob";
+const STORE = 'store: { endpoint: "http://store:9000", bucket: backups, accessKey: me, secretKey: hush }';
+const withKeys =
+    (...lines: string[]) =>
+    (dev: string) =>
+        `${dev.trimEnd()}\n${lines.map((line) => `  dabaweb:${line}\n`).join("")}`;
+
+describe("a stack with backups", () => {
+    let recorded: readonly Recorded[];
+    before(() => (recorded = recordedChange("dev", withKeys(`backup: { ${STORE} }`))));
+
+    it("has a CronJob, a password and two Secrets more than one without, and differs in nothing else", () => {
+        const without = recordedChange("dev", (dev) => `${dev}\n`);
+        const known = new Map(without.map((each) => [each.urn, JSON.stringify(each)]));
+        const other = recorded.filter((each) => known.get(each.urn) !== JSON.stringify(each));
+        assert.deepEqual(other.map(({ type, name }) => `${type.split(":").at(-1)} ${name}`).sort(), [
+            "BackupStore backup",
+            "CronJob mysql-base",
+            "MySQLBases mysql-base",
+            "RandomPassword backup-encryption",
+            "Secret backup-encryption",
+            "Secret backup-store",
+        ]);
+        assert.equal(recorded.length, without.length + 6);
+    });
+
+    it("mounts of MySQL's passwords only the one of the account that may clone", () => {
+        const job = ofType(recorded, CRON_JOB).get("mysql-base");
+        const volumes = at<{ name: string; secret?: object }[]>(
+            job,
+            "spec.jobTemplate.spec.template.spec.volumes",
+        );
+        assert.deepEqual(volumes.find(({ name }) => name === "credentials")?.secret, {
+            secretName: "mysql-credentials",
+            defaultMode: 0o440,
+            items: [{ key: "seed", path: "seed" }],
+        });
+    });
+
+    it("gives the master an init container that restores, before everything else, only with the key", () => {
+        const masterOf = (all: readonly Recorded[]) =>
+            ofType(all, "kubernetes:apps/v1:StatefulSet").get("mysql-master");
+        assert.equal(at(masterOf(recorded), "spec.template.spec.initContainers"), undefined);
+        const restoring = recordedChange(
+            "dev",
+            withKeys(
+                `backup: { ${STORE} }`,
+                "restore: { base: latest, prefix: dabaweb/prod, encryptionPassword: theirs }",
+            ),
+        );
+        const [first] = at<
+            {
+                name: string;
+                env: { name: string; value?: string }[];
+                volumeMounts: { name: string; mountPath: string }[];
+            }[]
+        >(masterOf(restoring), "spec.template.spec.initContainers");
+        assert.equal(first?.name, "restore");
+        const env = Object.fromEntries(first.env.map(({ name, value }) => [name, value]));
+        assert.equal(env.STORE_PREFIX, "dabaweb/prod");
+        assert.equal(env.RESTORE_BASE, "latest");
+        // Without it, a volume that is lost later would be filled from an old base.
+        assert.ok(first.volumeMounts.some(({ mountPath }) => mountPath === "/run/initialised"));
+        const job = ofType(restoring, CRON_JOB).get("mysql-base");
+        const own = at<{ env: { name: string; value?: string }[] }[]>(
+            job,
+            "spec.jobTemplate.spec.template.spec.containers",
+        );
+        assert.equal(own[0]?.env.find(({ name }) => name === "STORE_PREFIX")?.value, "dabaweb/dev");
+    });
+});
+
+describe("the local store", () => {
+    for (const [file, comment] of [
+        ["Pulumi.dev.yaml", /^( *)# (?=dabaweb:backup:)/m],
+        ["test/stacks/Pulumi.backup.yaml", /^$/m],
+    ] as const) {
+        it(`is what ${file} names`, () => {
+            const text = fs.readFileSync(file, "utf8").replace(comment, "$1");
+            const { config } = parse(text) as { config: Record<string, { store?: object } | undefined> };
+            const endpoint = `http://${names.store}:${ports.store}`;
+            assert.deepEqual(config["dabaweb:backup"], { store: { endpoint, ...localStore } });
+        });
+    }
+});
+
+describe("the list of bases", () => {
+    it("has a line for each, the newest last", () => {
+        const manifest = (base: string) =>
+            `version: 1\nbase: ${base}\nidentity: one\ngtid: uuid:1-5\nmysql: 9.7.2\nfrom: mysql-slave-0\nbytes: 200000000\n` +
+            `packed: 2500000\nsha256: x\nseconds: 41\n`;
+        const lines = renderBases(`${manifest(NEW)}\n${manifest(OLD)}\n`).split("\n");
+        assert.match(lines[0]!, /^base +MB +packed +seconds +mysql +copy of +history +up to$/);
+        assert.match(
+            lines[1]!,
+            new RegExp(`^${OLD} +200 +2\\.5 +41 +9\\.7\\.2 +mysql-slave-0 +one +uuid:1-5$`),
+        );
+        assert.match(lines[2]!, new RegExp(`^${NEW} `));
+        assert.equal(lines.length, 3);
+        assert.match(renderBases(""), /no bases yet; `make backup` takes one/);
+    });
+
+    it("is asked for by the same pod without a volume for data", () => {
+        const template = {
+            spec: {
+                template: {
+                    spec: {
+                        containers: [{ name: "base" }] as const,
+                        volumes: [{ name: "data", ephemeral: {} }, { name: "store" }],
+                    },
+                },
+            },
+        };
+        assert.deepEqual(listing(template).spec.template.spec, {
+            containers: [{ name: "base", command: ["/opt/dabaweb/bin/list"] }],
+            volumes: [{ name: "data", emptyDir: {} }, { name: "store" }],
+        });
+    });
+});
