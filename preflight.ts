@@ -4,6 +4,7 @@ import {
     AppsV1Api,
     CoreV1Api,
     NetworkingV1Api,
+    SchedulingV1Api,
     StorageV1Api,
     V1LimitRange,
     V1Node,
@@ -39,6 +40,16 @@ import {
     sum,
     volumeAmounts,
 } from "./config/demand";
+import {
+    allocatableOf,
+    AUTOSCALER_STATUS,
+    isOfPool,
+    nodesFor,
+    type Occupancy,
+    type Placed,
+    roomProblems,
+    spaceOf,
+} from "./config/room";
 
 /** What the preflight found. */
 export interface Cluster {
@@ -96,6 +107,8 @@ export interface Facts {
     readonly own: Amounts;
     /** The rules of its LimitRanges; empty if they could not be read. */
     readonly limits: readonly Limit[];
+    /** How full the nodes are; undefined if it could not be read. */
+    readonly occupancy: Occupancy | undefined;
     /** The StatefulSets of the stack; empty if they could not be read. */
     readonly running: Readonly<Record<string, Running>>;
 }
@@ -239,6 +252,7 @@ export function misfits(config: StackConfig, facts: Facts, stack: Known): string
         ...spreadMisfits(config, facts),
         ...quotaProblems(config, facts.quotas, facts.own, facts.limits).refused,
         ...limitProblems(config, facts.limits),
+        ...roomIn(config, facts).refused,
         ...versionMisfits(config, facts, stack.bases ?? {}),
     ];
 }
@@ -352,15 +366,17 @@ function platformMisfits({ platform }: StackConfig, { nodes }: Facts): string[] 
     ];
 }
 
-/** The nodes that accept the pods of a workload, ready or not. */
-function nodesFor(
-    config: StackConfig,
-    name: (typeof WORKLOADS)[number],
-    nodes: readonly Node[],
-): readonly Node[] {
-    const { nodeSelector, tolerations } = config[name];
-    const wish = { nodeSelector: { ...platformLabels(config.platform), ...nodeSelector }, tolerations };
-    return nodes.filter((node) => accepts(node, wish));
+/** What the nodes have no room for. */
+function roomIn(config: StackConfig, facts: Facts): ReturnType<typeof roomProblems> {
+    const { nodes, occupancy, volumes } = facts;
+    return nodes === undefined || occupancy === undefined
+        ? { refused: [], remarks: [] }
+        : roomProblems(config, {
+              nodes,
+              claims: volumes?.map(({ name, node }) => ({ name, node })),
+              spread: { redis: spreadIn(config, facts, "redis"), mysql: spreadIn(config, facts, "mysql") },
+              occupancy,
+          });
 }
 
 /** What concerns the spread of one system. */
@@ -451,6 +467,7 @@ export function remarks(config: StackConfig, facts: Facts, stack: Known): string
     return [
         ...renamed,
         ...quotaProblems(config, facts.quotas, facts.own, facts.limits).remarks,
+        ...roomIn(config, facts).remarks,
         ...nodeRemarks(config, facts),
         ...apiRemarks(config, facts),
     ];
@@ -615,6 +632,18 @@ async function askCluster(config: StackConfig): Promise<Facts> {
     // A namespace that the stack creates has no quota yet, and a role of older days has no right to read one.
     const ofNamespace = <T>(question: () => Promise<T>, what: string) =>
         config.namespace.create ? undefined : readable(question, `${what} in ${namespace}`);
+    const nodesAnswered = unlessForbidden(
+        listAll(
+            client,
+            (page) => core.listNode(page),
+            (node) => [node],
+        ),
+        "nodes",
+    );
+    const claimsAnswered = readable(
+        () => core.listNamespacedPersistentVolumeClaim({ namespace }),
+        `volumes in ${namespace}`,
+    );
     const [
         classes,
         nodes,
@@ -632,7 +661,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         pods,
     ] = await Promise.all([
         readable(() => storage.listStorageClass(), "storage classes"),
-        readable(() => core.listNode(), "nodes"),
+        nodesAnswered,
         config.namespace.create
             ? undefined
             : readable(() => orAbsent(core.readNamespace({ name: namespace })), `namespace ${namespace}`),
@@ -653,15 +682,19 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         config.ingress === undefined
             ? undefined
             : readable(() => client.api(NetworkingV1Api).listIngressClass(), "ingress classes"),
-        readable(() => core.listNamespacedPersistentVolumeClaim({ namespace }), `volumes in ${namespace}`),
+        claimsAnswered,
         readable(
             () => client.api(AppsV1Api).listNamespacedStatefulSet({ namespace }),
             `StatefulSets in ${namespace}`,
         ),
-        // Only what is protected, or must be spread, depends on where volumes are.
-        config.protect || config.spread === "required"
-            ? readable(() => core.listPersistentVolume(), "on which nodes the volumes are")
-            : undefined,
+        // What is protected, or must be spread, depends on where volumes are, and so does the room for their pods.
+        Promise.all([nodesAnswered, claimsAnswered]).then(([found, claimed]) =>
+            config.protect ||
+            config.spread === "required" ||
+            (found !== undefined && claimed !== undefined && claimed.items.length > 0)
+                ? readable(() => core.listPersistentVolume(), "on which nodes the volumes are")
+                : undefined,
+        ),
         readable(() => client.api(VersionApi).getCode(), "the version of Kubernetes"),
         ofNamespace(() => core.listNamespacedResourceQuota({ namespace }), "quotas"),
         ofNamespace(() => core.listNamespacedLimitRange({ namespace }), "limit ranges"),
@@ -676,6 +709,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         absent.length === 0 || disks !== undefined
             ? disks
             : await readable(() => core.listPersistentVolume(), `volumes of the class ${absent[0]}`);
+    const occupancy = nodes && (await askOccupancy(client, config, nodes));
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
     const portOwner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
     return {
@@ -686,7 +720,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
             expandable: c.allowVolumeExpansion === true,
         })),
         volumeClasses: absent.length === 0 ? [] : made?.items.map(({ spec }) => spec?.storageClassName ?? ""),
-        nodes: nodes?.items.map(nodeFact),
+        nodes: nodes?.map(nodeFact),
         namespace:
             own === undefined || own === "absent"
                 ? own
@@ -696,7 +730,8 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         nodePortOwner: portOwner && `${portOwner.metadata?.namespace}/${portOwner.metadata?.name}`,
         ingressClasses: ingressClasses?.items.map((c) => c.metadata?.name ?? ""),
         volumes: claims?.items.map((claim) => volumeFact(claim, disks?.items ?? [])),
-        families: nodes && familiesOf(nodes.items),
+        families: nodes && familiesOf(nodes),
+        occupancy,
         version: version?.gitVersion,
         quotas: (quotas?.items ?? []).map(quotaFact),
         limits: (ranges?.items ?? []).flatMap(limitFacts),
@@ -705,6 +740,115 @@ async function askCluster(config: StackConfig): Promise<Facts> {
             (sets?.items ?? []).map((set) => [set.metadata?.name ?? "", runningFact(set)]),
         ),
     };
+}
+
+/** How many objects a page of a list has, as kubectl asks for it. */
+const PAGE = 500;
+
+/**
+ * Asks for a list in pages, since that of a large cluster does not fit in one answer.
+ *
+ * @param convert what to keep of an object; the rest of its page is forgotten.
+ * @throws Error if the whole list takes longer than one answer may take.
+ */
+async function listAll<T, U>(
+    client: ClusterClient,
+    ask: (page: { limit: number; _continue?: string }) => Promise<{
+        items: T[];
+        metadata?: { _continue?: string };
+    }>,
+    convert: (item: T) => readonly U[],
+): Promise<U[]> {
+    const deadline = Date.now() + ANSWER_MS;
+    const found: U[] = [];
+    let next: string | undefined;
+    do {
+        const page = { limit: PAGE, ...(next ? { _continue: next } : {}) };
+        const { items, metadata } = await client.ask(() => ask(page));
+        found.push(...items.flatMap(convert));
+        next = metadata?._continue;
+        if (next && Date.now() > deadline) {
+            throw new Error(`no answer within ${ANSWER_MS / 1000} s`);
+        }
+    } while (next);
+    return found;
+}
+
+/** How full the nodes are. An update can do without it: if the list of pods is too long for this user, a warning says so. */
+async function askOccupancy(
+    client: ClusterClient,
+    config: StackConfig,
+    nodes: readonly V1Node[],
+): Promise<Occupancy | undefined> {
+    const core = client.api(CoreV1Api);
+    const what = "the pods of all namespaces (room on the nodes)";
+    // As `kubectl describe node` counts them.
+    const fieldSelector = "status.phase!=Succeeded,status.phase!=Failed";
+    const isNamed = WORKLOADS.some((name) => config[name].priorityClassName !== undefined);
+    const [pods, classes, status] = await Promise.all([
+        unlessForbidden(
+            listAll(
+                client,
+                (page) => core.listPodForAllNamespaces({ ...page, fieldSelector }),
+                (pod) => placedFacts(pod, config.namespace.name),
+            ),
+            what,
+        ).catch(({ code, message }: Error & { code?: number }) => {
+            const why = code === undefined ? `there is ${message}` : `the answer is HTTP ${code}`;
+            void pulumi.log.warn(`not checked: ${what}, because ${why}.`);
+            return undefined;
+        }),
+        isNamed
+            ? unlessForbidden(
+                  client.ask(() => client.api(SchedulingV1Api).listPriorityClass()),
+                  "priority classes",
+              )
+            : undefined,
+        client
+            .ask(() =>
+                orAbsent(core.readNamespacedConfigMap({ name: AUTOSCALER_STATUS, namespace: "kube-system" })),
+            )
+            .catch((error: unknown) => void unless(403, error)),
+    ]);
+    return (
+        pods && {
+            allocatable: Object.fromEntries(
+                nodes.map(({ metadata, status: { allocatable } = {} }) => [
+                    metadata?.name ?? "",
+                    allocatableOf(allocatable),
+                ]),
+            ),
+            pods,
+            priorities: Object.fromEntries(
+                (classes?.items ?? []).map(({ metadata, value }) => [metadata?.name ?? "", value ?? 0]),
+            ),
+            // Whoever may not read the autoscaler's ConfigMap cannot tell that there is none.
+            grows:
+                status !== "absent" ||
+                nodes.some(({ metadata }) => isOfPool(metadata?.labels, metadata?.annotations)),
+        }
+    );
+}
+
+/** A pod that takes room on a node; nothing if it takes none, or not for long. */
+function placedFacts({ metadata, spec }: V1Pod, namespace: string): Placed[] {
+    const [label = ""] = Object.keys(partOf(""));
+    const isOwn = metadata?.namespace === namespace && OWN_PARTS.includes(metadata.labels?.[label] ?? "");
+    if (spec?.nodeName === undefined || (!isOwn && metadata?.deletionTimestamp !== undefined)) {
+        return [];
+    }
+    const own = {
+        workload: metadata?.labels?.["app.kubernetes.io/name"] ?? "",
+        name: metadata?.name ?? "",
+    };
+    return [
+        {
+            node: spec.nodeName,
+            space: spaceOf(spec),
+            priority: spec.priority ?? 0,
+            ...(isOwn ? { own } : {}),
+        },
+    ];
 }
 
 function nodeFact({ metadata, spec, status }: V1Node): Node {
@@ -761,12 +905,15 @@ function limitFacts({ metadata, spec }: V1LimitRange): Limit[] {
     }));
 }
 
+/** What the label of {@link partOf} says on the pods of a stack. */
+const OWN_PARTS: readonly string[] = [...SYSTEMS, "dabacluster"];
+
 /** What the stack's pods and volumes count towards a quota. A pod that has ended counts no more. */
 function ownAmounts(pods: readonly V1Pod[], claims: readonly V1PersistentVolumeClaim[]): Amounts {
     const [label = ""] = Object.keys(partOf(""));
     const ours = pods.filter(
         ({ metadata, status }) =>
-            [...SYSTEMS, "dabacluster"].includes(metadata?.labels?.[label] ?? "") &&
+            OWN_PARTS.includes(metadata?.labels?.[label] ?? "") &&
             !["Succeeded", "Failed"].includes(status?.phase ?? ""),
     );
     return sum([

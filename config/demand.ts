@@ -1,6 +1,6 @@
 /** What a stack asks of its namespace, and whether the namespace's quotas and limit ranges have room for it. */
 import { quantityValue } from "../components/quantity";
-import { type Dataset, datasets } from "./contradictions";
+import { type Dataset, datasets, type WORKLOADS } from "./contradictions";
 import type { StackConfig } from "./keys";
 
 /** Amounts by the names that a ResourceQuota has for them. */
@@ -30,8 +30,9 @@ export interface Limit {
 
 type Resources = StackConfig["dabacluster"]["resources"];
 
-interface Part {
-    readonly name: string;
+/** One workload of a stack. */
+export interface Part {
+    readonly name: (typeof WORKLOADS)[number];
     readonly pods: number;
     /** Of each container. */
     readonly containers: readonly Resources[];
@@ -39,7 +40,8 @@ interface Part {
     readonly volume?: { readonly size: string; readonly storageClass: string | undefined };
 }
 
-function parts(config: StackConfig): Part[] {
+/** The workloads of a stack, with what each of their pods has. */
+export function parts(config: StackConfig): Part[] {
     const { replicas, resources, nginxResources } = config.dabacluster;
     const podsOf = (name: Dataset) =>
         name === "redis-slave" || name === "mysql-slave" ? config[name].replicas : 1;
@@ -279,13 +281,13 @@ function farApart(workload: string, { name, type, ratio = {} }: Limit, amounts: 
     });
 }
 
-/** Decimal amounts are not exact. */
-function exceeds(value: number, most: number): boolean {
+/** Whether an amount is more than another. Decimal amounts are not exact. */
+export function exceeds(value: number, most: number): boolean {
     return value > most * (1 + 1e-9) + 1e-9;
 }
 
-/** undefined for a form that this project does not read, for example 1e3. */
-function valueOf(quantity: string): number | undefined {
+/** The value of a quantity; undefined for a form that this project does not read, for example 1e3. */
+export function valueOf(quantity: string): number | undefined {
     try {
         return quantityValue(quantity);
     } catch {
@@ -293,7 +295,8 @@ function valueOf(quantity: string): number | undefined {
     }
 }
 
-function shown(value: number, key: string): string {
+/** An amount as people read it. */
+export function shown(value: number, key: string): string {
     if (!/memory|storage$/.test(key)) {
         return String(Math.round(value * 1000) / 1000);
     }

@@ -67,6 +67,7 @@ const facts: Facts = {
     quotas: [],
     limits: [],
     own: {},
+    occupancy: undefined,
     running: {},
 };
 
@@ -442,25 +443,23 @@ describe("the preflight", () => {
     });
 });
 
-describe("the preflight with rights in only one namespace", () => {
-    const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
-    const readable: Record<string, unknown> = {
-        "/api/v1/namespaces/team": { metadata: { name: "team", uid: "1111", labels } },
-        "/api/v1/namespaces/team/configmaps/dabaweb-stack": { data: { stack: "organization/dabaweb/test" } },
-        "/api/v1/namespaces/team/persistentvolumeclaims": { items: [] },
-        "/apis/apps/v1/namespaces/team/statefulsets": { items: [] },
-        "/api/v1/namespaces/team/pods": { items: [] },
-        "/api/v1/namespaces/team/limitranges": { items: [] },
-        "/version": { gitVersion: "v1.34.2" },
-    };
+/**
+ * Lets the tests of a block run the preflight against an API server.
+ *
+ * @param answers what the server says to a path, or the status of its error; nobody may read it if that is undefined.
+ * @returns runs it, and tells what identifies the stack's cluster afterwards, and the warnings.
+ */
+function withServer(answers: (path: string, query: URLSearchParams) => unknown) {
     const pinned = config({
         namespace: { name: "team", create: false },
         images: mapImages((image) => `localhost:5001/${image}@sha256:${"0".repeat(64)}`),
     });
     const server = createServer(({ url = "" }, response) => {
-        const answer = readable[url];
-        response.writeHead(answer === undefined ? 403 : 200, { "content-type": "application/json" });
-        response.end(JSON.stringify(answer ?? { kind: "Status", reason: "Forbidden" }));
+        const { pathname, searchParams } = new URL(url, "http://here");
+        const answer = answers(pathname, searchParams) ?? 403;
+        const isError = typeof answer === "number";
+        response.writeHead(isError ? answer : 200, { "content-type": "application/json" });
+        response.end(JSON.stringify(isError ? { kind: "Status" } : answer));
     });
     const former = { kubeconfig: process.env.KUBECONFIG, warn: pulumi.log.warn };
     let folder: string;
@@ -489,8 +488,7 @@ describe("the preflight with rights in only one namespace", () => {
         }
     });
 
-    /** What identifies the stack's cluster afterwards, and the warnings about what could not be checked. */
-    async function looked(known: string | undefined): Promise<{ fingerprint?: string; said: string[] }> {
+    return async (known?: string): Promise<{ fingerprint?: string; said: string[] }> => {
         const said: string[] = [];
         Object.assign(pulumi.log, { warn: (message: string) => Promise.resolve(void said.push(message)) });
         return withLocalStorage(async () => {
@@ -500,14 +498,33 @@ describe("the preflight with rights in only one namespace", () => {
             await pulumi.runtime.disconnect();
             return { ...(fingerprint === undefined ? {} : { fingerprint }), said: said.sort() };
         });
-    }
+    };
+}
 
-    const always = [
-        "nodes",
-        "quotas in team",
-        "storage classes",
-        "the Services of all namespaces (nodePort)",
-    ].map((what) => `not checked: no permission to read ${what}.`);
+/** What the deployer of a namespace may read. */
+const OF_NAMESPACE: Readonly<Record<string, unknown>> = {
+    "/api/v1/namespaces/team": {
+        metadata: {
+            name: "team",
+            uid: "1111",
+            labels: { "pod-security.kubernetes.io/enforce": "restricted" },
+        },
+    },
+    "/api/v1/namespaces/team/configmaps/dabaweb-stack": { data: { stack: "organization/dabaweb/test" } },
+    "/api/v1/namespaces/team/persistentvolumeclaims": { items: [] },
+    "/apis/apps/v1/namespaces/team/statefulsets": { items: [] },
+    "/api/v1/namespaces/team/pods": { items: [] },
+    "/api/v1/namespaces/team/limitranges": { items: [] },
+    "/version": { gitVersion: "v1.34.2" },
+};
+
+const unread = (...what: string[]) =>
+    what.map((each) => `not checked: no permission to read ${each}.`).sort();
+const ABROAD = ["quotas in team", "storage classes", "the Services of all namespaces (nodePort)"];
+
+describe("the preflight with rights in only one namespace", () => {
+    const looked = withServer((path) => OF_NAMESPACE[path]);
+    const always = unread("nodes", ...ABROAD);
 
     it("identifies the cluster by that namespace, and says what it could not check", async () => {
         const fingerprint = "with namespace 1111";
@@ -522,6 +539,138 @@ describe("the preflight with rights in only one namespace", () => {
             fingerprint: "aaaa",
             said: [...always, unsure].sort(),
         });
+    });
+});
+
+describe("the preflight with rights to read all nodes and pods", () => {
+    const full = (name: string) => ({
+        metadata: { name, labels: node(name).labels },
+        status: {
+            allocatable: { cpu: "4", memory: "16Gi", pods: "110" },
+            conditions: [{ type: "Ready", status: "True" }],
+        },
+    });
+    const pod = (name: string, on: string | undefined, memory: string, metadata: object = {}) => ({
+        metadata: { name, namespace: "other", ...metadata },
+        spec: { nodeName: on, containers: [{ name: "c", resources: { requests: { memory } } }] },
+    });
+    const own = (workload: string) => ({
+        namespace: "team",
+        labels: { "app.kubernetes.io/part-of": "mysql", "app.kubernetes.io/name": workload },
+    });
+    /** The pages of each list. */
+    let lists: Record<string, object[][]>;
+    let autoscaler: object | number | undefined;
+    let asked: URLSearchParams[];
+    /** A path that the server fails to answer. */
+    let failing: string | undefined;
+    const looked = withServer((path, query) => {
+        const pages = lists[path];
+        if (pages !== undefined) {
+            asked.push(query);
+            const index = Number(query.get("continue") ?? 0);
+            const more = index + 1 < pages.length ? { continue: String(index + 1) } : {};
+            return { metadata: more, items: pages[index] };
+        }
+        const more = { "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status": autoscaler };
+        return path === failing ? 500 : { ...OF_NAMESPACE, ...more }[path];
+    });
+    beforeEach(() => {
+        lists = { "/api/v1/nodes": [[full("a")], [full("b")]] };
+        autoscaler = undefined;
+        failing = undefined;
+        asked = [];
+    });
+    const pods = (...pages: object[][]) => {
+        lists["/api/v1/pods"] = pages;
+    };
+    const abroad = unread(...ABROAD);
+
+    it("reads long lists in pages, and leaves out pods that take no room", async () => {
+        const ending = { deletionTimestamp: "2026-01-01T00:00:00Z" };
+        pods(
+            [pod("x", "a", "15Gi"), pod("waiting", undefined, "99Gi"), pod("ending", "b", "16Gi", ending)],
+            [pod("y", "b", "15800Mi")],
+            [pod("mysql-master-0", "b", "500Mi", own("mysql-master"))],
+        );
+        const { said } = await looked();
+        const room = said.filter((each) => !abroad.includes(each));
+        assert.match(
+            room.join("\n"),
+            /^the 5 pods of the stack together request memory: \S+, but the 2 nodes that accept them have memory: 1608Mi left; unless the cluster adds a node by itself, .*\.$/,
+        );
+        assert.deepStrictEqual(
+            asked.map((query) => [query.get("limit"), query.get("continue"), query.has("fieldSelector")]),
+            [
+                ["500", null, false],
+                ["500", "1", false],
+                ["500", null, true],
+                ["500", "1", true],
+                ["500", "2", true],
+            ],
+        );
+    });
+
+    it("refuses what has no room if there is no autoscaler, and no node belongs to a pool", async () => {
+        autoscaler = 404;
+        pods([pod("x", "a", "16Gi"), pod("y", "b", "15800Mi")]);
+        await assert.rejects(
+            looked(),
+            /nothing was changed:\n {2}- no node has room for a pod of mysql-master: .* node b, .*\n/,
+        );
+        lists["/api/v1/nodes"]![1] = [
+            {
+                ...full("b"),
+                metadata: { name: "b", labels: { ...node("b").labels, "karpenter.sh/nodepool": "x" } },
+            },
+        ];
+        assert.match(
+            (await looked()).said.join("\n"),
+            /^no node has room for a pod of mysql-master: .*adds a node by itself/m,
+        );
+    });
+
+    it("does not count the stack's own pods as taking the room", async () => {
+        autoscaler = 404;
+        lists["/api/v1/nodes"] = [[full("a")]];
+        const master = own("mysql-master");
+        pods([pod("mysql-master-0", "a", "15Gi", master)]);
+        assert.deepStrictEqual((await looked()).said, abroad);
+        pods([pod("mysql-master-0", "a", "15Gi", { ...master, namespace: "other" })]);
+        await assert.rejects(looked(), /the 5 pods of the stack together request memory/);
+    });
+
+    it("looks where the volumes are, of a stack without protection, too", async () => {
+        pods([pod("x", "a", "16Gi")]);
+        lists["/api/v1/namespaces/team/persistentvolumeclaims"] = [
+            [
+                {
+                    metadata: { name: "data-mysql-master-0" },
+                    spec: { volumeName: "disk", resources: { requests: { storage: "2Gi" } } },
+                },
+            ],
+        ];
+        const where = { key: "kubernetes.io/hostname", operator: "In", values: ["a"] };
+        const nodeAffinity = { required: { nodeSelectorTerms: [{ matchExpressions: [where] }] } };
+        lists["/api/v1/persistentvolumes"] = [[{ metadata: { name: "disk" }, spec: { nodeAffinity } }]];
+        await assert.rejects(
+            looked(),
+            /\n {2}- node a has the volume of mysql-master-0, but no room for it: /,
+        );
+    });
+
+    it("goes on if the pods cannot be listed, and says so", async () => {
+        failing = "/api/v1/pods";
+        const { said } = await looked();
+        assert.match(
+            said.join("\n"),
+            /^not checked: the pods of all namespaces \(room on the nodes\), because the answer is HTTP 500\.$/m,
+        );
+    });
+
+    it("says once that it may not list the pods", async () => {
+        const what = "the pods of all namespaces (room on the nodes)";
+        assert.deepStrictEqual((await looked()).said, unread(...ABROAD, what));
     });
 });
 
