@@ -56,7 +56,13 @@ export function parts(config: StackConfig): Part[] {
             },
         })),
         { name: "dabacluster", pods: replicas, containers: [resources, nginxResources] },
-        // It runs for a part of the day only, but without room it never does.
+    ];
+}
+
+/** The same with the pod that takes bases: it runs for a part of the day only, but without room it never does. */
+function partsWithBackup(config: StackConfig): readonly (Omit<Part, "name"> & { readonly name: string })[] {
+    return [
+        ...parts(config),
         ...(config.backup === undefined
             ? []
             : [
@@ -75,7 +81,7 @@ export function parts(config: StackConfig): Part[] {
 
 /** What all pods and volumes of a stack need at once. */
 export function demandOf(config: StackConfig): Amounts {
-    return sum(parts(config).flatMap((part) => Array<Amounts>(part.pods).fill(demandOfPod(part))));
+    return sum(partsWithBackup(config).flatMap((part) => Array<Amounts>(part.pods).fill(demandOfPod(part))));
 }
 
 /** Objects that every stack has, by the names that a ResourceQuota has for them. */
@@ -104,7 +110,7 @@ export function rolloutDemandOf(config: StackConfig): Amounts {
     return demandOfPod(parts(config).find(({ name }) => name === "dabacluster")!);
 }
 
-function demandOfPod({ containers, volume }: Part): Amounts {
+function demandOfPod({ containers, volume }: Pick<Part, "containers" | "volume">): Amounts {
     return sum([podAmounts(containers), ...(volume === undefined ? [] : [volumeAmounts(volume)])]);
 }
 
@@ -219,7 +225,7 @@ export function quotaProblems(
 
 /** What a LimitRange forbids, one sentence each. */
 export function limitProblems(config: StackConfig, limits: readonly Limit[]): string[] {
-    return parts(config).flatMap(({ name, containers, volume }) =>
+    return partsWithBackup(config).flatMap(({ name, containers, volume }) =>
         limits.flatMap((limit) => {
             const asked: readonly Amounts[] =
                 limit.type === "Container"

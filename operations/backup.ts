@@ -39,7 +39,7 @@ interface JobTemplate {
 }
 
 /** Takes a base, and prints its log while it runs. */
-export async function take(stack: string): Promise<void> {
+async function take(stack: string): Promise<void> {
     const deployed = readStackFile(stack);
     const { jobTemplate } = (await cronJob(deployed)).spec;
     const name = await create(deployed, `${CRON_JOB}-by-hand-`, jobTemplate);
@@ -55,7 +55,7 @@ export async function take(stack: string): Promise<void> {
 }
 
 /** Prints the bases that the store has. */
-export async function list(stack: string): Promise<void> {
+async function list(stack: string): Promise<void> {
     const deployed = readStackFile(stack);
     const { jobTemplate } = (await cronJob(deployed)).spec;
     const name = await create(deployed, `${CRON_JOB}-list-`, listing(jobTemplate));

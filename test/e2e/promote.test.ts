@@ -155,7 +155,7 @@ describe("promote", () => {
         const before = stackText("live");
         const first = await promote("tested", "live");
         assert.strictEqual(first.code, 0, first.stderr);
-        assert.strictEqual(first.stdout.match(/ copied: \d+\.\d MB, \d+\.\d MB of it sent, in /g)?.length, 6);
+        assert.strictEqual(first.stdout.match(/ copied: \d+\.\d MB, \d+\.\d MB of it sent, in /g)?.length, 7);
         const after = before.replace(
             "encryptionsalt:",
             `${pins(`${locked.host}/dabaweb/live`)}encryptionsalt:`,
@@ -164,7 +164,7 @@ describe("promote", () => {
 
         const second = await promote("tested", "live");
         assert.strictEqual(second.code, 0, second.stderr);
-        assert.strictEqual(second.stdout.match(/ already there$/gm)?.length, 6);
+        assert.strictEqual(second.stdout.match(/ already there$/gm)?.length, 7);
         assert.match(second.stdout, /^Pulumi\.live\.yaml already pins them; nothing was changed\.$/m);
         assert.strictEqual(stackText("live"), after);
     });

@@ -196,17 +196,16 @@ describe("a stack with backups", () => {
 });
 
 describe("the local store", () => {
-    for (const [file, comment] of [
-        ["Pulumi.dev.yaml", /^( *)# (?=dabaweb:backup:)/m],
-        ["test/stacks/Pulumi.backup.yaml", /^$/m],
-    ] as const) {
-        it(`is what ${file} names`, () => {
-            const text = fs.readFileSync(file, "utf8").replace(comment, "$1");
-            const { config } = parse(text) as { config: Record<string, { store?: object } | undefined> };
+    it("is what the commented line of Pulumi.dev.yaml names, and what the tests use", () => {
+        const [dev, tests] = ["Pulumi.dev.yaml", "test/stacks/Pulumi.backup.yaml"].map((file) =>
+            fs.readFileSync(file, "utf8"),
+        ) as [string, string];
+        for (const text of [dev.replace(/^( *)# (?=dabaweb:backup:)/m, "$1"), tests]) {
+            const { config } = parse(text) as { config: Record<string, unknown> };
             const endpoint = `http://${names.store}:${ports.store}`;
             assert.deepEqual(config["dabaweb:backup"], { store: { endpoint, ...localStore } });
-        });
-    }
+        }
+    });
 });
 
 describe("the list of bases", () => {

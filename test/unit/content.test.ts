@@ -46,11 +46,12 @@ describe("the content tag", () => {
 
     const rebuilt: [string, ImageName[]][] = [
         ["redis", ["redis-master", "redis-slave"]],
-        ["mysql", ["mysql-master", "mysql-slave"]],
+        ["mysql", ["mysql-master", "mysql-slave", "mysql-backup"]],
         ["redis-master", ["redis-master"]],
         ["redis-slave", ["redis-slave"]],
         ["mysql-master", ["mysql-master"]],
-        ["mysql-slave", ["mysql-slave"]],
+        ["mysql-slave", ["mysql-slave", "mysql-backup"]],
+        ["mysql-backup", ["mysql-backup"]],
         ["dabaweb", ["dabaweb", "nginx"]],
         ["nginx", ["nginx"]],
     ];

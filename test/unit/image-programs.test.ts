@@ -21,7 +21,7 @@ const KNOWN: Readonly<
                 cat: "",
                 chmod: "",
                 date: "-u",
-                df: "--output",
+                df: "--output -B",
                 ls: "-A",
                 mkdir: "",
                 mkfifo: "",
@@ -30,7 +30,7 @@ const KNOWN: Readonly<
                 rmdir: "",
             },
             ...{ sleep: "", sort: "-u", stat: "-c", sync: "-f", tail: "-n", timeout: "", touch: "", tr: "" },
-            ...{ getent: "", grep: "-q -a -F -c -x -e", sed: "-n" },
+            ...{ getent: "", grep: "-q -a -F -E -c -v -x -e", sed: "-n" },
             mysql:
                 "--no-defaults --defaults-file --socket --host --port --user --batch --skip-column-names -e --connect-timeout " +
                 "--unbuffered --force --default-character-set",

@@ -30,7 +30,7 @@ describe("what `make test` runs", () => {
         assert.ok(["lint", "unit", "images/mysql-loss", "e2e/system"].every((each) => mysql.includes(each)));
         assert.ok(!mysql.some((each) => ["images/redis", "e2e/promote", "graphs"].includes(each)));
         assert.deepStrictEqual(partsOf("components/dataset.ts"), ["redis", "mysql", "program"]);
-        assert.deepStrictEqual(partsOf("images"), ["redis", "mysql", "web"]);
+        assert.deepStrictEqual(partsOf("images"), ["redis", "mysql", "backup", "web"]);
     });
 
     it("has existing paths for its parts", () => {

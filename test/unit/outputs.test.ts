@@ -33,7 +33,7 @@ const FROZEN = [
     "versions.program",
 ];
 /** Those that can be missing. */
-const SOMETIMES = [...IMAGES.map((image) => `versions.bases.${image}`), "cluster"];
+const SOMETIMES = [...IMAGES.map((image) => `versions.bases.${image}`), "images.mysql-backup", "cluster"];
 
 /** Names of all leaves, each of which must be text. */
 function leaves(value: unknown, path: readonly string[] = []): string[] {

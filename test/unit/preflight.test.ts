@@ -712,6 +712,7 @@ describe("the bases of images, which Docker may have to fetch", () => {
             "bases.nginx",
             "bases.python",
             "bases.python-build",
+            "bases.rclone",
             "bases.redis",
         ]);
         const pin = `registry.example.com/x@sha256:${"0".repeat(64)}`;

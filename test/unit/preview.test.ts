@@ -115,7 +115,7 @@ describe("the stack file of a keyless preview", () => {
             Object.fromEntries(values.map(([key, value]) => [key.slice("dabaweb:".length), value])),
             "prod",
         );
-        assert.strictEqual(Object.keys(images ?? {}).length, 6);
+        assert.strictEqual(Object.keys(images ?? {}).length, 7);
         for (const [image, reference] of Object.entries(images ?? {})) {
             const pushed = Object.values(graphOf("prod").resources).find(
                 ({ type, name }) => type.startsWith("docker:") && name === image,

@@ -188,7 +188,7 @@ for (const stack of STACKS) {
         it("replaces an image before it deletes the old one, so that pods are rolled and never deleted", () => {
             const images = [...ofType(recorded, "docker:index/registryImage:RegistryImage").values()];
             const promoted = [...imagesOfPods(recorded)].filter((image) => image.includes("@"));
-            assert.strictEqual(images.length, 6 - promoted.length);
+            assert.strictEqual(images.length, 7 - promoted.length);
             images.forEach((image) =>
                 assert.strictEqual(image.options.deleteBeforeReplace, false, image.name),
             );
