@@ -341,10 +341,10 @@ describe("backups of mysql", () => {
                 image: tagged(images.bases.find((each) => each.name === of)!.image),
                 name,
                 network: pods.network,
-                mounts: { [work]: "/work" },
+                mounts: { [work]: "/hand" },
                 tmpfs: ["/tmp"],
                 env: given,
-                options: ["--workdir", "/work", "--entrypoint", "sleep"],
+                options: ["--workdir", "/hand", "--entrypoint", "sleep"],
                 args: ["infinity"],
             });
         const execute = async (container: string, mark: string): Promise<void> => {
@@ -361,7 +361,7 @@ describe("backups of mysql", () => {
         await execute(server, "unpack");
         await execute(server, "start");
         return async (sql) => {
-            const client = ["mysql", "--no-defaults", "--socket=/work/socket", "-BNe", sql];
+            const client = ["mysql", "--no-defaults", "--socket=/hand/socket", "-BNe", sql];
             return (await docker(["exec", server, ...client])).trim();
         };
     }
