@@ -659,6 +659,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         quotas,
         ranges,
         pods,
+        occupancy,
     ] = await Promise.all([
         readable(() => storage.listStorageClass(), "storage classes"),
         nodesAnswered,
@@ -699,6 +700,7 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         ofNamespace(() => core.listNamespacedResourceQuota({ namespace }), "quotas"),
         ofNamespace(() => core.listNamespacedLimitRange({ namespace }), "limit ranges"),
         ofNamespace(() => core.listNamespacedPod({ namespace }), "pods"),
+        nodesAnswered.then((found) => found && askOccupancy(client, config, found)),
     ]);
     const hasClass = (name: string) =>
         name === "" || (classes?.items ?? []).some(({ metadata }) => metadata?.name === name);
@@ -709,7 +711,6 @@ async function askCluster(config: StackConfig): Promise<Facts> {
         absent.length === 0 || disks !== undefined
             ? disks
             : await readable(() => core.listPersistentVolume(), `volumes of the class ${absent[0]}`);
-    const occupancy = nodes && (await askOccupancy(client, config, nodes));
     const nodePort = config.service.type === "NodePort" ? config.service.nodePort : undefined;
     const portOwner = services?.items.find((s) => s.spec?.ports?.some((port) => port.nodePort === nodePort));
     return {

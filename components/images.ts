@@ -18,7 +18,7 @@ export const IMAGE_FOLDERS = {
     "mysql-backup": ["mysql-backup", "mysql", "mysql-slave"],
 } as const;
 export type ImageName = keyof typeof IMAGE_FOLDERS;
-export const IMAGE_NAMES = Object.keys(IMAGE_FOLDERS) as readonly ImageName[];
+const IMAGE_NAMES = Object.keys(IMAGE_FOLDERS) as readonly ImageName[];
 
 /** One reference per image. */
 export type References<Name extends ImageName = ImageName> = Readonly<Record<Name, pulumi.Output<string>>>;
@@ -175,7 +175,10 @@ export function mapImages<T>(value: (image: ImageName) => T): Record<ImageName, 
  * The images that a stack uses, or builds for others to promote. Without backups, a stack that pins its images does not build one
  * for them, so that it needs no Docker.
  */
-export function namesFor(pinned: Pinned, hasBackup: boolean): readonly ImageName[] {
+export function namesFor(
+    pinned: Readonly<Partial<Record<ImageName, unknown>>>,
+    hasBackup: boolean,
+): readonly ImageName[] {
     const pinsSome = Object.values(pinned).some((pin) => pin !== undefined);
     return IMAGE_NAMES.filter(
         (image) => image !== "mysql-backup" || hasBackup || !pinsSome || pinned[image] !== undefined,

@@ -2,10 +2,11 @@
  * Bases of a deployed stack's MySQL: `backup.ts take STACK` takes one now, `backup.ts list STACK` shows which there are. Both run
  * the image of the CronJob `mysql-base` in the cluster, where the store's keys are. `make backup` and `make backups` call it.
  */
-import { execFile, spawn } from "child_process";
+import { spawn } from "child_process";
 import { setTimeout as pause } from "timers/promises";
 
 import { oneLine } from "./facts";
+import { kubectl, placeOf } from "./kubectl";
 import { Refusal, reportFailure } from "./refusal";
 import { type DeployedStack, readStackFile } from "./stack-file";
 import { table } from "./table";
@@ -64,7 +65,7 @@ async function list(stack: string): Promise<void> {
         const { stdout } = await kubectl(deployed, ["logs", `job/${name}`], LIST_SECONDS * 1000);
         process.stdout.write(`${renderBases(stdout)}\n`);
     } finally {
-        await kubectl(deployed, ["delete", "job", name, "--wait=false"]);
+        await kubectl(deployed, ["delete", "job", name, "--wait=false"], ANSWER_MS);
     }
 }
 
@@ -127,7 +128,11 @@ function megabytes(bytes: string): number {
 }
 
 async function cronJob(stack: DeployedStack): Promise<CronJob> {
-    const { ok, stdout, stderr } = await kubectl(stack, ["get", "cronjob", CRON_JOB, "-o", "json"]);
+    const { ok, stdout, stderr } = await kubectl(
+        stack,
+        ["get", "cronjob", CRON_JOB, "-o", "json"],
+        ANSWER_MS,
+    );
     if (!ok && /NotFound/.test(stderr)) {
         throw new Refusal(
             `Stack ${stack.stack} has no backup in namespace ${stack.namespace}; set backup in Pulumi.${stack.stack}.yaml and deploy ` +
@@ -156,7 +161,7 @@ async function create(stack: DeployedStack, prefix: string, template: JobTemplat
         stack,
         ["create", "-f", "-", "-o", "jsonpath={.metadata.name}"],
         ANSWER_MS,
-        JSON.stringify(job),
+        { input: JSON.stringify(job) },
     );
     if (!ok) {
         throw new Refusal(`The cluster takes no Job: ${oneLine(stderr)}.`);
@@ -198,8 +203,8 @@ interface State {
 
 async function stateOf(stack: DeployedStack, name: string): Promise<State> {
     const [job, pods] = await Promise.all([
-        kubectl(stack, ["get", "job", name, "-o", "json"]),
-        kubectl(stack, ["get", "pods", "--selector", `job-name=${name}`, "-o", "json"]),
+        kubectl(stack, ["get", "job", name, "-o", "json"], ANSWER_MS),
+        kubectl(stack, ["get", "pods", "--selector", `job-name=${name}`, "-o", "json"], ANSWER_MS),
     ]);
     if (!job.ok || !pods.ok) {
         throw new Refusal(`Job ${name} cannot be read: ${oneLine(job.stderr + pods.stderr)}.`);
@@ -249,39 +254,11 @@ function lastWords(pods: readonly Pod[]): State {
 /** Prints the log of a Job's pod until it ends. */
 function follow(stack: DeployedStack, name: string): Promise<void> {
     return new Promise((resolve, reject) => {
-        const child = spawn("kubectl", [...place(stack), "logs", "--follow", `job/${name}`], {
+        const child = spawn("kubectl", [...placeOf(stack), "logs", "--follow", `job/${name}`], {
             stdio: ["ignore", "inherit", "inherit"],
         });
         child.on("error", reject);
         child.on("close", () => resolve());
-    });
-}
-
-interface Answer {
-    readonly ok: boolean;
-    readonly stdout: string;
-    readonly stderr: string;
-}
-
-function place({ context, namespace }: DeployedStack): string[] {
-    return ["--context", context, "--namespace", namespace];
-}
-
-function kubectl(
-    stack: DeployedStack,
-    args: readonly string[],
-    timeout = ANSWER_MS,
-    input?: string,
-): Promise<Answer> {
-    return new Promise((resolve) => {
-        const child = execFile(
-            "kubectl",
-            [...place(stack), ...args],
-            { timeout, maxBuffer: 64 * 2 ** 20 },
-            (error, stdout, stderr) =>
-                resolve({ ok: error === null, stdout, stderr: stderr || (error?.message ?? "") }),
-        );
-        child.stdin?.end(input ?? "");
     });
 }
 

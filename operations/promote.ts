@@ -6,7 +6,7 @@
 import { readFileSync, renameSync, writeFileSync } from "fs";
 import * as path from "path";
 
-import { IMAGE_NAMES, type ImageName } from "../components/images";
+import { type ImageName, namesFor } from "../components/images";
 import { repositoryPrefix, repositoryProblem } from "../components/registry";
 import { PROJECT, StackConfig } from "../config";
 import { copyImage, isPullable, manifestsOf, platformsOf } from "./image-copy";
@@ -80,11 +80,6 @@ async function deployedImages(stack: string, withBackup: boolean): Promise<Recor
             `FROM is ${stack}, which is not deployed: it has no images to promote; deploy it, test it, then promote it.`,
         );
     }
-    // A stack that pins its images and has no backup has no image for one, and a stack without backup needs none.
-    const names =
-        withBackup || images["mysql-backup"] !== undefined
-            ? IMAGE_NAMES
-            : IMAGE_NAMES.filter((image) => image !== "mysql-backup");
     const referenceOf = (image: ImageName): string => {
         const reference = images[image];
         if (typeof reference !== "string" || !/^[^\s@]+@sha256:[0-9a-f]{64}$/.test(reference)) {
@@ -95,7 +90,7 @@ async function deployedImages(stack: string, withBackup: boolean): Promise<Recor
         }
         return reference;
     };
-    return Object.fromEntries(names.map((image) => [image, referenceOf(image)]));
+    return Object.fromEntries(namesFor(images, withBackup).map((image) => [image, referenceOf(image)]));
 }
 
 /** Every image with its manifests, before anything is written. */

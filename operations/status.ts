@@ -2,7 +2,6 @@
  * The state of a deployed stack in one table, and what is wrong in words: `status.ts STACK [--json]`. The exit code is 0 if
  * all is well, otherwise 1. It changes nothing. `make status` calls it with the local environment's variables.
  */
-import { execFile } from "child_process";
 import { readFileSync } from "fs";
 import { setTimeout as pause } from "timers/promises";
 
@@ -19,6 +18,7 @@ import {
     withStatus,
 } from "./facts";
 import { judge, positionsDiffer, runsLong } from "./judge";
+import { kubectl } from "./kubectl";
 import { Refusal, reportFailure } from "./refusal";
 import { render, renderJson } from "./render";
 import { DeployedStack, environmentNote, readStackFile, stackFile } from "./stack-file";
@@ -39,14 +39,6 @@ const AT_ONCE = 8;
 
 /** By then, replication must have delivered what was missing: one heartbeat second plus a margin. */
 const SECOND_LOOK_MS = 3_000;
-
-interface Answer {
-    readonly ok: boolean;
-    readonly stdout: string;
-    readonly stderr: string;
-    /** Whether it was ended because it took too long. */
-    readonly late: boolean;
-}
 
 /**
  * The facts about a stack's pods, and what is wrong, one sentence each.
@@ -80,7 +72,7 @@ async function ask(stack: DeployedStack): Promise<Facts> {
     const kinds = "pods,persistentvolumeclaims,configmaps,events,jobs";
     const hasProgram = logsInByProgram(stack.context);
     const limit = GET_MS + (hasProgram ? LOGIN_MINUTES * 60_000 : 0);
-    const answer = await kubectl(stack, ["get", kinds, "-o", "json", REQUEST], limit, hasProgram);
+    const answer = await kubectl(stack, ["get", kinds, "-o", "json", REQUEST], limit, { passOn: hasProgram });
     const unread = [...answer.stderr.matchAll(/cannot list resource "(\w+)"/g)].map(([, kind]) => kind ?? "");
     if (answer.stdout === "" || (!answer.ok && unread.length === 0)) {
         throw new Refusal(
@@ -152,38 +144,6 @@ async function askPod(stack: DeployedStack, pod: Pod, at: Date, limit: number): 
         return withStatus(asked, parseStatus(stdout));
     }
     return withStatus(asked, late ? new Late(stderr) : new Error(oneLine(stderr) || "no answer"));
-}
-
-/** @param passOn whether what it says is passed on while it runs. */
-function kubectl(
-    stack: DeployedStack,
-    args: readonly string[],
-    timeout: number,
-    passOn = false,
-): Promise<Answer> {
-    const all = ["--context", stack.context, "--namespace", stack.namespace, ...args];
-    // Large enough for the objects of any namespace; the default of 1 MiB is not.
-    const options = { timeout, killSignal: "SIGKILL", maxBuffer: 256 * 2 ** 20 } as const;
-    return new Promise((resolve, reject) => {
-        const child = execFile("kubectl", all, options, (error, stdout, stderr) => {
-            if (error?.code === "ENOENT") {
-                reject(
-                    new Refusal(
-                        "kubectl is not on PATH; install it, or run `make local-up` to get the local one.",
-                    ),
-                );
-                return;
-            }
-            const late = error?.killed === true;
-            const words = late ? `no answer within ${timeout / 1000} s` : stderr;
-            resolve({ ok: error === null, stdout, stderr: words, late });
-        });
-        if (passOn) {
-            child.stderr?.pipe(process.stderr, { end: false });
-        }
-        // Without credentials, kubectl asks for a user name and would wait for input.
-        child.stdin?.end();
-    });
 }
 
 if (require.main === module) {

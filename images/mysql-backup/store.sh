@@ -95,18 +95,30 @@ put_line() {
     asked copyto "$RUN/line" "$STORE$1" --no-traverse
 }
 
+# list_histories: sets histories to the identities that have a folder of bases.
+histories=()
+list_histories() {
+    histories=()
+    if asked lsf "${STORE}mysql" --dirs-only; then
+        mapfile -t histories < <(sed -n 's|/$||p' "$RUN/answer")
+    else
+        is_absent || fail "the bases in $(place): $store_why"
+    fi
+}
+
+# list_files IDENTITY: puts the files of a history's bases into $RUN/answer, one per line.
+list_files() {
+    asked lsf "${STORE}mysql/$1" --files-only || fail "the bases in $(place)/mysql/$1: $store_why"
+}
+
 # list_bases: sets bases to a line "NAME IDENTITY" for each complete base.
 bases=()
 list_bases() {
-    local identity identities=() name
+    local identity name
     bases=()
-    if ! asked lsf "${STORE}mysql" --dirs-only; then
-        is_absent || fail "the bases in $(place): $store_why"
-        return 0
-    fi
-    mapfile -t identities < <(sed -n 's|/$||p' "$RUN/answer")
-    for identity in "${identities[@]}"; do
-        asked lsf "${STORE}mysql/$identity" --files-only || fail "the bases in $(place)/mysql/$identity: $store_why"
+    list_histories
+    for identity in "${histories[@]}"; do
+        list_files "$identity"
         while read -r name; do bases+=("$name $identity"); done < <(decide_complete <"$RUN/answer")
     done
 }

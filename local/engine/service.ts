@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 
 import { checkPorts } from "../machine/disk-and-ports";
 import { say } from "../machine/progress";
-import { attempt, run, until } from "../machine/shell";
+import { attempt, run, STUCK_MS, until } from "../machine/shell";
 import type { Plan, Step } from "../steps/step";
 
 /** What distinguishes one service from another. */
@@ -22,8 +22,9 @@ export interface Service {
     readonly env: readonly string[];
     /** The image and its arguments. */
     readonly command: () => Promise<readonly string[]>;
-    /** Whether it answers on loopback. */
-    readonly answers: () => Promise<boolean>;
+    /** Path of a page, and whether an answer to it shows that the service works. */
+    readonly page: string;
+    readonly isWell: (answer: Response) => boolean;
 }
 
 export class ServiceStep implements Step {
@@ -37,18 +38,18 @@ export class ServiceStep implements Step {
     }
 
     async plan(): Promise<Plan> {
-        const { container, port, answers } = this.service;
+        const { container, port } = this.service;
         const detail = `localhost:${port}`;
         if ((await containerState(container)) !== "running") {
             await checkPorts([port], `the local ${this.name}`);
-        } else if (await answers()) {
+        } else if (await this.answers()) {
             return { way: "ready", detail, minutes: 0, gigabytes: 0 };
         }
         return { way: "start", detail, minutes: 0.1, gigabytes: 0 };
     }
 
     async run(): Promise<void> {
-        const { container, port, answers } = this.service;
+        const { container, port } = this.service;
         const state = await containerState(container);
         if (state === undefined) {
             await this.create();
@@ -57,7 +58,17 @@ export class ServiceStep implements Step {
             await run("docker", ["start", container]);
         }
         const remedy = `See \`docker logs ${container}\`.`;
-        await until(`the ${this.name} to answer at localhost:${port}`, 30, answers, remedy);
+        await until(`the ${this.name} to answer at localhost:${port}`, 30, () => this.answers(), remedy);
+    }
+
+    private async answers(): Promise<boolean> {
+        const { port, page, isWell } = this.service;
+        try {
+            const signal = AbortSignal.timeout(STUCK_MS);
+            return isWell(await fetch(`http://127.0.0.1:${port}${page}`, { signal }));
+        } catch {
+            return false;
+        }
     }
 
     private async create(): Promise<void> {

@@ -1,7 +1,6 @@
 /** The registry on loopback. */
 import { nameHere } from "../engine/images";
 import { ServiceStep } from "../engine/service";
-import { STUCK_MS } from "../machine/shell";
 import { images, tagged } from "../pins";
 import { names, places, ports } from "../places";
 
@@ -16,14 +15,8 @@ export const registryStep = (): ServiceStep =>
         containerData: "/var/lib/registry",
         env: ["REGISTRY_STORAGE_DELETE_ENABLED=true", "OTEL_TRACES_EXPORTER=none"],
         command: async () => [await registryImage()],
-        answers: async () => {
-            try {
-                const signal = AbortSignal.timeout(STUCK_MS);
-                return (await fetch(`http://127.0.0.1:${ports.registry}/v2/`, { signal })).ok;
-            } catch {
-                return false;
-            }
-        },
+        page: "/v2/",
+        isWell: ({ ok }) => ok,
     });
 
 /** The name that the registry's image has here: one that was built here has no digest. */

@@ -9,7 +9,6 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { baseOf } from "../../components/bases";
 import { ImageName, mapImages } from "../../components/images";
-import { parseConfig } from "../../config";
 import {
     baseRefused,
     Facts,
@@ -21,6 +20,7 @@ import {
     remarks,
     spreadIn,
 } from "../../preflight";
+import { leastConfig } from "../support/least-config";
 
 /** Pulumi's runtime keeps its state in a store; this creates a new one, so that no other test sees it. */
 const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
@@ -28,18 +28,7 @@ const { withLocalStorage } = require("@pulumi/pulumi/runtime/state") as {
 };
 
 const config = (changes: Record<string, unknown> = {}) =>
-    parseConfig(
-        {
-            kubeContext: "here",
-            namespace: { name: "team", create: true },
-            registry: { address: "localhost:5001" },
-            publicUrl: "http://localhost:32000",
-            service: { type: "NodePort", nodePort: 32000 },
-            storageClass: "standard",
-            ...changes,
-        },
-        "test",
-    );
+    leastConfig({ storageClass: "standard", ...changes });
 
 const node = (name: string, labels: Record<string, string> = {}) => ({
     name,

@@ -1,6 +1,6 @@
 import assert from "assert";
 
-import { type StackConfig, parseConfig } from "../../config";
+import type { StackConfig } from "../../config";
 import { parts } from "../../config/demand";
 import {
     allocatableOf,
@@ -12,6 +12,7 @@ import {
     type Space,
     spaceOf,
 } from "../../config/room";
+import { leastConfig as config } from "../support/least-config";
 
 const MI = 2 ** 20;
 const GI = 2 ** 30;
@@ -99,18 +100,6 @@ describe("a node of a group that may grow", () => {
 });
 
 describe("the room on the nodes", () => {
-    const config = (changes: Record<string, unknown> = {}): StackConfig =>
-        parseConfig(
-            {
-                kubeContext: "here",
-                namespace: { name: "team", create: true },
-                registry: { address: "localhost:5001" },
-                publicUrl: "http://localhost:32000",
-                service: { type: "NodePort", nodePort: 32000 },
-                ...changes,
-            },
-            "test",
-        );
     const node = (name: string, more: Partial<Ground["nodes"][number]> = {}) => ({
         name,
         labels: {
