@@ -3,7 +3,7 @@
  * `run.ts [suite...] [--only PART_OR_PATH]`, default all. A job that cannot run says why and counts as failed.
  *
  * A file mostly waits for a pod or a container to do something; meanwhile, others use the processors. TEST_JOBS sets how
- * many run at a time (default: one more than there are cores).
+ * many run at a time (default: as many as there are cores).
  */
 import { spawn } from "child_process";
 import * as fs from "fs";
@@ -39,7 +39,7 @@ const NAME_LENGTH = 400;
 const SIGN_SECONDS = 60;
 
 function jobsAtATime(text = process.env.TEST_JOBS): number {
-    const count = Number(text || CORES + 1);
+    const count = Number(text || CORES);
     if (!Number.isInteger(count) || count < 1) {
         throw new Error(`TEST_JOBS is "${text}"; it must be a whole number from 1.`);
     }
