@@ -52,7 +52,7 @@ export function kubectl(
             child.stderr?.pipe(process.stderr, { end: false });
         }
         // A kubectl that ends without reading its input is not an error of this program: its exit code tells what is.
-        child.stdin?.on("error", () => {});
+        child.stdin?.on("error", () => undefined);
         // Without credentials, kubectl asks for a user name and would wait for input.
         child.stdin?.end(input);
     });
