@@ -184,22 +184,29 @@ const CASES: Readonly<Record<string, Case>> = {
 describe("the kubeconfig, as kubectl reads it (docs/tools.md)", () => {
     let seen: string[] = [];
     let isProxied = false;
-    const answer: RequestListener = ({ headers }, response) => {
-        seen.push((headers.authorization ?? "nobody") + (isProxied ? " by proxy" : ""));
-        response.writeHead(200, { "content-type": "application/json", connection: "close" });
-        response.end(JSON.stringify({ kind: "Namespace", apiVersion: "v1", metadata: { uid: "1111" } }));
-    };
-    const servers = {
-        SERVER: createServer(certificate, answer),
-        PLAIN: createPlainServer(answer),
-        PROXY: createPlainServer(),
-    };
-    servers.PROXY.on("connect", (_request, socket) => {
-        isProxied = true;
-        const there = connect(portOf("SERVER"), "127.0.0.1", () => socket.write("HTTP/1.1 200 OK\r\n\r\n"));
-        there.pipe(socket).pipe(there);
-        [socket, there].forEach((each) => each.on("error", () => undefined));
-    });
+    let servers: ReturnType<typeof newServers>;
+    /** Each case has its own, so that it sees nobody's requests but its own. */
+    function newServers() {
+        const answer: RequestListener = ({ headers }, response) => {
+            seen.push((headers.authorization ?? "nobody") + (isProxied ? " by proxy" : ""));
+            response.writeHead(200, { "content-type": "application/json", connection: "close" });
+            response.end(JSON.stringify({ kind: "Namespace", apiVersion: "v1", metadata: { uid: "1111" } }));
+        };
+        const proxy = createPlainServer();
+        proxy.on("connect", (_request, socket) => {
+            isProxied = true;
+            const there = connect(portOf("SERVER"), "127.0.0.1", () =>
+                socket.write("HTTP/1.1 200 OK\r\n\r\n"),
+            );
+            there.pipe(socket).pipe(there);
+            [socket, there].forEach((each) => each.on("error", () => undefined));
+        });
+        return {
+            SERVER: createServer(certificate, answer),
+            PLAIN: createPlainServer(answer),
+            PROXY: proxy,
+        };
+    }
     const portOf = (name: keyof typeof servers) => (servers[name].address() as AddressInfo).port;
     const filled = (text: string) =>
         text
@@ -209,22 +216,26 @@ describe("the kubeconfig, as kubectl reads it (docs/tools.md)", () => {
     const place = ownPlace();
     let folder: string;
 
-    before(() =>
-        Promise.all(
-            Object.values(servers).map(
-                (each) => new Promise<void>((resolve) => each.listen(0, "127.0.0.1", resolve)),
-            ),
-        ),
-    );
-    after(() => Object.values(servers).forEach((each) => void each.close()));
-    beforeEach(() => {
+    beforeEach(async () => {
         folder = place.make();
         fs.mkdirSync(path.join(folder, "bin"));
         fs.writeFileSync(path.join(folder, "bin", "login"), PROGRAM, { mode: 0o755 });
         fs.writeFileSync(path.join(folder, "ca.crt"), certificate.cert);
         [seen, isProxied] = [[], false];
+        servers = newServers();
+        await Promise.all(
+            Object.values(servers).map(
+                (each) => new Promise<void>((resolve) => each.listen(0, "127.0.0.1", resolve)),
+            ),
+        );
     });
-    afterEach(() => place.leave());
+    afterEach(() => {
+        place.leave();
+        for (const each of Object.values(servers)) {
+            each.closeAllConnections();
+            each.close();
+        }
+    });
 
     function prepare({ files, list, env = {} }: Case): void {
         for (const [name, content] of Object.entries(files)) {
