@@ -685,6 +685,17 @@ describe("images/redis-master and images/redis-slave when data is lost", () => {
             });
         }
 
+        it("counts a beat as no later than itself after the clock stepped back", async () => {
+            const later = String(Date.now() + 3_600_000);
+            const firstBeat = `redis-cli -n 15 SET heartbeat ${later} >/dev/null
+                until mapfile -t times < <(redis-cli -n 15 MGET heartbeat heartbeat:synced) && [[ \${times[0]} != ${later} ]]; do :; done
+                echo "\${times[@]}"`;
+            const { stdout } = await exec(system.master, ["timeout", "20", "bash", "-c", firstBeat]);
+            const [time, synced] = stdout.trim().split(" ").map(Number);
+            ok(time! < Number(later), stdout);
+            strictEqual(synced, time);
+        });
+
         it("becomes unready when its data gets old although the link is up", async () => {
             const slave = system.slaves[0] as string;
             // Without heartbeats, the data's age grows, whatever else is written, and whatever a clock says.
