@@ -19,7 +19,7 @@ status: ## show STACK's pods, replication and volumes, and what is wrong; docs/r
 backup: ## take a base of STACK's MySQL now; docs/backup.md says how to turn backups on
 	@local/run local/stacks/backup.ts take $(STACK)
 
-backups: ## list the bases of STACK's MySQL: when, how large, up to where
+backups: ## list the bases of STACK's MySQL, and between which times it can be restored
 	@local/run local/stacks/backup.ts list $(STACK)
 
 drift: ## show what someone changed in STACK by hand since its last update

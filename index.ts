@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { BackupStore, MySQLBases } from "./components/backup";
+import { BackupStore, MySQLArchive, MySQLBases } from "./components/backup";
 import { Cluster } from "./components/cluster";
 import { Dabaweb } from "./components/dabaweb";
 import { Images } from "./components/images";
@@ -72,6 +72,17 @@ async function main(): Promise<Provided<StackOutputs>> {
         { provider },
     );
     if (config.backup !== undefined && backup !== undefined) {
+        new MySQLArchive(
+            "mysql-archive",
+            {
+                ...shared,
+                ...config.backup.archive,
+                store: backup,
+                credentials: mysql.credentials,
+                storageClass: config.backup.archive.storageClass ?? config.storageClass,
+            },
+            { provider },
+        );
         new MySQLBases(
             "mysql-base",
             {

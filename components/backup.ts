@@ -2,15 +2,17 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 import { generatedPassword } from "./credentials";
-import { type FirstContainer, slaveEnv } from "./dataset";
+import { awaitTimeouts, type FirstContainer, slaveEnv } from "./dataset";
 import {
     containerSecurity,
+    execProbe,
     labels,
     memoryVolume,
     Placement,
     podDefaults,
     podMetadata,
     Resources,
+    selector,
 } from "./pod";
 
 /** An S3 store for backups. */
@@ -39,6 +41,13 @@ export const BACKUP_DEFAULTS = {
         requests: { cpu: "50m", memory: "512Mi" },
         limits: { cpu: "1", memory: "512Mi" },
     },
+    archive: {
+        storage: "1Gi",
+        resources: {
+            requests: { cpu: "20m", memory: "320Mi" },
+            limits: { cpu: "500m", memory: "320Mi" },
+        },
+    },
 } as const;
 
 /** Arguments of {@link BackupStore}. */
@@ -57,18 +66,31 @@ export interface BackupStoreArgs {
     };
 }
 
-/** What a MySQL master begins with. */
+/** What a MySQL master begins with. Without `at` and `gtid`, that is a base alone. */
 export interface Restore {
-    /** Name of a base, or latest. */
-    readonly base: string;
+    /** Name of a base, or latest. Default: the newest that fits `at` or `gtid`. */
+    readonly base?: string;
+    /** What was committed until this time is restored: ISO 8601 in UTC, with up to six decimals, or latest. */
+    readonly at?: string;
+    /** What was committed up to this transaction is restored, as UUID:NUMBER. */
+    readonly gtid?: string;
     /** Another stack's place in the bucket. Default: this store's. */
     readonly prefix?: string;
     /** What the base was encrypted with. Default: this store's password. */
     readonly encryptionPassword?: pulumi.Input<string>;
 }
 
+/** What a container mounts that uses the store. */
+const MOUNTS = [
+    { name: "data", mountPath: "/data" },
+    { name: "run", mountPath: "/run/mysqld" },
+    { name: "tmp", mountPath: "/tmp" },
+    { name: "store", mountPath: "/run/secrets/store", readOnly: true },
+    { name: "encryption", mountPath: "/run/secrets/encryption", readOnly: true },
+] as const;
+
 /** Programs of the image mysql-backup. */
-type Program = "base" | "list" | "restore";
+type Program = "base" | "list" | "receive" | "restore" | "ship";
 
 /**
  * A store of backups, and the password that they are encrypted with, in the Secret `backup-encryption`. Without that password
@@ -129,13 +151,17 @@ export class BackupStore extends pulumi.ComponentResource {
      *
      * @param resources of the container: the master's own, which a server on its data fits in.
      */
-    restore({ base, ...from }: Restore, resources: Resources): FirstContainer {
+    restore({ base = "", at = "", gtid = "", ...from }: Restore, resources: Resources): FirstContainer {
         const encryption =
             from.encryptionPassword === undefined
                 ? this.encryption
                 : this.secret("restore-encryption", { password: pulumi.secret(from.encryptionPassword) });
         return {
-            container: this.container("restore", { ...this.env(from.prefix), RESTORE_BASE: base }, resources),
+            container: this.container(
+                "restore",
+                { ...this.env(from.prefix), RESTORE_BASE: base, RESTORE_AT: at, RESTORE_GTID: gtid },
+                resources,
+            ),
             volumes: this.volumes(encryption),
         };
     }
@@ -152,11 +178,12 @@ export class BackupStore extends pulumi.ComponentResource {
         ).metadata.name;
     }
 
-    /** A container with a program of the image; the pod has the volumes `data`, `run`, `tmp` and {@link volumes}. */
+    /** A container with a program of the image that uses the store; the pod has the volumes `data`, `run`, `tmp` and {@link volumes}. */
     container(
         program: Program,
         env: Readonly<Record<string, string>>,
         resources: Resources,
+        volumeMounts: FirstContainer["container"]["volumeMounts"] = [...MOUNTS],
     ): FirstContainer["container"] {
         return {
             name: program,
@@ -170,13 +197,7 @@ export class BackupStore extends pulumi.ComponentResource {
             resources,
             securityContext: containerSecurity,
             terminationMessagePolicy: "FallbackToLogsOnError",
-            volumeMounts: [
-                { name: "data", mountPath: "/data" },
-                { name: "run", mountPath: "/run/mysqld" },
-                { name: "tmp", mountPath: "/tmp" },
-                { name: "store", mountPath: "/run/secrets/store", readOnly: true },
-                { name: "encryption", mountPath: "/run/secrets/encryption", readOnly: true },
-            ],
+            volumeMounts,
         };
     }
 }
@@ -309,4 +330,121 @@ function workVolume({ storage, storageClass }: MySQLBasesArgs): k8s.types.input.
             },
         },
     };
+}
+
+/** Arguments of {@link MySQLArchive}. */
+export interface MySQLArchiveArgs extends Placement {
+    readonly namespace: pulumi.Input<string>;
+    readonly store: BackupStore;
+    /** The Secret with the passwords of the accounts `seed` and `replication`. */
+    readonly credentials: pulumi.Input<string>;
+    /**
+     * Size of the volume on which the log waits for the store. While the store is away, it holds what is written meanwhile; the servers keep
+     * their logs for days beyond that. Default: 1Gi.
+     */
+    readonly storage?: string;
+    /** StorageClass of that volume. Default: the cluster's. */
+    readonly storageClass?: string;
+    /** CPU and memory of each of the two containers. Default: 320Mi, half a core. */
+    readonly resources?: Resources;
+    /** Image pull secret. Default: none. */
+    readonly pullSecret?: pulumi.Input<string>;
+}
+
+/**
+ * The StatefulSet `mysql-archive`: receives the binary log of MySQL as slaves do, applies nothing, and uploads it every few seconds. Its pod is ready
+ * while the store has everything that was committed until a minute ago.
+ */
+export class MySQLArchive extends pulumi.ComponentResource {
+    constructor(name: string, args: MySQLArchiveArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dabaweb:index:MySQLArchive", name, {}, opts);
+        const { store, namespace } = args;
+        const metadata = { name, namespace, labels: labels("backup", name) };
+        const resources = args.resources ?? BACKUP_DEFAULTS.archive.resources;
+        const claim = {
+            accessModes: ["ReadWriteOnce"],
+            resources: { requests: { storage: args.storage ?? BACKUP_DEFAULTS.archive.storage } },
+            ...(args.storageClass === undefined ? {} : { storageClassName: args.storageClass }),
+        };
+        const volume = new k8s.core.v1.PersistentVolumeClaim(
+            `data-${name}-0`,
+            {
+                metadata: {
+                    name: `data-${name}-0`,
+                    namespace,
+                    labels: metadata.labels,
+                    annotations: { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" },
+                },
+                spec: claim,
+            },
+            { parent: this },
+        );
+        const shipping = store.container("ship", store.env(), resources);
+        const receiving = store.container(
+            "receive",
+            slaveEnv({ maxStaleSeconds: 1, maxMasterAwaySeconds: 1 }, "mysql-master", "mysql-slave", 3306),
+            resources,
+            // It has no keys of the store, and `ship` no password of MySQL.
+            [
+                { name: "data", mountPath: "/data" },
+                { name: "run-receive", mountPath: "/run/mysqld" },
+                { name: "tmp", mountPath: "/tmp" },
+                { name: "credentials", mountPath: "/run/secrets/mysql", readOnly: true },
+            ],
+        );
+        new k8s.apps.v1.StatefulSet(
+            name,
+            {
+                metadata,
+                spec: {
+                    replicas: 1,
+                    serviceName: name,
+                    revisionHistoryLimit: 10,
+                    selector: { matchLabels: selector(name) },
+                    template: {
+                        metadata: podMetadata("backup", name, args),
+                        spec: {
+                            ...podDefaults(
+                                { ...args, platform: store.args.images.platform },
+                                undefined,
+                                args.pullSecret,
+                            ),
+                            containers: [
+                                receiving,
+                                {
+                                    ...shipping,
+                                    readinessProbe: execProbe("archived", {
+                                        periodSeconds: 5,
+                                        failureThreshold: 1,
+                                    }),
+                                },
+                            ],
+                            volumes: [
+                                memoryVolume("run", "8Mi"),
+                                memoryVolume("run-receive", "8Mi"),
+                                memoryVolume("tmp", "32Mi"),
+                                {
+                                    name: "credentials",
+                                    secret: {
+                                        secretName: args.credentials,
+                                        defaultMode: 0o440,
+                                        items: ["seed", "replication"].map((key) => ({ key, path: key })),
+                                    },
+                                },
+                                ...store.volumes(),
+                            ],
+                        },
+                    },
+                    volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],
+                },
+            },
+            {
+                parent: this,
+                dependsOn: [volume],
+                ignoreChanges: ["spec.volumeClaimTemplates"],
+                customTimeouts: awaitTimeouts(),
+            },
+        );
+        this.registerOutputs({});
+    }
 }

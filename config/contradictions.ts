@@ -358,4 +358,25 @@ export const contradictions: readonly Contradiction[] = [
                   ]
                 : [],
     },
+    {
+        rule: "`restore` has one of `base`, `at` and `gtid`; `base` may be beside either of the others.",
+        broken: ({ restore }) =>
+            restore === undefined
+                ? []
+                : restore.at !== undefined && restore.gtid !== undefined
+                  ? [
+                        {
+                            path: ["restore", "gtid"],
+                            message: "only one point can be restored to; remove it or restore.at",
+                        },
+                    ]
+                  : [restore.base, restore.at, restore.gtid].every((each) => each === undefined)
+                    ? [
+                          {
+                              path: ["restore", "base"],
+                              message: "nothing says what to restore; set it, restore.at or restore.gtid",
+                          },
+                      ]
+                    : [],
+    },
 ];

@@ -59,7 +59,7 @@ export function parts(config: StackConfig): Part[] {
     ];
 }
 
-/** The same with the pod that takes bases: it runs for a part of the day only, but without room it never does. */
+/** The same with the archive's pod, and the one that takes bases: that runs for a part of the day only, but without room it never does. */
 function partsWithBackup(config: StackConfig): readonly (Omit<Part, "name"> & { readonly name: string })[] {
     return [
         ...parts(config),
@@ -73,6 +73,15 @@ function partsWithBackup(config: StackConfig): readonly (Omit<Part, "name"> & { 
                       volume: {
                           size: config["mysql-master"].storage,
                           storageClass: config["mysql-master"].storageClass ?? config.storageClass,
+                      },
+                  },
+                  {
+                      name: "backup.archive",
+                      pods: 1,
+                      containers: [config.backup.archive.resources, config.backup.archive.resources],
+                      volume: {
+                          size: config.backup.archive.storage,
+                          storageClass: config.backup.archive.storageClass ?? config.storageClass,
                       },
                   },
               ]),
@@ -101,7 +110,9 @@ export function objectsOf({ service, backup, restore }: StackConfig): Amounts {
         OBJECTS,
         service.type === "NodePort" ? { "services.nodeports": 1 } : {},
         secrets > 0 ? { secrets, "count/secrets": secrets } : {},
-        backup === undefined ? {} : { "count/cronjobs.batch": 1, "count/jobs.batch": 1 },
+        backup === undefined
+            ? {}
+            : { "count/cronjobs.batch": 1, "count/jobs.batch": 1, "count/statefulsets.apps": 1 },
     ]);
 }
 

@@ -186,6 +186,20 @@ export const baseName = matching(
     16,
 );
 
+/** A time to restore to. */
+export const pointInTime = matching(
+    /^(?:latest|\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)$/,
+    "latest, or a time in UTC, for example 2026-01-02T03:04:05Z",
+    27,
+);
+
+/** One transaction of MySQL. */
+export const transaction = matching(
+    /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[1-9]\d{0,18}$/,
+    "a transaction as a UUID and a number, for example 3e11fa47-71ca-11e1-9e33-c80aa9429562:23",
+    56,
+);
+
 /** Name of an account. A colon would end it. */
 export const userName = matching(/^[^\s:\p{Cc}\p{Cs}]+$/u, "a user name without spaces and colons");
 

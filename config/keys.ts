@@ -29,6 +29,7 @@ import {
     origin,
     password,
     pinnedImage,
+    pointInTime,
     regionName,
     siteHost,
     storageClassName,
@@ -36,6 +37,7 @@ import {
     taggedImage,
     userName,
     word,
+    transaction,
 } from "./forms";
 
 function resourcesOf(leastMemory: string, defaults: Resources) {
@@ -533,14 +535,40 @@ export const keys = z.strictObject({
                 .omit({ awaitMinutes: true })
                 .prefault({})
                 .describe("Bases of MySQL: copies of a slave."),
+            archive: z
+                .strictObject({
+                    storage: MYSQL_STORAGE.storage
+                        .default(BACKUP_DEFAULTS.archive.storage)
+                        .describe(
+                            "Size of the volume on which the log waits for the store. It holds what is written while the store is away.",
+                        ),
+                    storageClass: MYSQL_STORAGE.storageClass,
+                    resources: resourcesOf("256Mi", BACKUP_DEFAULTS.archive.resources),
+                    ...placement,
+                })
+                .omit({ awaitMinutes: true })
+                .prefault({})
+                .describe("The log of MySQL: all that is written, in the store within seconds."),
         })
         .optional()
         .describe("Backups, see docs/backup.md. Unset: there are none."),
     restore: z
         .strictObject({
-            base: baseName.describe(
-                "The base that fills the master's empty volume. It does nothing in a system that was ready once.",
-            ),
+            base: baseName
+                .optional()
+                .describe(
+                    "The base that fills the master's empty volume, latest or a name. Unset: the newest that fits `at` or `gtid`. It does nothing in a system that was ready once.",
+                ),
+            at: pointInTime
+                .optional()
+                .describe(
+                    "Also restores what was committed since the base, until this time: latest, or a time in UTC with up to six decimals, for example 2026-01-02T03:04:05Z.",
+                ),
+            gtid: transaction
+                .optional()
+                .describe(
+                    "Also restores what was committed since the base, up to this transaction: a UUID and a number, for example 3e11fa47-71ca-11e1-9e33-c80aa9429562:23.",
+                ),
             prefix: storePath
                 .optional()
                 .describe(

@@ -92,29 +92,57 @@ export function listing(template: JobTemplate): JobTemplate {
     };
 }
 
-/** The manifests that the image prints, as a table, the newest base last. */
-export function renderBases(manifests: string): string {
-    const bases = manifests
+/** What the image prints, as tables: the bases, the newest last, and what can be restored of each history. */
+export function renderBases(printed: string): string {
+    const groups = printed
         .trim()
         .split(/\n\n+/)
         .filter((text) => text !== "")
-        .map((text) => new Map(text.split("\n").map((line) => splitOnce(line))));
+        .map((text) => new Map(text.split("\n").map((line) => splitOnce(line))))
+        .map((group) => (name: string) => group.get(name) ?? "");
+    const bases = groups
+        .filter((fact) => fact("base") !== "")
+        .sort((one, other) => one("base").localeCompare(other("base")));
+    const logs = groups.filter((fact) => fact("log") !== "");
     if (bases.length === 0) {
-        return "There are no bases yet; `make backup` takes one.";
+        return "There are no bases yet, so nothing can be restored; `make backup` takes one.";
     }
-    const rows = bases
-        .map((base) => (name: string) => base.get(name) ?? "")
-        .sort((one, other) => one("base").localeCompare(other("base")))
-        .map((fact) => [
-            fact("base"),
-            megabytes(fact("bytes")),
-            megabytes(fact("packed")),
-            Number(fact("seconds")),
-            fact("mysql"),
-            fact("from"),
-            fact("identity"),
-            fact("gtid"),
-        ]);
+    const parts = [basesTable(bases)];
+    if (logs.length > 0) {
+        parts.push(rangesTable(bases, logs));
+    }
+    return parts.join("\n\n");
+}
+
+type Facts = (name: string) => string;
+
+/** Between which times each history can be restored, with restore.at. */
+function rangesTable(bases: readonly Facts[], logs: readonly Facts[]): string {
+    const rows = logs.map((log) => {
+        const own = bases.filter((base) => base("identity") === log("log"));
+        const gaps = log("gaps").split(" ").map(spelled);
+        const from = own.length === 0 ? "no base yet" : spelled(own[0]!("base"));
+        return [log("log"), from, log("end"), gaps.join(", ")];
+    });
+    return table(["history", "restorable from", "to its last write", "gaps, until the next base"], rows);
+}
+
+/** The time that a name in the store says, as restore.at takes it. */
+function spelled(name: string): string {
+    return name.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)/, "$1-$2-$3:$4:");
+}
+
+function basesTable(bases: readonly Facts[]): string {
+    const rows = bases.map((fact) => [
+        fact("base"),
+        megabytes(fact("bytes")),
+        megabytes(fact("packed")),
+        Number(fact("seconds")),
+        fact("mysql"),
+        fact("from"),
+        fact("identity"),
+        fact("gtid"),
+    ]);
     return table(["base", "MB", "packed", "seconds", "mysql", "copy of", "history", "up to"], rows);
 }
 

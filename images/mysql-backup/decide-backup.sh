@@ -35,19 +35,36 @@ decide_retired() {
     done | sort
 }
 
-# decide_base WANTED: which base is restored. WANTED is "latest" or a name. Standard input has a line for each complete base: "NAME IDENTITY".
-# Prints its line, or "none" and why there is none.
+# decide_retired_log CUTOFF: which files of a history's log are deleted: those named before CUTOFF. Standard input lists them. The newest segment
+# stays, and tells where the log ends.
+decide_retired_log() {
+    local cutoff=$1 file newest files=()
+    mapfile -t files
+    newest=$(printf '%s\n' "${files[@]}" | grep '\.tar\.zst$' | sort | tail -n 1) || true
+    for file in "${files[@]}"; do
+        if [[ ${file%%.*} =~ $BASE_NAME && ${file%%.*} < $cutoff && $file != "$newest" ]]; then echo "$file"; fi
+    done | sort
+}
+
+# decide_base WANTED BEFORE: which base is restored. WANTED is "latest" or a name. If BEFORE, which has the form of a name, is not empty, latest
+# is the latest that is not later. Standard input has a line for each complete base: "NAME IDENTITY". Prints its line, or "none" and why there is
+# none.
 decide_base() {
-    local wanted=$1 name identity found="" oldest="" newest=""
+    local wanted=$1 before=${2-} name identity found="" oldest="" newest="" fit=""
     while read -r name identity; do
         if [[ -z $oldest || $name < $oldest ]]; then oldest=$name; fi
         if [[ -z $newest || $name > $newest ]]; then newest=$name; fi
-        if [[ $name == "$wanted" || ($wanted == latest && $name == "$newest") ]]; then found="$name $identity"; fi
+        if [[ $name == "$wanted" ]]; then found="$name $identity"; fi
+        if [[ $wanted == latest && (-z $before || ! $name > $before) && (-z $fit || $name > $fit) ]]; then
+            fit=$name found="$name $identity"
+        fi
     done
     if [[ -n $found ]]; then
         echo "$found"
     elif [[ -z $newest ]]; then
         echo "none the store has no complete base"
+    elif [[ $wanted == latest ]]; then
+        echo "none the oldest base, $oldest, is later than restore.at: set it to a time after that"
     else
         echo "none the store has no complete base $wanted: the oldest is $oldest, the newest $newest; set restore.base to one that" \
             "\`make backups\` lists, or to latest"
@@ -86,8 +103,65 @@ decide_store_problem() {
             echo "the store does not have it" ;;
         *"x509"* | *"certificate"*)
             echo "the store's certificate is not trusted" ;;
-        *"no such host"* | *"connection refused"* | *"i/o timeout"* | *"deadline exceeded"* | *"network is unreachable"* | *"EOF"* | *"connection reset"*)
+        *"no such host"* | *"connection refused"* | *"i/o timeout"* | *"deadline exceeded"* | *"network is unreachable"* | *"EOF"* | *"connection reset"* | \
+            *"StatusCode: 0,"*)
             echo "the store does not answer: check backup.store.endpoint, and whether pods reach it" ;;
         *) echo "rclone failed" ;;
     esac
+}
+
+# How long ago the store may have been complete, in seconds, before the archive counts as failing.
+readonly ARCHIVE_LATE=60
+
+# decide_archived NOW COMPLETE WHY: whether the log in the store is recent enough. NOW and COMPLETE are seconds on the same clock; COMPLETE is when
+# the store last had everything, empty if nobody knows. WHY is what is wrong, or empty. Prints one line, and fails if it is not.
+decide_archived() {
+    local now=$1 complete=$2 why=$3 age
+    if [[ -z $complete ]]; then
+        echo "the archive has not begun"
+        return 1
+    fi
+    age=$((now - complete))
+    if ((age <= ARCHIVE_LATE)); then return 0; fi
+    echo "the store lacks what was written in the last $age s${why:+: $why}"
+    return 1
+}
+
+# decide_contains SET GTID: whether a GTID set has a transaction. Prints yes or no.
+decide_contains() {
+    local uuid=${2%:*} number=${2##*:} part interval
+    local IFS=,
+    for part in ${1// /}; do
+        if [[ ${part%%:*} != "$uuid" ]]; then continue; fi
+        IFS=:
+        for interval in ${part#*:}; do
+            if ((number >= ${interval%-*} && number <= ${interval#*-})); then
+                echo yes
+                return 0
+            fi
+        done
+        IFS=,
+    done
+    echo no
+}
+
+# seconds_of NAME: prints the time that a name says, in seconds since 1970.
+seconds_of() {
+    local text="${1:0:4}-${1:4:2}-${1:6:2} ${1:9:2}:${1:11:2}:${1:13:2}"
+    date -u +%s -d "$text"
+}
+
+# microseconds TIME: prints a time in UTC, with up to six decimals, in microseconds since 1970.
+microseconds() {
+    local fraction="" whole=${1%Z}
+    if [[ $whole == *.* ]]; then fraction=${whole#*.} whole=${whole%%.*}; fi
+    fraction=${fraction}000000 whole=${whole/T/ }
+    echo "$(date -u +%s -d "$whole")${fraction:0:6}"
+}
+
+# spelled MICROSECONDS: the reverse.
+spelled() {
+    local fraction
+    printf -v fraction '%06d' "$(($1 % 1000000))"
+    TZ=UTC printf "%(%Y-%m-%dT%H:%M:%S)T.%sZ" "$(($1 / 1000000))" "$fraction"
 }

@@ -8,10 +8,11 @@ source /opt/dabaweb/lib/decide-backup.sh
 #   owner                                 the stack that writes here
 #   mysql/<identity>/<time>.tar.zst       a copy of a data directory
 #   mysql/<identity>/<time>.manifest      what is in it; without this file, the copy is not complete
+#   mysql/<identity>/log/<time>.tar.zst   a segment of the binary log, see log.sh
 readonly STORE=vault:
 
 # Few retries and short limits: whoever runs this tries again, and says why.
-readonly RCLONE=(rclone --config "$RUN/rclone.conf" --contimeout 10s --timeout 60s --retries 1 --low-level-retries 3 --stats 0 --use-mmap)
+RCLONE=(rclone --config "$RUN/rclone.conf" --contimeout 10s --timeout 60s --retries 1 --low-level-retries 3 --stats 0 --use-mmap)
 
 # file_of PATH WHAT: prints the one line of a mounted file.
 file_of() {
@@ -76,17 +77,40 @@ place() {
     printf '%s' "$STORE_ENDPOINT/$STORE_BUCKET/$STORE_PREFIX"
 }
 
-# reach_store: fails with the reason unless the bucket can be listed, and what is there can be decrypted. Sets owner to what it says of itself.
+# reach_store: whether the bucket can be listed, and what is there can be decrypted. Sets owner to what the place says of itself, or store_why to what
+# is wrong.
 owner=""
 reach_store() {
     owner=""
     # Listing an absent folder of an existing bucket succeeds, or says that there is no such folder; a bucket that is missing says so.
-    asked lsf "store:$STORE_BUCKET" --max-depth 1 || fail "the store $STORE_ENDPOINT, bucket $STORE_BUCKET: $store_why"
+    if ! asked lsf "store:$STORE_BUCKET" --max-depth 1; then
+        store_why="the store $STORE_ENDPOINT, bucket $STORE_BUCKET: $store_why"
+        return 1
+    fi
     if asked cat "${STORE}owner"; then
         owner=$(<"$RUN/answer")
     elif ! is_absent; then
-        fail "${STORE_PREFIX}/owner in bucket $STORE_BUCKET: $store_why; backup.encryptionPassword sets the password, backup.store.prefix another place"
+        store_why="$STORE_PREFIX/owner in bucket $STORE_BUCKET: $store_why; backup.encryptionPassword sets the password, backup.store.prefix another place"
+        return 1
     fi
+}
+
+# claim_place: makes the place this stack's, unless it is another's; then, or if it cannot be written, store_why is set. reach_store comes first.
+claim_place() {
+    local decision
+    decision=$(decide_owner "$STORE_OWNER" "$owner")
+    case $decision in
+        own) return 0 ;;
+        take)
+            if put_line owner "$STORE_OWNER"; then
+                say "$(place) is from now on the place of $STORE_OWNER"
+                return 0
+            fi
+            store_why="the store $(place) cannot be written: $store_why"
+            ;;
+        refused*) store_why="$(place) is not used: ${decision#refused }" ;;
+    esac
+    return 1
 }
 
 # put_line PATH TEXT: writes a small file.
@@ -95,20 +119,29 @@ put_line() {
     asked copyto "$RUN/line" "$STORE$1" --no-traverse
 }
 
+# name_at SECONDS: the name of what was written then, in seconds since 1970.
+name_at() {
+    TZ=UTC printf '%(%Y%m%dT%H%M%SZ)T' "$1"
+}
+
 # list_histories: sets histories to the identities that have a folder of bases.
 histories=()
 list_histories() {
     histories=()
     if asked lsf "${STORE}mysql" --dirs-only; then
         mapfile -t histories < <(sed -n 's|/$||p' "$RUN/answer")
-    else
-        is_absent || fail "the bases in $(place): $store_why"
+    elif ! is_absent; then
+        store_why="the bases in $(place): $store_why"
+        return 1
     fi
 }
 
 # list_files IDENTITY: puts the files of a history's bases into $RUN/answer, one per line.
 list_files() {
-    asked lsf "${STORE}mysql/$1" --files-only || fail "the bases in $(place)/mysql/$1: $store_why"
+    if ! asked lsf "${STORE}mysql/$1" --files-only; then
+        store_why="the bases in $(place)/mysql/$1: $store_why"
+        return 1
+    fi
 }
 
 # list_bases: sets bases to a line "NAME IDENTITY" for each complete base.
@@ -116,9 +149,9 @@ bases=()
 list_bases() {
     local identity name
     bases=()
-    list_histories
+    list_histories || return 1
     for identity in "${histories[@]}"; do
-        list_files "$identity"
+        list_files "$identity" || return 1
         while read -r name; do bases+=("$name $identity"); done < <(decide_complete <"$RUN/answer")
     done
 }
@@ -130,8 +163,13 @@ fact() {
 
 # read_manifest IDENTITY NAME: puts the manifest into $RUN/manifest.
 read_manifest() {
-    asked cat "${STORE}mysql/$1/$2.manifest" || fail "the manifest of base $2: $store_why"
+    if ! asked cat "${STORE}mysql/$1/$2.manifest"; then
+        store_why="the manifest of base $2: $store_why"
+        return 1
+    fi
     mv "$RUN/answer" "$RUN/manifest"
-    [[ $(fact version) == 1 && $(fact identity) == "$1" && $(fact sha256) =~ ^[0-9a-f]{64}$ ]] ||
-        fail "the manifest of base $2 is not one of this program's: restore another base"
+    if [[ $(fact version) != 1 || $(fact identity) != "$1" || ! $(fact sha256) =~ ^[0-9a-f]{64}$ ]]; then
+        store_why="the manifest of base $2 is not one of this program's: restore another base"
+        return 1
+    fi
 }

@@ -40,10 +40,28 @@ function write(name: string): Promise<string> {
     );
 }
 
+/** Waits until the store has what the master has executed by now. */
+async function archived(): Promise<void> {
+    const set = await system.sql("mysql-master-0", "SELECT REPLACE(@@GLOBAL.gtid_executed, '\\n', '')");
+    const inArchive = (container: string, file: string) =>
+        system.kubectl(["exec", "mysql-archive-0", "--container", container, "--", "cat", file]);
+    await waitFor("the archive to have received it", RECOVERY_SECONDS, async () => {
+        const received = (await inArchive("receive", "/data/received")).trim();
+        return (await system.sql("mysql-master-0", `SELECT GTID_SUBSET('${set}', '${received}')`)) === "1";
+    });
+    const number = Number(await inArchive("receive", "/data/number"));
+    await waitFor("the store to have it", RECOVERY_SECONDS, async () => {
+        const index = await inArchive("ship", "/data/pack/index").catch(() => "");
+        return Number(/(\d{12})\|.*\n*$/.exec(index)?.[1] ?? 0) >= number;
+    });
+}
+
 describe("a stack with backups", () => {
     const stack = new Stack(STACK);
     let password = "";
     let base = "";
+    /** A time between two acknowledged writes. */
+    let moment = "";
     let identity = "";
 
     before("deploy it", async () => {
@@ -60,11 +78,16 @@ describe("a stack with backups", () => {
     });
 
     it("takes a base by hand, while it serves, and lists it", async () => {
-        await write(KEPT);
         await mysqlReplicates(system);
         const log = await tool("take");
         base = /base (\d{8}T\d{6}Z) is complete/.exec(log)?.[1] ?? assert.fail(log);
+        await write(KEPT);
+        moment = await system.sql(
+            "mysql-master-0",
+            "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')",
+        );
         await write(LATER);
+        await archived();
         identity = await system.sql("mysql-master-0", "SELECT id FROM replication.identity");
         const listed = await tool("list");
         assert.match(listed, new RegExp(`^${base} .*mysql-slave-0 .*${identity}`, "m"));
@@ -80,7 +103,7 @@ describe("a stack with backups", () => {
         assert.deepStrictEqual(await remnants(system.namespace, `dabaweb/${STACK}/`), []);
         await stack.select();
         await configure(STACK, {
-            "restore.base": base,
+            "restore.at": moment,
             "backup.encryptionPassword": password,
             "backup.store.prefix": PREFIX,
         });

@@ -93,11 +93,12 @@ describe("backups of mysql", () => {
 
     /** Starts a program of the image as a pod does, on a volume. */
     async function begin(
-        program: "base" | "list" | "restore",
+        program: "base" | "list" | "receive" | "restore" | "ship",
         volume: string,
         { env = {}, keys = KEYS, password = PASSWORD, initialised = false }: Differently = {},
     ): Promise<string> {
         runs += 1;
+        const { seed, replication } = pods.passwords;
         const secret = (name: string, files: Readonly<Record<string, string>>) =>
             scope.filledVolume(`${name}-${runs}`, files);
         return scope.run({
@@ -109,7 +110,7 @@ describe("backups of mysql", () => {
                 [volume]: "/data",
                 [await secret("keys", keys)]: "/run/secrets/store:ro",
                 [await secret("encryption", { password })]: "/run/secrets/encryption:ro",
-                [await secret("seed", { seed: pods.passwords.seed })]: "/run/secrets/mysql:ro",
+                [await secret("accounts", { seed, replication })]: "/run/secrets/mysql:ro",
                 ...(initialised ? { [await pods.marker({ initialised })]: "/run/initialised:ro" } : {}),
             },
             tmpfs: ["/run/mysqld", "/tmp"],
@@ -128,6 +129,8 @@ describe("backups of mysql", () => {
                 STORE_PATH_STYLE: "true",
                 STORE_OWNER: OWNER,
                 RESTORE_BASE: "latest",
+                RESTORE_AT: "",
+                RESTORE_GTID: "",
                 ...env,
             },
             options: [...QUICK_NAMES, "--entrypoint", `${bin}/${program}`],
@@ -157,7 +160,8 @@ describe("backups of mysql", () => {
             .filter((text) => text !== "")
             .map((text) =>
                 Object.fromEntries(text.split("\n").map((line) => line.split(": ") as [string, string])),
-            );
+            )
+            .filter(({ base }) => base !== undefined);
     }
 
     async function taken(): Promise<Manifest> {
@@ -312,6 +316,209 @@ describe("backups of mysql", () => {
         assert.match(log, /deleted mysql\/\S+\/20200102T030405Z\.manifest[^]*20200102T030405Z\.tar\.zst/);
         assert.ok((await files()).some((file) => file.includes(newest!)));
         assert.ok(!(await files()).some((file) => file.includes("20200102T030405Z")));
+    });
+
+    describe("with the log after them", () => {
+        let archive = "";
+        let receiver = "";
+        let shipper = "";
+        /** GTID, time after it was acknowledged, by the master's clock. */
+        const written: { id: number; gtid: string; at: string }[] = [];
+
+        before(async () => {
+            archive = await scope.disk("archive");
+            await scope.inVolume(archive, "chown 10001:10001 .");
+            shipper = await begin("ship", archive);
+            receiver = await begin("receive", archive);
+            await untilLogged(receiver, /receiving from mysql-master/);
+        });
+
+        after(async () => {
+            await docker(["kill", shipper, receiver]);
+        });
+
+        /** Writes a row, and notes its transaction and a time between it and the next one. */
+        async function note(id: number): Promise<void> {
+            const answer = await pods.sql(
+                master,
+                `SET SESSION session_track_gtids = OWN_GTID; INSERT INTO form.kept VALUES (${id}, 'logged');
+                SELECT CONCAT_WS('|', (SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')), DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ'))`,
+            );
+            const [set = "", at = ""] = answer.split("|");
+            written.push({ id, gtid: set.replace(/:\d+-/, ":"), at });
+        }
+
+        /** Waits until the store has everything that the master has executed by now. */
+        async function archived(): Promise<void> {
+            const set = await pods.sql(master, "SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')");
+            await waitFor(`the entries to hold ${set}`, 60, async () => {
+                const received = await scope.inVolume(archive, "cat received");
+                return (await pods.sql(master, `SELECT GTID_SUBSET('${set}', '${received.trim()}')`)) === "1";
+            });
+            const number = Number(await scope.inVolume(archive, "cat number"));
+            await waitFor(`entry ${number} to be uploaded`, 60, async () => {
+                const { code, stdout } = await tryDocker(["exec", shipper, "cat", "/data/pack/index"]);
+                return code === 0 && Number(/(\d{12})\|[^\n]*\n*$/.exec(stdout)?.[1] ?? 0) >= number;
+            });
+        }
+
+        /** The rows of a master that is restored to a point. */
+        async function restoredTo(env: Readonly<Record<string, string>>): Promise<string> {
+            const pod = await pods.newPod(`point-${runs}`, "master");
+            const { code, log } = await end(
+                await begin("restore", pod.volume, { env: { RESTORE_BASE: "", ...env } }),
+            );
+            assert.equal(code, 0, log);
+            const server = await scope.run({
+                name: `look-${runs}`,
+                image,
+                mounts: { [pod.volume]: "/data" },
+                tmpfs: ["/run/mysqld", "/tmp"],
+                options: ["--entrypoint", "mysqld"],
+                args: [
+                    ...[
+                        "--no-defaults",
+                        "--datadir=/data/mysql",
+                        "--skip-networking",
+                        "--mysqlx=OFF",
+                        "--skip-log-bin",
+                    ],
+                    ...[
+                        "--skip-grant-tables",
+                        "--socket=/run/mysqld/look.sock",
+                        "--pid-file=/run/mysqld/look.pid",
+                    ],
+                ],
+            });
+            const sql = ["mysql", "--no-defaults", "--socket=/run/mysqld/look.sock", "-BNe"];
+            const rows = "SELECT GROUP_CONCAT(id ORDER BY id) FROM form.kept WHERE words = 'logged'";
+            let found = "";
+            await waitFor("the restored server to answer", 60, async () => {
+                const { code: status, stdout } = await tryDocker(["exec", server, ...sql, rows]);
+                found = stdout.trim();
+                return status === 0;
+            });
+            await pods.remove(server);
+            return found;
+        }
+
+        it("are restored to any time and any transaction since", async () => {
+            await taken();
+            for (const id of [101, 102, 103]) {
+                await note(id);
+            }
+            await archived();
+            await note(104);
+            await archived();
+            assert.equal(await restoredTo({ RESTORE_AT: written[1]!.at }), "101,102");
+            assert.equal(await restoredTo({ RESTORE_GTID: written[2]!.gtid }), "101,102,103");
+            assert.equal(await restoredTo({ RESTORE_AT: "latest" }), "101,102,103,104");
+        });
+
+        it("go on without gap or doubling after hard kills of either program, and of the master", async () => {
+            for (let id = 110; id < 116; id += 1) {
+                await note(id);
+                if (id === 111) {
+                    await docker(["kill", receiver]);
+                    receiver = await begin("receive", archive);
+                } else if (id === 113) {
+                    await docker(["kill", shipper]);
+                    shipper = await begin("ship", archive);
+                } else if (id === 114) {
+                    await pods.kill(master);
+                    await pods.start(master);
+                    await pods.ready(master);
+                }
+            }
+            await archived();
+            const found = await restoredTo({ RESTORE_AT: "latest" });
+            assert.equal(found, written.map(({ id }) => id).join());
+        });
+
+        it("wait on their volume while the store is away, and say so", async () => {
+            await docker(["pause", server]);
+            try {
+                await note(120);
+                await untilLogged(shipper, /waiting: .*the store does not answer/);
+            } finally {
+                await docker(["unpause", server]);
+            }
+            await archived();
+            assert.match(await restoredTo({ RESTORE_AT: written.at(-1)!.at }), /(^|,)120$/);
+        });
+
+        it("are refused a point that the log does not reach, with the range", async () => {
+            const pod = await pods.newPod("range-0", "master");
+            const before = await end(
+                await begin("restore", pod.volume, {
+                    env: { RESTORE_BASE: "", RESTORE_AT: "2020-01-02T03:04:05Z" },
+                }),
+            );
+            assert.match(before.log, /the oldest base, \d{8}T\d{6}Z, is later than restore.at/);
+            const later = await end(
+                await begin("restore", pod.volume, {
+                    env: { RESTORE_BASE: "", RESTORE_AT: "2099-01-02T03:04:05Z" },
+                }),
+            );
+            assert.match(later.log, /ends at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z: set restore.at/);
+            assert.notEqual(before.code + later.code, 0);
+            assert.equal(await scope.inVolume(pod.volume, "ls mysql 2>/dev/null || true"), "");
+        });
+
+        it("say where the log has a gap, and are not restored across it", async () => {
+            await docker(["kill", receiver]);
+            await note(130);
+            await waitFor("the slave has the row", 30, async () => {
+                return (await pods.sql(slave, "SELECT COUNT(*) FROM form.kept WHERE id = 130")) === "1";
+            });
+            for (const pod of [master, slave]) {
+                await pods.sql(pod, "FLUSH BINARY LOGS");
+                const logs = (await pods.sql(pod, "SHOW BINARY LOGS")).trim().split("\n");
+                await pods.sql(pod, `PURGE BINARY LOGS TO '${logs.at(-1)!.split("\t")[0]}'`);
+            }
+            receiver = await begin("receive", archive);
+            await untilLogged(receiver, /the log has a gap: no server has what is between/);
+            await note(131);
+            await archived();
+            const pod = await pods.newPod("gap-0", "master");
+            const { code, log } = await end(
+                await begin("restore", pod.volume, { env: { RESTORE_BASE: "", RESTORE_AT: "latest" } }),
+            );
+            assert.notEqual(code, 0);
+            assert.match(log, /ends at \S+, because it has a gap there/);
+            await taken();
+            await note(132);
+            await archived();
+            assert.match(await restoredTo({ RESTORE_AT: "latest" }), /(^|,)130,131,132$/);
+            const listed = await end(await begin("list", await scope.disk("listing")));
+            assert.match(
+                listed.log,
+                new RegExp(
+                    `^log: ${first.identity}\nbegin: \\S+\nend: \\S+Z\nuntil: \\S+\ngaps: \\d{8}T\\d{6}Z$`,
+                    "m",
+                ),
+            );
+        });
+
+        it("lose what only bases that are deleted needed, and nothing else", async () => {
+            const folder = `backups/team/test/mysql/${first.identity}/log`;
+            const before = (await files()).filter((file) => file.includes("/log/"));
+            const one = before.find((file) => file.endsWith(".tar.zst"))!;
+            // The same segment under the name of a day that is long gone.
+            await scope.inVolume(
+                bucket,
+                `cp -p ${one} ${folder}/20200102T030405Z.tar.zst; echo >${folder}/20200102T030405Z.gap`,
+            );
+            const { code, log } = await base();
+            assert.equal(code, 0, log);
+            assert.match(log, /deleted 2 files of the log in mysql\//);
+            const after = (await files()).filter((file) => file.includes("/log/"));
+            assert.deepEqual(
+                after.filter((file) => before.includes(file)),
+                before,
+            );
+            assert.ok(!after.some((file) => file.includes("20200102T030405Z")));
+        });
     });
 
     it("can be restored by hand with the commands of docs/backup.md, in containers without this project", async () => {

@@ -25,11 +25,17 @@ const complete = (...bases: string[]) => bases.flatMap((base) => [`${base}.manif
 describe("backup decisions", () => {
     it("are tested in this file, each of them", () => {
         assert.deepEqual(declaredIn(functions).sort(), [
+            "decide_archived",
             "decide_base",
             "decide_complete",
+            "decide_contains",
             "decide_owner",
             "decide_retired",
+            "decide_retired_log",
             "decide_store_problem",
+            "microseconds",
+            "seconds_of",
+            "spelled",
         ]);
     });
 
@@ -64,6 +70,14 @@ describe("backup decisions", () => {
         });
     }
 
+    it("delete the log before a time, but never the newest segment", () => {
+        const log = [`${OLD}.tar.zst`, `${OLD}.gap`, `${MIDDLE}.tar.zst`, "notes.txt"];
+        assert.equal(call("decide_retired_log", log, OLD), "");
+        assert.equal(call("decide_retired_log", log, MIDDLE), `${OLD}.gap\n${OLD}.tar.zst`);
+        assert.equal(call("decide_retired_log", log, NEW), `${OLD}.gap\n${OLD}.tar.zst`);
+        assert.equal(call("decide_retired_log", [], NEW), "");
+    });
+
     it("restore the newest base of all histories, or the one that is named", () => {
         const bases = [`${NEW} one`, `${OLD} two`, `${MIDDLE} one`];
         assert.equal(call("decide_base", bases, "latest"), `${NEW} one`);
@@ -75,6 +89,62 @@ describe("backup decisions", () => {
             ),
         );
         assert.equal(call("decide_base", [], "latest"), "none the store has no complete base");
+    });
+
+    it("restore the newest base before a time, if the log after it is wanted until then", () => {
+        const bases = [`${NEW} one`, `${OLD} two`, `${MIDDLE} one`];
+        assert.equal(call("decide_base", bases, "latest", "20260215T000000Z"), `${MIDDLE} one`);
+        assert.equal(call("decide_base", bases, "latest", MIDDLE), `${MIDDLE} one`);
+        assert.equal(call("decide_base", bases, OLD, "20260215T000000Z"), `${OLD} two`);
+        assert.match(
+            call("decide_base", bases, "latest", "20250101T000000Z"),
+            new RegExp(`^none the oldest base, ${OLD}, is later than restore.at: set it to a time after`),
+        );
+    });
+
+    const [A, B] = ["3e11fa47-71ca-11e1-9e33-c80aa9429562", "5f22ab58-71ca-11e1-9e33-c80aa9429562"];
+    const contained: [set: string, gtid: string, answer: "yes" | "no"][] = [
+        [`${A}:1-5`, `${A}:5`, "yes"],
+        [`${A}:1-5`, `${A}:6`, "no"],
+        [`${A}:1-5:8:10-12`, `${A}:8`, "yes"],
+        [`${A}:1-5:8:10-12`, `${A}:9`, "no"],
+        [`${A}:1-5,${B}:7`, `${B}:7`, "yes"],
+        [`${A}:1-5,${B}:7`, `${B}:5`, "no"],
+        [`${A}:1-5, ${B}:7`, `${B}:7`, "yes"],
+        ["", `${A}:1`, "no"],
+    ];
+    for (const [set, gtid, answer] of contained) {
+        it(`find ${gtid.slice(-2)} ${answer === "yes" ? "in" : "not in"} "${set}"`, () => {
+            assert.equal(call("decide_contains", [], set, gtid), answer);
+        });
+    }
+
+    it("read a time to the microsecond, and spell it in the same way", () => {
+        for (const [text, value] of [
+            ["2026-01-02T03:04:05Z", "1767323045000000"],
+            ["2026-01-02T03:04:05.5Z", "1767323045500000"],
+            ["2026-01-02T03:04:05.000009Z", "1767323045000009"],
+        ] as const) {
+            assert.equal(call("microseconds", [], text), value);
+            assert.equal(Date.parse(text), Math.floor(Number(value) / 1000));
+            assert.equal(
+                call("spelled", [], value),
+                text.replace(/(?:\.(\d+))?Z$/, (_, digits: string = "") => `.${digits.padEnd(6, "0")}Z`),
+            );
+        }
+        assert.equal(call("seconds_of", [], "20260102T030405Z"), "1767323045");
+    });
+
+    it("call the archive late when the store lacks more than a minute", () => {
+        const { code, stdout } = callFunction(functions, "decide_archived", [
+            "1000",
+            "930",
+            "the store is full",
+        ]);
+        assert.equal(code, 1);
+        assert.equal(stdout.trim(), "the store lacks what was written in the last 70 s: the store is full");
+        assert.equal(callFunction(functions, "decide_archived", ["1000", "941", "not yet"]).code, 0);
+        assert.match(callFunction(functions, "decide_archived", ["1000", "", ""]).stdout, /has not begun/);
     });
 
     it("leave a place to the stack that has it", () => {
@@ -105,6 +175,7 @@ describe("backup decisions", () => {
         ["failed to authenticate decrypted block - bad password?", /encrypted with another password/],
         ["dial tcp: lookup s3.example.com: no such host", /does not answer: check backup\.store\.endpoint/],
         ["dial tcp 10.0.0.1:9000: connect: connection refused", /does not answer/],
+        ["https response error StatusCode: 0, RequestID: , request send failed", /does not answer/],
         [
             "api error XMinioStorageFull: Storage backend has reached its minimum free drive",
             /is full: make room/,
@@ -134,19 +205,37 @@ describe("a stack with backups", () => {
     let recorded: readonly Recorded[];
     before(() => (recorded = recordedChange("dev", withKeys(`backup: { ${STORE} }`))));
 
-    it("has a CronJob, a password and two Secrets more than one without, and differs in nothing else", () => {
+    it("has a CronJob, an archive, a password and two Secrets more than one without, and differs in nothing else", () => {
         const without = recordedChange("dev", (dev) => `${dev}\n`);
         const known = new Map(without.map((each) => [each.urn, JSON.stringify(each)]));
         const other = recorded.filter((each) => known.get(each.urn) !== JSON.stringify(each));
         assert.deepEqual(other.map(({ type, name }) => `${type.split(":").at(-1)} ${name}`).sort(), [
             "BackupStore backup",
             "CronJob mysql-base",
+            "MySQLArchive mysql-archive",
             "MySQLBases mysql-base",
+            "PersistentVolumeClaim data-mysql-archive-0",
             "RandomPassword backup-encryption",
             "Secret backup-encryption",
             "Secret backup-store",
+            "StatefulSet mysql-archive",
         ]);
-        assert.equal(recorded.length, without.length + 6);
+        assert.equal(recorded.length, without.length + 9);
+    });
+
+    it("keeps the store's keys from the container that has passwords of MySQL, and the reverse", () => {
+        const archive = ofType(recorded, "kubernetes:apps/v1:StatefulSet").get("mysql-archive");
+        const mounts = at<{ name: string; volumeMounts: { mountPath: string }[] }[]>(
+            archive,
+            "spec.template.spec.containers",
+        ).map(({ name, volumeMounts }) => [
+            name,
+            volumeMounts.map(({ mountPath }) => mountPath).filter((each) => each.startsWith("/run/secrets")),
+        ]);
+        assert.deepEqual(mounts, [
+            ["receive", ["/run/secrets/mysql"]],
+            ["ship", ["/run/secrets/store", "/run/secrets/encryption"]],
+        ]);
     });
 
     it("mounts of MySQL's passwords only the one of the account that may clone", () => {
@@ -221,7 +310,23 @@ describe("the list of bases", () => {
         );
         assert.match(lines[2]!, new RegExp(`^${NEW} `));
         assert.equal(lines.length, 3);
-        assert.match(renderBases(""), /no bases yet; `make backup` takes one/);
+        assert.match(renderBases(""), /no bases yet, so nothing can be restored; `make backup` takes one/);
+    });
+
+    it("says between which times each history can be restored", () => {
+        const base = `base: ${NEW}\nidentity: one\nbytes: 1\npacked: 1\n`;
+        const log = (identity: string, gaps: string) =>
+            `log: ${identity}\nbegin: ${OLD}\nend: 2026-06-01T02:03:04.000005Z\nuntil: uuid:1-9\ngaps: ${gaps}\n`;
+        const printed = renderBases(`${base}\n${log("one", "20260301T010203Z")}\n${log("two", "none")}\n`);
+        const [header, ...rows] = printed.split("\n\n")[1]!.split("\n");
+        assert.match(header!, /^history +restorable from +to its last write +gaps, until the next base$/);
+        const time = NEW.replace(/^(....)(..)(.....)(..)/, "$1-$2-$3:$4:");
+        assert.match(
+            rows[0]!,
+            new RegExp(`^one +${time} +2026-06-01T02:03:04\\.000005Z +2026-03-01T01:02:03Z$`),
+        );
+        assert.match(rows[1]!, /^two +no base yet +2026-06-01T02:03:04\.000005Z +none$/);
+        assert.equal(rows.length, 2);
     });
 
     it("is asked for by the same pod without a volume for data", () => {

@@ -20,16 +20,26 @@ const KNOWN: Readonly<
             ...{
                 cat: "",
                 chmod: "",
-                date: "-u",
+                date: "-u -d",
                 df: "--output -B",
                 ls: "-A",
-                mkdir: "",
+                mkdir: "-p",
                 mkfifo: "",
+                ln: "",
                 mv: "-T",
                 rm: "-r -f",
                 rmdir: "",
             },
-            ...{ sleep: "", sort: "-u", stat: "-c", sync: "-f", tail: "-n", timeout: "", touch: "", tr: "" },
+            ...{
+                sleep: "",
+                sort: "-u -r",
+                stat: "-c",
+                sync: "-f",
+                tail: "-n",
+                timeout: "",
+                touch: "",
+                tr: "",
+            },
             ...{ getent: "", grep: "-q -a -F -E -c -v -x -e", sed: "-n" },
             mysql:
                 "--no-defaults --defaults-file --socket --host --port --user --batch --skip-column-names -e --connect-timeout " +
@@ -37,6 +47,7 @@ const KNOWN: Readonly<
             mysql_tzinfo_to_sql: "",
             ...{
                 du: "-s -B",
+                od: "-A -v -t -j -N",
                 sha256sum: "",
                 tar: "-C -c -x -f --exclude",
                 tee: "",
