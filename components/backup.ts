@@ -230,13 +230,31 @@ const BASE_SECONDS = 6 * 3600;
 /** A base that could not begin within this time waits for the next time of the schedule. */
 const BASE_LATE_SECONDS = 3600;
 
-/** A finished pod keeps its volume until it is deleted. Half a day is enough to read why a nightly base failed. */
-const FINISHED_SECONDS = 12 * 3600;
+/** A finished pod keeps its volume until it is deleted. `make status` names a nightly base that failed until the next one has ended: 26 hours. */
+const FINISHED_SECONDS = 26 * 3600;
 
-/** The CronJob `mysql-base`: a copy of a slave's data, by the code that seeds slaves, encrypted and uploaded. */
+/** The same for what runs every hour. */
+const DUE_FINISHED_SECONDS = 2 * 3600;
+
+/** The exit code of `base` if its base is complete, and the one before it is not proven. */
+const UNPROVEN = 3;
+
+/** When it is looked whether a base is due: every hour, at a minute that few other things begin at. */
+const DUE_SCHEDULE = "7 * * * *";
+
+/**
+ * The CronJob `mysql-base`: a copy of a slave's data, by the code that seeds slaves, encrypted and uploaded. Beside it `mysql-base-due` does the same
+ * within an hour if nothing can be restored otherwise: after the first deployment, after a restore, after a gap in the log.
+ */
 export class MySQLBases extends pulumi.ComponentResource {
     constructor(name: string, args: MySQLBasesArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dabaweb:index:MySQLBases", name, {}, opts);
+        this.cronJob(name, args, args.schedule ?? BACKUP_DEFAULTS.schedule, false);
+        this.cronJob(`${name}-due`, args, DUE_SCHEDULE, true);
+        this.registerOutputs({});
+    }
+
+    private cronJob(name: string, args: MySQLBasesArgs, schedule: string, onlyIfDue: boolean): void {
         const { store, namespace } = args;
         const metadata = { name, namespace, labels: labels("backup", name) };
         const env = {
@@ -248,6 +266,7 @@ export class MySQLBases extends pulumi.ComponentResource {
             ),
             ...store.env(),
             KEEP_DAYS: String(args.keepDays ?? BACKUP_DEFAULTS.keepDays),
+            ONLY_IF_DUE: String(onlyIfDue),
         };
         const container = store.container("base", env, args.resources ?? BACKUP_DEFAULTS.resources);
         new k8s.batch.v1.CronJob(
@@ -255,18 +274,32 @@ export class MySQLBases extends pulumi.ComponentResource {
             {
                 metadata,
                 spec: {
-                    schedule: args.schedule ?? BACKUP_DEFAULTS.schedule,
+                    schedule,
                     timeZone: "Etc/UTC",
                     concurrencyPolicy: "Forbid",
                     startingDeadlineSeconds: BASE_LATE_SECONDS,
-                    successfulJobsHistoryLimit: 1,
+                    // A finished pod keeps its volume. One that had nothing to do is not worth it.
+                    successfulJobsHistoryLimit: onlyIfDue ? 0 : 1,
                     failedJobsHistoryLimit: 1,
                     jobTemplate: {
                         metadata: { labels: metadata.labels },
                         spec: {
                             backoffLimit: 3,
+                            // The base is complete, but the one before it is not proven: another base would not change that.
+                            podFailurePolicy: {
+                                rules: [
+                                    {
+                                        action: "FailJob",
+                                        onExitCodes: {
+                                            containerName: container.name,
+                                            operator: "In",
+                                            values: [UNPROVEN],
+                                        },
+                                    },
+                                ],
+                            },
                             activeDeadlineSeconds: BASE_SECONDS,
-                            ttlSecondsAfterFinished: FINISHED_SECONDS,
+                            ttlSecondsAfterFinished: onlyIfDue ? DUE_FINISHED_SECONDS : FINISHED_SECONDS,
                             template: {
                                 metadata: podMetadata("backup", name, args),
                                 spec: {
@@ -312,7 +345,6 @@ export class MySQLBases extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        this.registerOutputs({});
     }
 }
 

@@ -112,7 +112,7 @@ export function objectsOf({ service, backup, restore }: StackConfig): Amounts {
         secrets > 0 ? { secrets, "count/secrets": secrets } : {},
         backup === undefined
             ? {}
-            : { "count/cronjobs.batch": 1, "count/jobs.batch": 1, "count/statefulsets.apps": 1 },
+            : { "count/cronjobs.batch": 2, "count/jobs.batch": 2, "count/statefulsets.apps": 1 },
     ]);
 }
 

@@ -141,9 +141,10 @@ function basesTable(bases: readonly Facts[]): string {
         fact("mysql"),
         fact("from"),
         fact("identity"),
+        fact("proven") === "" ? "no" : `in ${fact("restored")} s`,
         fact("gtid"),
     ]);
-    return table(["base", "MB", "packed", "seconds", "mysql", "copy of", "history", "up to"], rows);
+    return table(["base", "MB", "packed", "seconds", "mysql", "copy of", "history", "proven", "up to"], rows);
 }
 
 function splitOnce(line: string): [string, string] {

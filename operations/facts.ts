@@ -177,7 +177,7 @@ const CREATORS = ["StatefulSet", "ReplicaSet", "Job", "CronJob"];
 const REFUSAL_MS = 20 * 60_000;
 
 /** Workloads that run on a schedule: their pods come and go, and their Jobs say whether they did what they should. */
-const SCHEDULED = ["dabacluster-cleanup"];
+const SCHEDULED = ["dabacluster-cleanup", "mysql-base", "mysql-base-due"];
 
 /** Workloads whose Job outlives its pods: Kubernetes deletes the pod of a Job that passes its deadline. */
 const ONCE = ["dabacluster-migrate"];
@@ -473,7 +473,7 @@ function jobOf({ metadata }: PodObject): string | undefined {
 
 /** The order of the layers, from the data to the page. */
 function order({ system, role }: Pod): number {
-    const systems = ["redis", "mysql", "dabacluster"];
+    const systems = ["redis", "mysql", "dabacluster", "backup"];
     return systems.indexOf(system) * 10 + ["master", "slave", "migrate", "web"].indexOf(role);
 }
 

@@ -43,6 +43,8 @@ const SYSTEMS = ["redis", "mysql"];
 /** Where docs/runbook.md says what to do about the failure of a Job. */
 const FAILED_RUNS: Readonly<Record<string, string>> = {
     "dabacluster-cleanup": `see "The cleanup failed"`,
+    "mysql-base": `see "A base or the archive fails"`,
+    "mysql-base-due": `see "A base or the archive fails"`,
     "dabacluster-migrate": `see "A migration fails, is slow or was killed"`,
 };
 

@@ -23,16 +23,29 @@ decide_complete() {
 
 # decide_retired CUTOFF: which files are deleted after a base was taken. CUTOFF has the form of a base's name; what is older is old enough.
 # Standard input lists the files of bases. Prints the files, of each base the manifest first: a base that is half deleted does not count. The newest
-# complete base always stays, with whatever came later.
+# complete base always stays, and the newest that is proven, with whatever came later.
 decide_retired() {
-    local cutoff=$1 file name newest files=()
+    local cutoff=$1 file name newest proven files=()
     mapfile -t files
     newest=$(printf '%s\n' "${files[@]}" | decide_complete | tail -n 1)
     if [[ -z $newest ]]; then return 0; fi
+    proven=$(printf '%s\n' "${files[@]}" | sed -n 's/\.proven$//p' | sort | tail -n 1)
+    if [[ -n $proven && $proven < $newest ]]; then newest=$proven; fi
     for file in "${files[@]}"; do
         name=${file%%.*}
         if [[ $name =~ $BASE_NAME && $name < $cutoff && $name < $newest ]]; then echo "$file"; fi
     done | sort
+}
+
+# decide_due NEWEST GAP: whether a history needs a base now, without waiting for the schedule. NEWEST is its newest base, GAP the newest gap of its log,
+# each empty if there is none. Prints the reason, or nothing.
+decide_due() {
+    local newest=$1 gap=$2
+    if [[ -z $newest ]]; then
+        echo "it has no base yet, so nothing of it can be restored"
+    elif [[ -n $gap && ! $newest > $gap ]]; then
+        echo "its log has a gap at $gap, and no base follows it"
+    fi
 }
 
 # decide_retired_log CUTOFF: which files of a history's log are deleted: those named before CUTOFF. Standard input lists them. The newest segment

@@ -18,12 +18,12 @@ readonly SPOOL=/data/spool
 # was first committed follows, if it came through another server:
 # https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Gtid__event.html
 commit_time() {
-    local bytes value=0 i from=0
-    read -ra bytes < <(od -A n -v -t u1 -j $(($2 + 61)) -N 14 "$1")
-    ((${#bytes[@]} >= 7)) || return 1
-    if ((bytes[6] >> 7)); then from=7; fi
-    ((${#bytes[@]} >= from + 7)) || return 1
-    for i in 6 5 4 3 2 1 0; do value=$(((value << 8) | bytes[from + i])); done
+    local octets value=0 i from=0
+    read -ra octets < <(od -A n -v -t u1 -j $(($2 + 61)) -N 14 "$1")
+    ((${#octets[@]} >= 7)) || return 1
+    if ((octets[6] >> 7)); then from=7; fi
+    ((${#octets[@]} >= from + 7)) || return 1
+    for i in 6 5 4 3 2 1 0; do value=$(((value << 8) | octets[from + i])); done
     echo $((value & ((1 << 55) - 1)))
 }
 

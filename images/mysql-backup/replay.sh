@@ -66,8 +66,8 @@ read_entries() {
     done
 }
 
-# questions GTID: prints the statements that follow the entries by their sets: for each one that does not continue what came before, its number and
-# what is lacking; for each gap that the data is not beyond, its number; and the numbers of those that have the transaction GTID.
+# questions GTID SET: prints the statements that follow the entries by their sets: for each one that does not continue what came before, its number
+# and what is lacking; for each gap that the data is not beyond, its number; and the numbers of those that have the transaction GTID, or all of SET.
 questions() {
     local i
     echo "SET @have = @@GLOBAL.gtid_executed;"
@@ -82,15 +82,16 @@ questions() {
             echo "SELECT $i, 'has', '' FROM DUAL WHERE GTID_SUBSET('$1', '${entry_until[i]}') AND NOT GTID_SUBSET('$1', '${entry_after[i]}');"
         fi
         echo "SET @have = GTID_SUBTRACT(CONCAT_WS(',', @have, '${entry_until[i]}'), '');"
+        if [[ -n $2 ]]; then echo "SELECT $i, 'has', '' FROM DUAL WHERE GTID_SUBSET('$2', @have);"; fi
     done
 }
 
-# choose_end TIME GTID: sets count to how many entries are replayed, and partly to yes if only the begin of the last one is: up to TIME, in microseconds
-# since 1970 or latest, or up to the transaction GTID. Fails if the log does not lead there.
+# choose_end TIME GTID SET: sets count to how many entries are replayed, and partly to yes if only the begin of the last one is: up to TIME, in
+# microseconds since 1970 or latest, up to the transaction GTID, or up to all of SET. Fails if the log does not lead there.
 count=0 partly=no
 choose_end() {
-    local at=$1 gtid=$2 usable=${#entry[@]} broken="" i what lacks found=-1 newest=0
-    questions "$gtid" >"$LOG/questions.sql"
+    local at=$1 gtid=$2 set=$3 usable=${#entry[@]} broken="" i what lacks found=-1 newest=0
+    questions "$gtid" "$set" >"$LOG/questions.sql"
     temporary_client <"$LOG/questions.sql" >"$LOG/answers" 2>&1 || fail "the log cannot be followed: $(tail -n 1 "$LOG/answers")"
     while IFS=$'\t' read -r i what lacks; do
         case $what in
@@ -107,8 +108,8 @@ choose_end() {
     done <"$LOG/answers"
     for ((i = usable - 1; i >= 0 && newest == 0; i--)); do newest=${entry_last[i]}; done
     count=$usable partly=no
-    if [[ -n $gtid ]]; then
-        ((found >= 0)) || fail "the log after base $(fact base) does not have the transaction $gtid; it ends at $(spelled "$newest")${broken:+, because $broken}"
+    if [[ -n $gtid$set ]]; then
+        ((found >= 0)) || fail "the log after base $(fact base) does not have ${gtid:+the transaction $gtid}${set:+all of $set}; it ends at $(spelled "$newest")${broken:+, because $broken}"
         count=$((found + 1)) partly=yes
     elif [[ $at == latest ]]; then
         if [[ -n $broken ]]; then
@@ -152,15 +153,15 @@ first_left_out() {
     if ((low > 0)); then kept=${gtids[low - 1]}; fi
 }
 
-# replay TIME GTID: applies the log to $DATA.new, see choose_end. Sets reached_why to how far, in words.
+# replay TIME GTID SET: applies the log to $DATA.new, see choose_end. Sets reached_why to how far, in words.
 reached_why=""
 replay() {
-    local at=$1 gtid=$2 i number=0 file="" goal until="" executed began=$SECONDS told=$SECONDS running=yes
+    local at=$1 gtid=$2 set=$3 i number=0 file="" goal until="" executed began=$SECONDS told=$SECONDS running=yes
     # The account's password is the stack's again when the master starts. Nothing of this is kept if it is interrupted, so nothing waits for the disk.
     printf "ALTER USER 'root'@'localhost' IDENTIFIED BY '';\n" >"$RUN/replay.sql"
     temporary_server --datadir="$DATA.new" --skip-log-bin --init-file="$RUN/replay.sql" --innodb-buffer-pool-size="${REPLAY_BUFFER_POOL_SIZE:-128M}" \
         --innodb-flush-log-at-trx-commit=0 --replica-parallel-workers="${REPLAY_WORKERS:-4}"
-    choose_end "$at" "$gtid"
+    choose_end "$at" "$gtid" "$set"
     for ((i = 0; i < count; i++)); do
         if [[ -n ${entry_gap[i]} ]]; then continue; fi
         number=$((number + 1))
@@ -177,7 +178,9 @@ replay() {
     in_background temporary_client -e "CHANGE REPLICATION SOURCE TO RELAY_LOG_FILE = 'relay.000001', RELAY_LOG_POS = 4, SOURCE_HOST = 'none',
         SOURCE_USER = 'none'" || fail "the log cannot be replayed: $(answer_line)"
     goal=${entry_until[count - 1]}
-    if [[ $partly == yes ]]; then
+    if [[ -n $set ]]; then
+        until=" UNTIL SQL_AFTER_GTIDS = '$set'" goal=$set
+    elif [[ $partly == yes ]]; then
         first_left_out "$file" "$at" "$gtid"
         if [[ -n $left_out ]]; then
             until=" UNTIL SQL_BEFORE_GTIDS = '$left_out'"

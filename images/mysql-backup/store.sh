@@ -8,6 +8,7 @@ source /opt/dabaweb/lib/decide-backup.sh
 #   owner                                 the stack that writes here
 #   mysql/<identity>/<time>.tar.zst       a copy of a data directory
 #   mysql/<identity>/<time>.manifest      what is in it; without this file, the copy is not complete
+#   mysql/<identity>/<time>.proven        that it was restored, with the log after it, and was what the next base is
 #   mysql/<identity>/log/<time>.tar.zst   a segment of the binary log, see log.sh
 readonly STORE=vault:
 
@@ -172,4 +173,36 @@ read_manifest() {
         store_why="the manifest of base $2 is not one of this program's: restore another base"
         return 1
     fi
+}
+
+# check_room: fails if the volume has no room for the base whose manifest was read.
+check_room() {
+    local free needed
+    free=$(df --output=avail -B 1 /data | sed '1d; s/ //g')
+    needed=$(($(fact bytes) + $(fact bytes) / 10))
+    ((free >= needed)) || fail "base $(fact base) has $(fact bytes) bytes, and the volume has room for $free: raise mysql-master.storage"
+}
+
+# fetch_base IDENTITY NAME: unpacks a base into $DATA.new and compares its checksum with the manifest's.
+fetch_base() {
+    local summer status=0 sum
+    rm -f "$RUN/to-sum"
+    mkfifo "$RUN/to-sum"
+    # shellcheck disable=SC2153 # lib.sh sets DATA.
+    mkdir "$DATA.new"
+    sha256sum <"$RUN/to-sum" >"$RUN/sum" &
+    summer=$!
+    {
+        "${RCLONE[@]}" cat "${STORE}mysql/$1/$2.tar.zst" 2>"$RUN/complaints" | tee "$RUN/to-sum" | zstd -q -d -c | tar -C "$DATA.new" -xf -
+    } &
+    wait "$!" || status=$?
+    wait "$summer"
+    read -r sum _ <"$RUN/sum"
+    if [[ -s $RUN/complaints ]]; then
+        fail "base $2 cannot be read: $(decide_store_problem <"$RUN/complaints") ($(tail -n 1 "$RUN/complaints"))"
+    fi
+    if [[ $sum != "$(fact sha256)" ]]; then
+        fail "base $2 is damaged: its checksum is $sum, but its manifest says $(fact sha256); set restore.base to another one"
+    fi
+    ((status == 0)) || fail "base $2 cannot be unpacked; its checksum is right, so look for the reason above: is there room on the volume?"
 }

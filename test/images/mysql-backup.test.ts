@@ -122,6 +122,7 @@ describe("backups of mysql", () => {
                 SLAVES_PORT: "3306",
                 MAX_STALE_SECONDS: "30",
                 KEEP_DAYS: "14",
+                ONLY_IF_DUE: "false",
                 STORE_ENDPOINT: "http://store:9000",
                 STORE_BUCKET: "backups",
                 STORE_PREFIX: "team/test",
@@ -465,6 +466,47 @@ describe("backups of mysql", () => {
             assert.equal(await scope.inVolume(pod.volume, "ls mysql 2>/dev/null || true"), "");
         });
 
+        it("are proven by the next one: restored with the log after them, each has the tables of the next", async () => {
+            const next = await taken();
+            const [proven] = (await list()).filter(({ proven: by }) => by === next.base);
+            assert.ok(proven !== undefined && proven.base! < next.base!);
+            const tables = await pods.sql(
+                master,
+                "SELECT COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN " +
+                    "('information_schema', 'mysql', 'performance_schema', 'sys')",
+            );
+            assert.equal(proven.tables, tables);
+        });
+
+        it("are named if they do not become what the next one is, and then nothing is deleted", async () => {
+            // A row that is in no log: what the slave has is not what the base and the log make.
+            await pods.sql(
+                slave,
+                "SET sql_log_bin = 0; SET GLOBAL super_read_only = OFF; UPDATE form.kept SET words = 'unlogged' WHERE id = 1; " +
+                    "SET GLOBAL super_read_only = ON",
+            );
+            const folder = `backups/team/test/mysql/${first.identity}`;
+            const old = `${folder}/20200102T030405Z`;
+            await scope.inVolume(
+                bucket,
+                `for end in manifest tar.zst; do cp -p ${folder}/${first.base}.$end ${old}.$end; done`,
+            );
+            const { code, log } = await base();
+            assert.equal(code, 3, log);
+            assert.match(log, /base \S+ is complete/);
+            assert.match(log.trim().split("\n").at(-1)!, /these tables differ: form\.kept $/);
+            assert.ok((await files()).includes(`${old}.manifest`));
+            await scope.inVolume(bucket, `rm ${old}.*`);
+            await pods.sql(
+                slave,
+                "SET sql_log_bin = 0; SET GLOBAL super_read_only = OFF; UPDATE form.kept SET words = 'the quick brown fox' WHERE id = 1; " +
+                    "SET GLOBAL super_read_only = ON",
+            );
+            // The last base has the row that is in no log, so it is not proven, either.
+            assert.equal((await base()).code, 3);
+            assert.equal((await base()).code, 0);
+        });
+
         it("say where the log has a gap, and are not restored across it", async () => {
             await docker(["kill", receiver]);
             await note(130);
@@ -486,7 +528,16 @@ describe("backups of mysql", () => {
             );
             assert.notEqual(code, 0);
             assert.match(log, /ends at \S+, because it has a gap there/);
-            await taken();
+            const due = await base({ env: { ONLY_IF_DUE: "true" } });
+            assert.match(due.log, /its log has a gap at \S+, and no base follows it[^]*base \S+ is complete/);
+            const known = await files();
+            const again = await base({ env: { ONLY_IF_DUE: "true" } });
+            assert.match(again.log, /its newest base is \S+, and the log after it has no gap$/m);
+            assert.equal(again.code, 0);
+            assert.deepEqual(
+                (await files()).filter((file) => !file.includes("/log/")),
+                known.filter((file) => !file.includes("/log/")),
+            );
             await note(132);
             await archived();
             assert.match(await restoredTo({ RESTORE_AT: "latest" }), /(^|,)130,131,132$/);
@@ -522,31 +573,35 @@ describe("backups of mysql", () => {
     });
 
     it("can be restored by hand with the commands of docs/backup.md, in containers without this project", async () => {
-        const { base: name, identity, gtid } = first;
-        const hand = await byHand({
+        const hand = await byHand({}, ["store"], ["unpack", "start"]);
+        assert.equal(await hand("SELECT words FROM form.kept WHERE id = 1"), "the quick brown fox");
+        assert.equal(await hand("SELECT @@GLOBAL.gtid_executed"), first.gtid);
+    });
+
+    /** Runs blocks of the page, with the first base, and returns a client of the server that they start. */
+    async function byHand(
+        more: Readonly<Record<string, string>>,
+        fetching: readonly string[],
+        starting: readonly string[],
+    ): Promise<(sql: string) => Promise<string>> {
+        const given = {
             ENDPOINT: "http://store:9000",
             ACCESS_KEY: KEYS.accessKey,
             SECRET_KEY: KEYS.secretKey,
             BUCKET: "backups",
             PREFIX: "team/test",
             PASSWORD,
-            IDENTITY: identity!,
-            BASE: name!,
-        });
-        assert.equal(await hand("SELECT words FROM form.kept WHERE id = 1"), "the quick brown fox");
-        assert.equal(await hand("SELECT @@GLOBAL.gtid_executed"), gtid);
-    });
-
-    /** Runs the blocks of the page that are marked for it, and returns a client of the server that they start. */
-    async function byHand(
-        given: Readonly<Record<string, string>>,
-    ): Promise<(sql: string) => Promise<string>> {
-        const work = await scope.disk("hand");
+            IDENTITY: first.identity!,
+            BASE: first.base!,
+            ...more,
+        };
+        runs += 1;
+        const work = await scope.disk(`hand-${runs}`);
         const page = fs.readFileSync(path.resolve(__dirname, "../../docs/backup.md"), "utf8");
         const inside = async (name: string, of: "rclone" | "mysql") =>
             scope.run({
                 image: tagged(images.bases.find((each) => each.name === of)!.image),
-                name,
+                name: `${name}-${runs}`,
                 network: pods.network,
                 mounts: { [work]: "/hand" },
                 tmpfs: ["/tmp"],
@@ -563,12 +618,16 @@ describe("backups of mysql", () => {
             const { code, stdout, stderr } = await tryDocker(["exec", container, "sh", "-euc", block]);
             assert.equal(code, 0, `${mark}: ${stdout}${stderr}`);
         };
-        await execute(await inside("hand-rclone", "rclone"), "store");
+        const fetcher = await inside("hand-rclone", "rclone");
+        for (const mark of fetching) {
+            await execute(fetcher, mark);
+        }
         const server = await inside("hand-mysql", "mysql");
-        await execute(server, "unpack");
-        await execute(server, "start");
+        for (const mark of starting) {
+            await execute(server, mark);
+        }
         return async (sql) => {
-            const client = ["mysql", "--no-defaults", "--socket=/hand/socket", "-BNe", sql];
+            const client = ["mysql", "--no-defaults", "--user=root", "--socket=/hand/socket", "-BNe", sql];
             return (await docker(["exec", server, ...client])).trim();
         };
     }

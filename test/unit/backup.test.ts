@@ -29,6 +29,7 @@ describe("backup decisions", () => {
             "decide_base",
             "decide_complete",
             "decide_contains",
+            "decide_due",
             "decide_owner",
             "decide_retired",
             "decide_retired_log",
@@ -62,6 +63,12 @@ describe("backup decisions", () => {
             [],
         ],
         ["none is complete", [`${OLD}.tar.zst`, `${NEW}.tar.zst`], "20270101T000000Z", []],
+        [
+            "the newest that is proven is old, too: it stays",
+            [...complete(OLD, MIDDLE, NEW), `${OLD}.proven`, `${MIDDLE}.proven`],
+            "20270101T000000Z",
+            [`${OLD}.manifest`, `${OLD}.proven`, `${OLD}.tar.zst`],
+        ],
         ["there is something else", ["20250101.txt", "owner", ...complete(NEW)], MIDDLE, []],
     ];
     for (const [what, files, cutoff, deleted] of retired) {
@@ -69,6 +76,15 @@ describe("backup decisions", () => {
             assert.equal(call("decide_retired", files, cutoff), deleted.join("\n"));
         });
     }
+
+    it("are due without a base, and after a gap that none follows", () => {
+        assert.match(call("decide_due", [], "", ""), /no base yet/);
+        assert.match(call("decide_due", [], "", NEW), /no base yet/);
+        assert.match(call("decide_due", [], OLD, MIDDLE), new RegExp(`gap at ${MIDDLE}`));
+        assert.match(call("decide_due", [], OLD, OLD), /gap/);
+        assert.equal(call("decide_due", [], NEW, MIDDLE), "");
+        assert.equal(call("decide_due", [], OLD, ""), "");
+    });
 
     it("delete the log before a time, but never the newest segment", () => {
         const log = [`${OLD}.tar.zst`, `${OLD}.gap`, `${MIDDLE}.tar.zst`, "notes.txt"];
@@ -205,13 +221,14 @@ describe("a stack with backups", () => {
     let recorded: readonly Recorded[];
     before(() => (recorded = recordedChange("dev", withKeys(`backup: { ${STORE} }`))));
 
-    it("has a CronJob, an archive, a password and two Secrets more than one without, and differs in nothing else", () => {
+    it("has two CronJobs, an archive, a password and two Secrets more than one without, and differs in nothing else", () => {
         const without = recordedChange("dev", (dev) => `${dev}\n`);
         const known = new Map(without.map((each) => [each.urn, JSON.stringify(each)]));
         const other = recorded.filter((each) => known.get(each.urn) !== JSON.stringify(each));
         assert.deepEqual(other.map(({ type, name }) => `${type.split(":").at(-1)} ${name}`).sort(), [
             "BackupStore backup",
             "CronJob mysql-base",
+            "CronJob mysql-base-due",
             "MySQLArchive mysql-archive",
             "MySQLBases mysql-base",
             "PersistentVolumeClaim data-mysql-archive-0",
@@ -220,7 +237,7 @@ describe("a stack with backups", () => {
             "Secret backup-store",
             "StatefulSet mysql-archive",
         ]);
-        assert.equal(recorded.length, without.length + 9);
+        assert.equal(recorded.length, without.length + 10);
     });
 
     it("keeps the store's keys from the container that has passwords of MySQL, and the reverse", () => {
@@ -303,10 +320,10 @@ describe("the list of bases", () => {
             `version: 1\nbase: ${base}\nidentity: one\ngtid: uuid:1-5\nmysql: 9.7.2\nfrom: mysql-slave-0\nbytes: 200000000\n` +
             `packed: 2500000\nsha256: x\nseconds: 41\n`;
         const lines = renderBases(`${manifest(NEW)}\n${manifest(OLD)}\n`).split("\n");
-        assert.match(lines[0]!, /^base +MB +packed +seconds +mysql +copy of +history +up to$/);
+        assert.match(lines[0]!, /^base +MB +packed +seconds +mysql +copy of +history +proven +up to$/);
         assert.match(
             lines[1]!,
-            new RegExp(`^${OLD} +200 +2\\.5 +41 +9\\.7\\.2 +mysql-slave-0 +one +uuid:1-5$`),
+            new RegExp(`^${OLD} +200 +2\\.5 +41 +9\\.7\\.2 +mysql-slave-0 +one +no +uuid:1-5$`),
         );
         assert.match(lines[2]!, new RegExp(`^${NEW} `));
         assert.equal(lines.length, 3);

@@ -51,6 +51,7 @@ const KNOWN: Readonly<
                 sha256sum: "",
                 tar: "-C -c -x -f --exclude",
                 tee: "",
+                uniq: "-u",
                 wc: "-c",
                 zstd: "-q -3 -c -d",
             },

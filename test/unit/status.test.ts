@@ -424,6 +424,23 @@ describe("status: what the cluster answers", () => {
             assert.deepStrictEqual(judge(all), []);
         });
 
+        it("has a base beside it that is judged in the same way, by the schedule or because one was due", () => {
+            for (const workload of ["mysql-base", "mysql-base-due"]) {
+                const of = {
+                    "app.kubernetes.io/name": workload,
+                    "app.kubernetes.io/part-of": "backup",
+                };
+                const ended = { ...failed, metadata: { name: `${workload}-1`, labels: of } };
+                assert.deepStrictEqual(
+                    judge(facts(objects({}, [ended, podObject(`${workload}-1-a`, workload)]))),
+                    [
+                        `the last run of ${workload}, Job ${workload}-1, failed: Job was active too long; ` +
+                            'see "A base or the archive fails" in docs/runbook.md',
+                    ],
+                );
+            }
+        });
+
         it("is named if its last run failed, with the words of the pod that ended last", () => {
             const more = [
                 failed,

@@ -62,7 +62,15 @@ const names = fs.readdirSync(FOLDER).map((file) => path.basename(file, ".yml"));
 
 describe("the workflows", () => {
     it("are those that the documentation names", () => {
-        assert.deepStrictEqual([...names].sort(), ["comment", "deploy", "drift", "pins", "preview", "test"]);
+        assert.deepStrictEqual([...names].sort(), [
+            "comment",
+            "deploy",
+            "drift",
+            "pins",
+            "preview",
+            "status",
+            "test",
+        ]);
         const page = fs.readFileSync("docs/pull-requests.md", "utf8");
         names.forEach((name) => assert.ok(page.includes(`${name}.yml`), name));
     });
