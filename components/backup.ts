@@ -14,6 +14,7 @@ import {
     Resources,
     selector,
 } from "./pod";
+import { claimOf, volumeOf } from "./volume";
 
 /** An S3 store for backups. */
 export interface Store {
@@ -349,19 +350,8 @@ export class MySQLBases extends pulumi.ComponentResource {
 }
 
 /** A volume that lives as long as its pod. */
-function workVolume({ storage, storageClass }: MySQLBasesArgs): k8s.types.input.core.v1.Volume {
-    return {
-        name: "data",
-        ephemeral: {
-            volumeClaimTemplate: {
-                spec: {
-                    accessModes: ["ReadWriteOnce"],
-                    storageClassName: storageClass,
-                    resources: { requests: { storage } },
-                },
-            },
-        },
-    };
+function workVolume(args: MySQLBasesArgs): k8s.types.input.core.v1.Volume {
+    return { name: "data", ephemeral: { volumeClaimTemplate: { spec: claimOf(args) } } };
 }
 
 /** Arguments of {@link MySQLArchive}. */
@@ -377,11 +367,19 @@ export interface MySQLArchiveArgs extends Placement {
     readonly storage?: string;
     /** StorageClass of that volume. Default: the cluster's. */
     readonly storageClass?: string;
+    /** true: that volume cannot be deleted until it is unprotected, and even then outlives the stack. Default: false. */
+    readonly protect?: boolean;
     /** CPU and memory of each of the two containers. Default: 320Mi, half a core. */
     readonly resources?: Resources;
     /** Image pull secret. Default: none. */
     readonly pullSecret?: pulumi.Input<string>;
 }
+
+/** Restarts a program that hangs: both go on where they were. Ten minutes are for a slow volume. */
+const whileAlive = {
+    startupProbe: execProbe("alive", { periodSeconds: 2, failureThreshold: 300 }),
+    livenessProbe: execProbe("alive", { periodSeconds: 60, failureThreshold: 2 }),
+};
 
 /**
  * The StatefulSet `mysql-archive`: receives the binary log of MySQL as slaves do, applies nothing, and uploads it every few seconds. Its pod is ready
@@ -393,24 +391,8 @@ export class MySQLArchive extends pulumi.ComponentResource {
         const { store, namespace } = args;
         const metadata = { name, namespace, labels: labels("backup", name) };
         const resources = args.resources ?? BACKUP_DEFAULTS.archive.resources;
-        const claim = {
-            accessModes: ["ReadWriteOnce"],
-            resources: { requests: { storage: args.storage ?? BACKUP_DEFAULTS.archive.storage } },
-            ...(args.storageClass === undefined ? {} : { storageClassName: args.storageClass }),
-        };
-        const volume = new k8s.core.v1.PersistentVolumeClaim(
-            `data-${name}-0`,
-            {
-                metadata: {
-                    name: `data-${name}-0`,
-                    namespace,
-                    labels: metadata.labels,
-                    annotations: { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" },
-                },
-                spec: claim,
-            },
-            { parent: this },
-        );
+        const claim = { ...args, system: "backup", storage: args.storage ?? BACKUP_DEFAULTS.archive.storage };
+        const volume = volumeOf(name, 0, claim, this);
         const shipping = store.container("ship", store.env(), resources);
         const receiving = store.container(
             "receive",
@@ -442,9 +424,17 @@ export class MySQLArchive extends pulumi.ComponentResource {
                                 args.pullSecret,
                             ),
                             containers: [
-                                receiving,
+                                {
+                                    ...receiving,
+                                    ...whileAlive,
+                                    readinessProbe: execProbe("alive", {
+                                        periodSeconds: 10,
+                                        failureThreshold: 1,
+                                    }),
+                                },
                                 {
                                     ...shipping,
+                                    ...whileAlive,
                                     readinessProbe: execProbe("archived", {
                                         periodSeconds: 5,
                                         failureThreshold: 1,
@@ -467,7 +457,7 @@ export class MySQLArchive extends pulumi.ComponentResource {
                             ],
                         },
                     },
-                    volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],
+                    volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claimOf(claim) }],
                 },
             },
             {

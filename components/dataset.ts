@@ -18,6 +18,7 @@ import {
 import type { Rollout } from "./rollout";
 import type { Spread } from "./spread";
 import { BASE_ANNOTATION } from "./versions";
+import { claimOf, VOLUME_DEFAULTS, volumeOf } from "./volume";
 
 /** What a user can set for the pods and volumes of one master or one group of slaves. */
 export interface DatasetOptions extends Placement {
@@ -59,7 +60,7 @@ export interface SlaveOptions extends DatasetOptions {
 }
 
 /** The values of {@link DatasetOptions} that are not given. */
-export const DATASET_DEFAULTS = { storage: "1Gi", accessMode: "ReadWriteOnce", awaitMinutes: 10 } as const;
+export const DATASET_DEFAULTS = { ...VOLUME_DEFAULTS, awaitMinutes: 10 } as const;
 
 /** The values of {@link SlaveOptions} that are not given. */
 export const SLAVE_DEFAULTS = { replicas: 1, maxStaleSeconds: 30, maxMasterAwaySeconds: 120 } as const;
@@ -122,17 +123,6 @@ export interface FirstContainer {
     readonly volumes: readonly k8s.types.input.core.v1.Volume[];
 }
 
-/** Resource options for objects that must not be lost: see {@link DatasetArgs.protect}. */
-export function keptWith(protect?: boolean): pulumi.CustomResourceOptions {
-    return { protect, retainOnDelete: protect };
-}
-
-/**
- * For objects that may outlive their stack. The next deployment has another field manager and could otherwise never change
- * the fields that the previous one set.
- */
-export const KEPT_ANNOTATIONS = { "pulumi.com/patchForce": "true" };
-
 /**
  * Pods with a volume each: a StatefulSet, its volumes, a Service for the ready pods and a headless Service that gives each
  * pod a name. Every object is named after the component (`<name>`, `<name>-pods`, `data-<name>-<n>`).
@@ -177,35 +167,8 @@ export class Dataset extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        // Declared here and adopted by the StatefulSet, so that changes of class and size are ordinary changes that a preview
-        // shows. A claim template cannot be changed after creation.
-        const claim = {
-            accessModes: [args.accessMode ?? DATASET_DEFAULTS.accessMode],
-            resources: { requests: { storage: args.storage } },
-            ...(args.storageClass === undefined ? {} : { storageClassName: args.storageClass }),
-        };
-        const volumes = Array.from(
-            { length: args.replicas },
-            (_, ordinal) =>
-                new k8s.core.v1.PersistentVolumeClaim(
-                    `data-${name}-${ordinal}`,
-                    {
-                        metadata: {
-                            name: `data-${name}-${ordinal}`,
-                            namespace: args.namespace,
-                            labels: labels(args.system, name),
-                            // The provider waits for an event that says Bound. A retained claim is already bound and
-                            // never sends one. The pods' readiness shows whether the volumes exist.
-                            annotations: {
-                                ...KEPT_ANNOTATIONS,
-                                "pulumi.com/waitFor": "jsonpath={.metadata.uid}",
-                            },
-                        },
-                        spec: claim,
-                    },
-                    // It cannot be changed, so a claim would be replaced, with its data.
-                    { parent: this, ...keptWith(args.protect), ignoreChanges: ["spec.accessModes"] },
-                ),
+        const volumes = Array.from({ length: args.replicas }, (_, ordinal) =>
+            volumeOf(name, ordinal, args, this),
         );
         const ready: Promise<pulumi.Input<pulumi.Resource>[]> = this.before.then(async (before) => [
             ...volumes,
@@ -229,7 +192,7 @@ export class Dataset extends pulumi.ComponentResource {
                         metadata: podMetadata(args.system, name, args),
                         spec: podSpec(args),
                     },
-                    volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],
+                    volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claimOf(args) }],
                 },
             },
             {

@@ -1,8 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
-import { KEPT_ANNOTATIONS, keptWith } from "./dataset";
 import { labels } from "./pod";
+import { KEPT_ANNOTATIONS, keptWith } from "./volume";
 
 /** What a master knows about its system in addition to its own volume. */
 export interface Initialised {

@@ -37,13 +37,13 @@ decide_retired() {
     done | sort
 }
 
-# decide_due NEWEST GAP: whether a history needs a base now, without waiting for the schedule. NEWEST is its newest base, GAP the newest gap of its log,
-# each empty if there is none. Prints the reason, or nothing.
+# decide_due NEWEST GAP: whether a history needs a base now, without waiting for the schedule. NEWEST is its newest base, GAP a gap of its log whose
+# transactions that base lacks, each empty if there is none. Prints the reason, or nothing.
 decide_due() {
     local newest=$1 gap=$2
     if [[ -z $newest ]]; then
         echo "it has no base yet, so nothing of it can be restored"
-    elif [[ -n $gap && ! $newest > $gap ]]; then
+    elif [[ -n $gap ]]; then
         echo "its log has a gap at $gap, and no base follows it"
     fi
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The binary log of a stack as `receive` lays it out, `ship` uploads it and `restore` replays it. Sourced after store.sh.
 
-# An entry is a finished relay log: in the binary log's format, transactions in the order in which the source committed them. What is in it is one
+# An entry is a finished relay log: in the binary log's format, whole transactions in the order in which the source committed them. What is in it is one
 # line of facts:
 #   AFTER|UNTIL|FIRST|LAST|GAP
 #   AFTER, UNTIL  GTID sets: all that was received before it, and with it. So what follows what is told by sets, whatever clocks and names say
@@ -9,9 +9,12 @@
 #   GAP           why what is between AFTER and UNTIL is not in the log, instead of a relay log; empty otherwise
 # Before they are uploaded, entries lie in $SPOOL/<identity>/<number>/relay and .../facts. In the store, the entries of about a minute are one
 # segment, a tar archive of such folders that begins with `index`: a line "NUMBER|facts" for each. A segment with a gap has a small file beside it,
-# so that whoever lists the log knows of the gap.
+# with the gap's UNTIL, so that whoever lists the log knows of the gap.
 # shellcheck disable=SC2034 # Not every program needs all of it.
 readonly SPOOL=/data/spool
+
+# What a program writes whenever it gets on, for `alive`.
+readonly TURN=/run/mysqld/turn
 
 # commit_time FILE POSITION: prints the time of commit, in microseconds since 1970, of the Gtid event at a position in a relay log. It follows the
 # common header of 19 bytes and the event's own of 42, in 7 bytes, the lowest first; the highest bit says whether the time at which the transaction
@@ -55,6 +58,27 @@ read_end() {
         if ((last > 0)); then end_last=$last; fi
     done </data/unpacked/index
     rm -rf /data/unpacked /data/packed
+}
+
+# is_beyond_gaps IDENTITY: whether the base whose manifest was read has what the log lacks at its newest gap. By sets: a segment is named after its
+# begin, which a base may follow that the gap follows. list_segments comes first.
+is_beyond_gaps() {
+    if ((${#gaps[@]} == 0)); then return 0; fi
+    asked cat "${STORE}mysql/$1/log/${gaps[-1]}.gap" || fail "the gap of the log at ${gaps[-1]}: $store_why"
+    begins_within "$(<"$RUN/answer")" "$(fact gtid)"
+}
+
+# begins_within SET OTHER: whether a GTID set is contained in another one, by the end of each of its intervals.
+begins_within() {
+    local part interval uuid IFS=,
+    for part in ${1// /}; do
+        uuid=${part%%:*}
+        IFS=:
+        for interval in ${part#*:}; do
+            if [[ $(decide_contains "$2" "$uuid:${interval#*-}") == no ]]; then return 1; fi
+        done
+        IFS=,
+    done
 }
 
 # unpack_segment FILE DIRECTORY: unpacks a segment; fails if it was cut or changed.

@@ -19,7 +19,6 @@ checksums() {
 # predecessor: sets before to the base that the new one can prove, empty if there is none, and says why.
 before=""
 predecessor() {
-    local gap
     list_files "$identity" || fail "$store_why"
     before=$(decide_complete <"$RUN/answer" | sed "/^$name\$/,\$d" | sed -n '$p')
     if [[ -z $before ]]; then
@@ -32,9 +31,9 @@ predecessor() {
         before=""
         return 0
     fi
-    gap=$(printf '%s\n' "${gaps[@]}" | sed -n '$p')
-    if [[ -n $gap && ! $before > $gap ]]; then
-        say "base $before cannot be proven, because the log after it has a gap at $gap; the next base proves $name"
+    read_manifest "$identity" "$before" || fail "$store_why"
+    if ! is_beyond_gaps "$identity"; then
+        say "base $before cannot be proven, because the log after it has a gap at ${gaps[-1]}; the next base proves $name"
         before=""
     fi
 }
@@ -63,7 +62,6 @@ prove() {
     if [[ -z $before ]]; then return 0; fi
     wait_for_log
     began=$SECONDS
-    read_manifest "$identity" "$before" || fail "$store_why"
     check_room
     say "proving base $before: restoring it, and replaying the log up to base $name"
     fetch_log "$identity" "$before"

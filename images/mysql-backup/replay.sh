@@ -36,19 +36,6 @@ fetch_log() {
     done
 }
 
-# begins_within SET OTHER: whether a GTID set is contained in another one, by the end of each of its intervals.
-begins_within() {
-    local part interval uuid IFS=,
-    for part in ${1// /}; do
-        uuid=${part%%:*}
-        IFS=:
-        for interval in ${part#*:}; do
-            if [[ $(decide_contains "$2" "$uuid:${interval#*-}") == no ]]; then return 1; fi
-        done
-        IFS=,
-    done
-}
-
 # earlier NAME SECONDS: prints the name of what was written so much earlier.
 earlier() {
     name_at $(($(seconds_of "$1") - $2))
@@ -122,6 +109,7 @@ choose_end() {
                 return 0
             fi
         done
+        if ((newest == at)); then return 0; fi
         fail "the log after base $(fact base) ends at $(spelled "$newest")${broken:+, because $broken}: set restore.at to that time or an earlier" \
             "one, or to latest"
     fi

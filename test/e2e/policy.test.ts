@@ -21,7 +21,7 @@ const BREAKS: readonly [string, string, string][] = [
         "const env: Record<string, pulumi.Input<string>> = {",
         "$& TOKEN: args.mysql.password,",
     ],
-    ["components/dataset.ts", "...keptWith(args.protect)", "...{}"],
+    ["components/volume.ts", "...keptWith(args.protect)", "...{}"],
     ["components/dataset.ts", "spec: { selector: selector(name), ports: [{", "$& nodePort: 32002,"],
     ["components/pod.ts", "if (replicas < 2) {", "if (replicas < 200) {"],
 ];

@@ -339,10 +339,10 @@ describe("backups of mysql", () => {
         });
 
         /** Writes a row, and notes its transaction and a time between it and the next one. */
-        async function note(id: number): Promise<void> {
+        async function note(id: number, more = ""): Promise<void> {
             const answer = await pods.sql(
                 master,
-                `SET SESSION session_track_gtids = OWN_GTID; INSERT INTO form.kept VALUES (${id}, 'logged');
+                `BEGIN; INSERT INTO form.kept VALUES (${id}, 'logged'); ${more} COMMIT;
                 SELECT CONCAT_WS('|', (SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')), DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ'))`,
             );
             const [set = "", at = ""] = answer.split("|");
@@ -416,6 +416,25 @@ describe("backups of mysql", () => {
             assert.equal(await restoredTo({ RESTORE_AT: "latest" }), "101,102,103,104");
         });
 
+        it("are restarted if a program of the archive hangs", async () => {
+            const probed = await scope.run({
+                name: `alive-${runs}`,
+                image,
+                tmpfs: ["/run/mysqld"],
+                options: ["--entrypoint", "bash"],
+                args: [
+                    "-c",
+                    "alive; touch -d '-20 minutes' /run/mysqld/turn && alive && touch -d '-40 minutes' /run/mysqld/turn; alive",
+                ],
+            });
+            const { code, log } = await end(probed);
+            assert.equal(code, 1);
+            assert.match(log, /it has not begun[^]*it hangs: its last turn was 240\d s ago/);
+            for (const program of [receiver, shipper]) {
+                await docker(["exec", program, `${bin}/alive`]);
+            }
+        });
+
         it("go on without gap or doubling after hard kills of either program, and of the master", async () => {
             for (let id = 110; id < 116; id += 1) {
                 await note(id);
@@ -434,6 +453,57 @@ describe("backups of mysql", () => {
             await archived();
             const found = await restoredTo({ RESTORE_AT: "latest" });
             assert.equal(found, written.map(({ id }) => id).join());
+        });
+
+        it("are restored to a transaction that a relay log ends within", async () => {
+            await pods.sql(master, "CREATE TABLE form.large (words VARCHAR(8000))");
+            const receiving = [
+                "exec",
+                receiver,
+                "mysql",
+                "--no-defaults",
+                "-uroot",
+                "--socket=/run/mysqld/temporary.sock",
+            ];
+            // A thousand events, each of which the receiver syncs.
+            const large =
+                "INSERT INTO form.large SELECT REPEAT('x', 7000) FROM information_schema.columns LIMIT 1000;";
+            let split: string | undefined;
+            for (let id = 50; split === undefined; id += 1) {
+                assert.ok(id < 60, "no relay log ended within a transaction");
+                const flushed = docker([...receiving, "-e", "FLUSH RELAY LOGS;".repeat(40)]);
+                await note(id, large);
+                await flushed;
+                await archived();
+                const index = await docker(["exec", receiver, "cat", "/data/mysql/relay.index"]);
+                const asked = index
+                    .trim()
+                    .split("\n")
+                    .map((file) => `SHOW RELAYLOG EVENTS IN '${file}';`);
+                let open: string | undefined;
+                for (const line of (await docker([...receiving, "-BNe", asked.join("")])).split("\n")) {
+                    const [, , what, , , text = ""] = line.split("\t");
+                    if (what === "Gtid") {
+                        open = /'(.*)'/.exec(text)![1];
+                    } else if (what === "Xid") {
+                        open = undefined;
+                    } else if (what === "Rotate") {
+                        split ??= written.find(({ gtid }) => gtid === open)?.gtid;
+                    }
+                }
+            }
+            const point = written.findIndex(({ gtid }) => gtid === split);
+            const until = (index: number) =>
+                written
+                    .slice(0, index + 1)
+                    .map(({ id }) => id)
+                    .sort((a, b) => a - b)
+                    .join();
+            await note(60);
+            await archived();
+            assert.equal(await restoredTo({ RESTORE_GTID: split }), until(point));
+            assert.equal(await restoredTo({ RESTORE_AT: written[point]!.at }), until(point));
+            assert.equal(await restoredTo({ RESTORE_AT: "latest" }), until(written.length));
         });
 
         it("wait on their volume while the store is away, and say so", async () => {
@@ -494,7 +564,7 @@ describe("backups of mysql", () => {
             const { code, log } = await base();
             assert.equal(code, 3, log);
             assert.match(log, /base \S+ is complete/);
-            assert.match(log.trim().split("\n").at(-1)!, /these tables differ: form\.kept $/);
+            assert.match(log.trim().split("\n").at(-1)!, /these tables differ: form\.kept$/);
             assert.ok((await files()).includes(`${old}.manifest`));
             await scope.inVolume(bucket, `rm ${old}.*`);
             await pods.sql(

@@ -21,7 +21,10 @@ export function isAsConfigured(config: StackConfig, graph: Graph): void {
 }
 
 function countsPods(config: StackConfig, recorded: readonly Recorded[]): void {
-    const wanted = Object.fromEntries(DATASETS.map((name) => [name, podsOf(config, name)]));
+    const wanted = Object.fromEntries([
+        ...DATASETS.map((name) => [name, podsOf(config, name)]),
+        ...(config.backup === undefined ? [] : [["mysql-archive", 1]]),
+    ]);
     const replicas = [...ofType(recorded, "kubernetes:apps/v1:StatefulSet")].map(([name, workload]) => [
         name,
         at<number>(workload, "spec.replicas"),
@@ -45,6 +48,10 @@ function namesClasses(config: StackConfig, recorded: readonly Recorded[]): void 
             config[name].storageClass ?? config.storageClass,
         ]),
     );
+    if (config.backup !== undefined) {
+        const { storageClass } = config.backup.archive;
+        wanted.push(["data-mysql-archive-0", storageClass ?? config.storageClass]);
+    }
     assert.deepStrictEqual(Object.fromEntries(seen), Object.fromEntries(wanted));
 }
 

@@ -80,9 +80,8 @@ describe("backup decisions", () => {
     it("are due without a base, and after a gap that none follows", () => {
         assert.match(call("decide_due", [], "", ""), /no base yet/);
         assert.match(call("decide_due", [], "", NEW), /no base yet/);
-        assert.match(call("decide_due", [], OLD, MIDDLE), new RegExp(`gap at ${MIDDLE}`));
-        assert.match(call("decide_due", [], OLD, OLD), /gap/);
-        assert.equal(call("decide_due", [], NEW, MIDDLE), "");
+        // The segment with the gap may have begun before the base.
+        assert.match(call("decide_due", [], MIDDLE, OLD), new RegExp(`gap at ${OLD}`));
         assert.equal(call("decide_due", [], OLD, ""), "");
     });
 

@@ -22,6 +22,7 @@ const KNOWN: Readonly<
                 chmod: "",
                 date: "-u -d",
                 df: "--output -B",
+                head: "-c",
                 ls: "-A",
                 mkdir: "-p",
                 mkfifo: "",
@@ -35,7 +36,7 @@ const KNOWN: Readonly<
                 sort: "-u -r",
                 stat: "-c",
                 sync: "-f",
-                tail: "-n",
+                tail: "-c -n",
                 timeout: "",
                 touch: "",
                 tr: "",
@@ -43,7 +44,7 @@ const KNOWN: Readonly<
             ...{ getent: "", grep: "-q -a -F -E -c -v -x -e", sed: "-n" },
             mysql:
                 "--no-defaults --defaults-file --socket --host --port --user --batch --skip-column-names -e --connect-timeout " +
-                "--unbuffered --force --default-character-set",
+                "--quick --unbuffered --force --default-character-set",
             mysql_tzinfo_to_sql: "",
             ...{
                 du: "-s -B",
