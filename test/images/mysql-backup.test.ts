@@ -471,9 +471,16 @@ describe("backups of mysql", () => {
             let split: string | undefined;
             for (let id = 50; split === undefined; id += 1) {
                 assert.ok(id < 60, "no relay log ended within a transaction");
-                const flushed = docker([...receiving, "-e", "FLUSH RELAY LOGS;".repeat(40)]);
-                await note(id, large);
-                await flushed;
+                const flush = (times: number) =>
+                    docker([...receiving, "-e", "FLUSH RELAY LOGS; DO SLEEP(0.03);".repeat(times)]);
+                let isCommitted = false;
+                const committed = note(id, large).then(() => (isCommitted = true));
+                do {
+                    await flush(5);
+                } while (!isCommitted);
+                await committed;
+                // Some of its events may not have come yet.
+                await flush(20);
                 await archived();
                 const index = await docker(["exec", receiver, "cat", "/data/mysql/relay.index"]);
                 const asked = index
