@@ -18,9 +18,14 @@ import { parsePage } from "../support/page";
 import { RECOVERY_SECONDS } from "../support/system";
 import { freeSharedPorts } from "./shared-port";
 
-const LINES = parsePage(fs.readFileSync(path.resolve(__dirname, "../../README.md"), "utf8"))
-    .filter(({ heading }) => heading === "Your cluster")
-    .flatMap(({ commands }) => commands.map(({ line }) => line));
+/** The commands below a heading of a page. */
+const linesOf = (page: string, below: string): string[] =>
+    parsePage(fs.readFileSync(path.resolve(__dirname, "../..", page), "utf8"))
+        .filter(({ heading }) => heading === below)
+        .flatMap(({ commands }) => commands.map(({ line }) => line));
+
+const LINES = linesOf("README.md", "Your cluster");
+const [RENAME, PREVIEW_RENAMED] = linesOf("docs/deploy.md", "Rename or move a stack");
 
 /** The name that README.md uses. */
 const NAMESPACE = "dabaweb-mine";
@@ -272,6 +277,9 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
     const UP = /^pulumi up\b/;
 
     for (const line of LINES) {
+        if (UP.test(line)) {
+            describeQuota();
+        }
         it(line, async () => {
             walked = false;
             await succeeds(line);
@@ -286,6 +294,26 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         if (UP.test(line)) {
             describeMine();
         }
+    }
+
+    function describeQuota(): void {
+        it("is refused as a whole by a quota that is too small for it", async () => {
+            const quota = ["--namespace", NAMESPACE, "quota", "tight"];
+            await kubectl(["create", ...quota, "--hard=pods=5"]);
+            try {
+                const { code, stdout, stderr } = await deploying("pulumi up --skip-preview");
+                assert.notStrictEqual(code, 0, stdout);
+                assert.match(
+                    stdout + stderr,
+                    /quota tight allows pods: 5, of which 5 is left for the stack, but it needs 6; ask for a larger quota/,
+                );
+            } finally {
+                await kubectl(["delete", ...quota]);
+            }
+            const kinds = "pods,statefulsets,deployments,jobs,services,secrets,persistentvolumeclaims";
+            const found = await kubectl(["--namespace", NAMESPACE, "get", kinds, "-o", "name"]);
+            assert.strictEqual(found, "", "something was created");
+        });
     }
 
     function describeMine(): void {
@@ -304,6 +332,32 @@ describe('README.md, "Your cluster", with nothing but Node.js, Pulumi and Docker
         it("has nothing to do in a preview", async () => {
             const { code, stdout } = await deploying("pulumi preview --expect-no-changes");
             assert.strictEqual(code, 0, stdout);
+        });
+
+        it("keeps its data and passwords when it is renamed, and names its former name", async () => {
+            const renamed = await deploying(RENAME!);
+            assert.strictEqual(renamed.code, 0, renamed.stderr);
+            try {
+                // In place of the comment at its end.
+                const preview = `${PREVIEW_RENAMED!.split(" #")[0]} --json --show-sames`;
+                const { code, stdout, stderr } = await deploying(preview);
+                assert.strictEqual(code, 0, stdout + stderr);
+                assert.match(
+                    stdout + stderr,
+                    /this stack was deployed as organization\/dabaweb\/mine and is now organization\/dabaweb\/live;/,
+                );
+                const { steps } = JSON.parse(stdout) as { steps: { op: string; urn: string }[] };
+                const kept = steps.filter(({ urn }) =>
+                    /:(StatefulSet|PersistentVolumeClaim|Secret|RandomPassword)::/.test(urn),
+                );
+                const changed = kept.filter(({ op }) => op !== "same" && op !== "update");
+                assert.deepStrictEqual(changed, []);
+                const count = (kind: string) => kept.filter(({ urn }) => urn.includes(`:${kind}::`)).length;
+                assert.deepStrictEqual([count("StatefulSet"), count("PersistentVolumeClaim")], [4, 4]);
+            } finally {
+                const restored = await deploying("pulumi stack rename mine --stack live");
+                assert.strictEqual(restored.code, 0, restored.stderr);
+            }
         });
 
         it("keeps another stack out of its namespace, and names the owner", async () => {
