@@ -304,11 +304,7 @@ export class MySQLBases extends pulumi.ComponentResource {
                             template: {
                                 metadata: podMetadata("backup", name, args),
                                 spec: {
-                                    ...podDefaults(
-                                        { ...args, platform: store.args.images.platform },
-                                        undefined,
-                                        args.pullSecret,
-                                    ),
+                                    ...podOf(args),
                                     restartPolicy: "Never",
                                     containers: [
                                         {
@@ -327,15 +323,8 @@ export class MySQLBases extends pulumi.ComponentResource {
                                         workVolume(args),
                                         memoryVolume("run", "8Mi"),
                                         memoryVolume("tmp", "32Mi"),
-                                        {
-                                            name: "credentials",
-                                            // Of all accounts, only the one that may clone.
-                                            secret: {
-                                                secretName: args.credentials,
-                                                defaultMode: 0o440,
-                                                items: [{ key: "seed", path: "seed" }],
-                                            },
-                                        },
+                                        // Of all accounts, only the one that may clone.
+                                        passwordsOf(["seed"], args.credentials),
                                         ...store.volumes(),
                                     ],
                                 },
@@ -347,6 +336,20 @@ export class MySQLBases extends pulumi.ComponentResource {
             { parent: this },
         );
     }
+}
+
+/** What the pods of both components have in common. */
+function podOf(args: MySQLBasesArgs | MySQLArchiveArgs): ReturnType<typeof podDefaults> {
+    return podDefaults({ ...args, platform: args.store.args.images.platform }, undefined, args.pullSecret);
+}
+
+/** The volume `credentials`, with the passwords of these accounts of MySQL alone. */
+function passwordsOf(
+    accounts: readonly string[],
+    secretName: pulumi.Input<string>,
+): k8s.types.input.core.v1.Volume {
+    const items = accounts.map((key) => ({ key, path: key }));
+    return { name: "credentials", secret: { secretName, defaultMode: 0o440, items } };
 }
 
 /** A volume that lives as long as its pod. */
@@ -418,11 +421,7 @@ export class MySQLArchive extends pulumi.ComponentResource {
                     template: {
                         metadata: podMetadata("backup", name, args),
                         spec: {
-                            ...podDefaults(
-                                { ...args, platform: store.args.images.platform },
-                                undefined,
-                                args.pullSecret,
-                            ),
+                            ...podOf(args),
                             containers: [
                                 {
                                     ...receiving,
@@ -445,14 +444,7 @@ export class MySQLArchive extends pulumi.ComponentResource {
                                 memoryVolume("run", "8Mi"),
                                 memoryVolume("run-receive", "8Mi"),
                                 memoryVolume("tmp", "32Mi"),
-                                {
-                                    name: "credentials",
-                                    secret: {
-                                        secretName: args.credentials,
-                                        defaultMode: 0o440,
-                                        items: ["seed", "replication"].map((key) => ({ key, path: key })),
-                                    },
-                                },
+                                passwordsOf(["seed", "replication"], args.credentials),
                                 ...store.volumes(),
                             ],
                         },
