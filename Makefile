@@ -2,7 +2,7 @@
 STACK ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview status backup backups drift promote down local-up local-down local-purge tools env pictures pins pins-move golden test test-long test-images test-e2e faults bench bench-web
+.PHONY: help up preview status backup backups restore drift promote down local-up local-down local-purge tools env pictures pins pins-move golden test test-long test-images test-e2e faults bench bench-web
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ backup: ## take a base of STACK's MySQL now; docs/backup.md says how to turn bac
 
 backups: ## list the bases of STACK's MySQL, and between which times it can be restored
 	@local/run local/stacks/backup.ts list $(STACK)
+
+restore: ## restore STACK's MySQL in place: AT=latest or a time, GTID=, BASE=, or UNDO=1; docs/backup.md says what stays
+	@local/run local/stacks/main.ts restore $(STACK) "$(AT)" "$(GTID)" "$(BASE)" "$(UNDO)"
 
 drift: ## show what someone changed in STACK by hand since its last update
 	@local/run local/stacks/drift.ts $(STACK)

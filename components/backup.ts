@@ -75,6 +75,13 @@ export interface Restore {
     readonly at?: string;
     /** What was committed up to this transaction is restored, as UUID:NUMBER. */
     readonly gtid?: string;
+    /**
+     * Up to 64 letters, digits, dots, _ and -. One that this stack has not used yet lets the restore replace data that is there, which is kept.
+     * Default: only an empty volume is filled.
+     */
+    readonly word?: string;
+    /** With a new word: bring back the data that the last restore replaced, instead of a backup. Default: false. */
+    readonly undo?: boolean;
     /** Another stack's place in the bucket. Default: this store's. */
     readonly prefix?: string;
     /** What the base was encrypted with. Default: this store's password. */
@@ -152,7 +159,10 @@ export class BackupStore extends pulumi.ComponentResource {
      *
      * @param resources of the container: the master's own, which a server on its data fits in.
      */
-    restore({ base = "", at = "", gtid = "", ...from }: Restore, resources: Resources): FirstContainer {
+    restore(
+        { base = "", at = "", gtid = "", word = "", undo = false, ...from }: Restore,
+        resources: Resources,
+    ): FirstContainer {
         const encryption =
             from.encryptionPassword === undefined
                 ? this.encryption
@@ -160,7 +170,14 @@ export class BackupStore extends pulumi.ComponentResource {
         return {
             container: this.container(
                 "restore",
-                { ...this.env(from.prefix), RESTORE_BASE: base, RESTORE_AT: at, RESTORE_GTID: gtid },
+                {
+                    ...this.env(from.prefix),
+                    RESTORE_BASE: base,
+                    RESTORE_AT: at,
+                    RESTORE_GTID: gtid,
+                    RESTORE_WORD: word,
+                    RESTORE_UNDO: String(undo),
+                },
                 resources,
             ),
             volumes: this.volumes(encryption),

@@ -359,24 +359,32 @@ export const contradictions: readonly Contradiction[] = [
                 : [],
     },
     {
-        rule: "`restore` has one of `base`, `at` and `gtid`; `base` may be beside either of the others.",
-        broken: ({ restore }) =>
-            restore === undefined
-                ? []
-                : restore.at !== undefined && restore.gtid !== undefined
-                  ? [
-                        {
-                            path: ["restore", "gtid"],
-                            message: "only one point can be restored to; remove it or restore.at",
-                        },
-                    ]
-                  : [restore.base, restore.at, restore.gtid].every((each) => each === undefined)
-                    ? [
-                          {
-                              path: ["restore", "base"],
-                              message: "nothing says what to restore; set it, restore.at or restore.gtid",
-                          },
-                      ]
-                    : [],
+        rule: "`restore` has one of `base`, `at` and `gtid`; `base` may be beside either of the others. With `undo` it has none of them, and a `word`.",
+        broken: ({ restore }) => (restore === undefined ? [] : unclear(restore)),
     },
 ];
+
+/** What is unclear about what is to be restored. */
+function unclear({ base, at, gtid, undo, word }: NonNullable<StackConfig["restore"]>): Conflict[] {
+    const conflict = (key: string, message: string): Conflict[] => [{ path: ["restore", key], message }];
+    const given = Object.entries({ base, at, gtid }).flatMap(([key, value]) =>
+        value === undefined ? [] : [key],
+    );
+    if (undo === true && given.length > 0) {
+        return conflict(
+            given[0]!,
+            "undo brings back what the last restore replaced; remove it or restore.undo",
+        );
+    }
+    if (undo === true) {
+        return word === undefined
+            ? conflict("word", "undo takes the place of data that is there; set a word that was not used yet")
+            : [];
+    }
+    if (at !== undefined && gtid !== undefined) {
+        return conflict("gtid", "only one point can be restored to; remove it or restore.at");
+    }
+    return given.length === 0
+        ? conflict("base", "nothing says what to restore; set it, restore.at or restore.gtid")
+        : [];
+}

@@ -200,6 +200,13 @@ export const transaction = matching(
     56,
 );
 
+/** What an operator makes up once for each restore. */
+export const restoreWord = matching(
+    /^[A-Za-z0-9._-]{1,64}$/,
+    "up to 64 letters, digits, dots, _ and -, for example 2026-01-02-dropped-table",
+    64,
+);
+
 /** Name of an account. A colon would end it. */
 export const userName = matching(/^[^\s:\p{Cc}\p{Cs}]+$/u, "a user name without spaces and colons");
 

@@ -32,6 +32,7 @@ import {
     pointInTime,
     regionName,
     siteHost,
+    restoreWord,
     storageClassName,
     storePath,
     taggedImage,
@@ -568,6 +569,17 @@ export const keys = z.strictObject({
                 .optional()
                 .describe(
                     "Also restores what was committed since the base, up to this transaction: a UUID and a number, for example 3e11fa47-71ca-11e1-9e33-c80aa9429562:23.",
+                ),
+            word: restoreWord
+                .optional()
+                .describe(
+                    "A word that this stack has not used yet lets the restore take the place of data that is there. That is kept, and the slaves copy the master.",
+                ),
+            undo: z
+                .boolean()
+                .optional()
+                .describe(
+                    "true, with a new `word`: brings back the data that the last restore replaced, and keeps what was written since.",
                 ),
             prefix: storePath
                 .optional()

@@ -63,6 +63,7 @@ const LONG_FILES: Readonly<Record<string, readonly Part[]>> = {
     "images/mysql-reseed": ["mysql"],
     "images/mysql-compare": ["mysql", "operations"],
     "images/mysql-backup": ["backup", "mysql"],
+    "images/mysql-restore": ["backup", "mysql"],
     "images/mysql": ["mysql"],
     "images/redis": ["redis"],
 };

@@ -82,12 +82,15 @@ decide_ready() {
 #   STARTED                       yes if the receiver was started during the life of this pod, otherwise no
 #   ERRANT                        transactions in this data that this server made itself, or empty
 #   MASTER                        what the master reports: "unknown" (no answer), "ok", "older SET" (it has this data's identity but
-#                                 lacks SET), "other IDENTITY"
-# Prints one of: none, "start receiver", "stop receiver", "start applier", "reseed WHY", "renew WHY" (a new server_uuid), "hold WHY".
+#                                 lacks SET), "other IDENTITY", "restored IDENTITY" (it was restored from a backup, in place of this
+#                                 data's history)
+# Prints one of: none, "start receiver", "stop receiver", "start applier", "reseed WHY", "copy restored", "renew WHY" (a new server_uuid), "hold WHY".
 decide_follow() {
     local receiver=$1 receiver_error=$2 receiver_off=$3 applier=$4 applier_error=$5 applier_off=$6 tries=$7 started=$8 errant=$9
     local master=${10} pause=60
-    if [[ -n $errant ]]; then
+    if [[ $receiver != ON && $master == restored* ]]; then
+        echo "copy restored"
+    elif [[ -n $errant ]]; then
         # A slave applies and never writes, so only someone with root's password can have done this.
         echo "reseed transactions were written on this slave by hand ($errant), or by a start that emptied a MEMORY table, so it has diverged from" \
             "the master"

@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { isMap, parse, parseDocument } from "yaml";
+import { isMap, parse, parseDocument, stringify } from "yaml";
 
 import { reportFailure } from "../../operations/refusal";
 import { writeWhole } from "../machine/files";
@@ -83,6 +83,12 @@ export function broughtBack(committed: string, made: string, now: string): strin
     }
     const [, indent = "  "] = /^( +)[^\s#]/m.exec(committed) ?? [];
     return asWritten(document.toString({ lineWidth: 0, indent: indent.length }), committed);
+}
+
+/** A stack file's text with a setting; comments and other settings stay. */
+export function withSetting(text: string, key: string, value: unknown): string {
+    const all = parse(text) as { config?: object };
+    return broughtBack(text, text, stringify({ ...all, config: { ...all.config, [key]: value } }));
 }
 
 /** A text whose lines that differ from a committed line in the padding of brackets alone are as they were. */

@@ -14,9 +14,10 @@ import { CHECKOUT, dockerChoice, exported, exportLines, places } from "../places
 import { whatStays } from "../state/deployed";
 import { takeLock } from "../state/lock";
 import { waitUntilGone } from "./leftovers";
+import { askForRestore } from "./restore";
 import { Stack } from "./stack";
 
-const commands: Record<string, (stack: Stack) => Promise<void>> = {
+const commands: Record<string, (stack: Stack, given: readonly string[]) => Promise<void>> = {
     /** Everything: environment, stack, deployment, and a check that it works. */
     up: async (stack) => {
         await stack.environment(true);
@@ -29,6 +30,11 @@ const commands: Record<string, (stack: Stack) => Promise<void>> = {
             throw error;
         }
         console.log(await signIn(stack));
+    },
+    /** Restores MySQL in place. */
+    restore: async (stack, [AT = "", GTID = "", BASE = "", UNDO = ""]) => {
+        askForRestore(stack.committed, { AT, GTID, BASE, UNDO });
+        await commands.up!(stack, []);
     },
     down: async (stack) => {
         if (!stack.exists) {
@@ -138,9 +144,9 @@ async function env(name: string, example = ""): Promise<void> {
     printExports(stack);
 }
 
-async function main(command = "", name = "", example?: string): Promise<void> {
+async function main(command = "", name = "", ...given: string[]): Promise<void> {
     if (command === "env") {
-        return env(name, example);
+        return env(name, given[0]);
     }
     const work = commands[command];
     if (work === undefined) {
@@ -151,7 +157,7 @@ async function main(command = "", name = "", example?: string): Promise<void> {
     const stack = new Stack(name);
     const release = takeLock(`stack-${name}`, `make ${command} STACK=${name}`);
     try {
-        await work(stack);
+        await work(stack, given);
     } finally {
         release();
     }

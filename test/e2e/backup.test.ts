@@ -129,12 +129,27 @@ describe("a stack with backups", () => {
         assert.match(listed, new RegExp(`^${identity} +\\d{4}-\\d\\d-\\d\\dT\\S+Z +\\S+Z +none$`, "m"));
     });
 
+    it("is restored in place with a new word, its slaves follow, and the next word undoes it", async () => {
+        await write(LATER);
+        await mysqlReplicates(system);
+        await configure(STACK, { "restore.base": "latest", "restore.word": "one" });
+        await pulumi(STACK, ["up", "--yes", "--skip-preview"]);
+        await system.ready();
+        assert.strictEqual(await rows(), KEPT);
+        await mysqlReplicates(system);
+        await pulumi(STACK, ["config", "rm", "restore"]);
+        await configure(STACK, { "restore.undo": "true", "restore.word": "two" });
+        await pulumi(STACK, ["up", "--yes", "--skip-preview"]);
+        await system.ready();
+        assert.deepStrictEqual((await rows()).split("\n").sort(), [KEPT, LATER].sort());
+        await mysqlReplicates(system);
+        await pulumi(STACK, ["config", "rm", "restore"]);
+    });
+
     it("fills no volume that is lost while the slaves have the data, even with the key `restore`", async () => {
         await configure(STACK, { "restore.base": base });
         await pulumi(STACK, ["up", "--yes", "--skip-preview"]);
         await system.ready();
-        await write(LATER);
-        await mysqlReplicates(system);
         await system.kubectl(["delete", "--wait=false", "pvc/data-mysql-master-0", "pod/mysql-master-0"]);
         await waitFor("the master to have its slave's data", RECOVERY_SECONDS, async () => {
             return (await rows()).split("\n").length === 2;

@@ -3,176 +3,25 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { images, tagged } from "../../local/pins";
-import { build, docker, logs, QUICK_NAMES, tryDocker, untilLogged, waitFor } from "../support/docker";
-import { bin, MysqlPods, type Pod } from "../support/mysql-pods";
-
-const KEYS = { accessKey: "dabaweb", secretKey: "a-secret-key" };
-const PASSWORD = "what-backups-are-encrypted-with";
-const OWNER = "dabaweb/test";
-
-/** How a program of the image ended. */
-interface Ended {
-    readonly code: number;
-    readonly log: string;
-}
-
-/** What differs from a run that succeeds. */
-interface Differently {
-    readonly env?: Readonly<Record<string, string>>;
-    readonly keys?: Readonly<Record<string, string>>;
-    readonly password?: string;
-    /** Mount /run/initialised of a system that was ready once. */
-    readonly initialised?: boolean;
-}
-
-/** The manifest of a base, as facts. */
-type Manifest = Readonly<Record<string, string>>;
+import { BackupPods, type Differently, KEYS, type Manifest, PASSWORD } from "../support/backup-pods";
+import { docker, tryDocker, untilLogged, waitFor } from "../support/docker";
+import { bin, type Pod } from "../support/mysql-pods";
 
 describe("backups of mysql", () => {
-    const pods = new MysqlPods("mysql-backup");
-    const { scope } = pods;
-    const image = `${scope.prefix}:backup`;
-    const store = images.bases.find(({ name }) => name === "rclone")!.image;
+    const pods = new BackupPods("mysql-backup");
+    const { scope, image } = pods;
     let master: Pod;
     let slave: Pod;
     let bucket = "";
-    let server = "";
-    let runs = 0;
     /** The base that every test finds in the store. */
     let first: Manifest;
 
     before(async () => {
         await pods.setUp();
-        await build({
-            context: path.resolve(__dirname, "../../images"),
-            dockerfile: path.resolve(__dirname, "../../images/mysql-backup/Dockerfile"),
-            tag: image,
-            buildArgs: { CONTENT: scope.prefix },
-        });
-        bucket = await scope.disk("store");
-        await scope.inVolume(bucket, "mkdir backups; chown 10001:10001 backups");
-        server = await scope.run({
-            image: tagged(store),
-            name: "store",
-            network: pods.network,
-            mounts: { [bucket]: "/store" },
-            tmpfs: ["/tmp"],
-            env: { XDG_CACHE_HOME: "/tmp", XDG_CONFIG_HOME: "/tmp" },
-            args: [
-                "serve",
-                "s3",
-                "/store",
-                "--addr=:9000",
-                "--dir-cache-time=1s",
-                `--auth-key=${Object.values(KEYS).join(",")}`,
-            ],
-        });
-        await untilLogged(server, /Starting s3 server/);
-        master = await pods.newPod("mysql-master-0", "master");
-        slave = await pods.newPod("mysql-slave-0", "slave");
-        await pods.start(master);
-        await pods.ready(master);
-        await pods.start(slave, { command: "seed" }).then((seed) => docker(["wait", seed]));
-        await pods.start(slave);
-        await pods.ready(slave);
-        await pods.sql(master, "CREATE TABLE form.kept (id INT PRIMARY KEY, words VARCHAR(200))");
-        await write(1, "the quick brown fox");
-        await waitFor("the slave has it", 30, async () => {
-            return (await pods.sql(slave, "SELECT COUNT(*) FROM form.kept")) === "1";
-        });
-        first = await taken();
+        ({ master, slave, bucket, first } = pods);
     });
 
-    after(async () => {
-        await pods.tearDown();
-        await tryDocker(["image", "rm", "--no-prune", image]);
-    });
-
-    const write = (id: number, words: string) =>
-        pods.sql(master, `INSERT INTO form.kept VALUES (${id}, '${words}')`);
-
-    /** Starts a program of the image as a pod does, on a volume. */
-    async function begin(
-        program: "base" | "list" | "receive" | "restore" | "ship",
-        volume: string,
-        { env = {}, keys = KEYS, password = PASSWORD, initialised = false }: Differently = {},
-    ): Promise<string> {
-        runs += 1;
-        const { seed, replication } = pods.passwords;
-        const secret = (name: string, files: Readonly<Record<string, string>>) =>
-            scope.filledVolume(`${name}-${runs}`, files);
-        return scope.run({
-            name: `${program}-${runs}`,
-            image,
-            network: pods.network,
-            memory: "512m",
-            mounts: {
-                [volume]: "/data",
-                [await secret("keys", keys)]: "/run/secrets/store:ro",
-                [await secret("encryption", { password })]: "/run/secrets/encryption:ro",
-                [await secret("accounts", { seed, replication })]: "/run/secrets/mysql:ro",
-                ...(initialised ? { [await pods.marker({ initialised })]: "/run/initialised:ro" } : {}),
-            },
-            tmpfs: ["/run/mysqld", "/tmp"],
-            env: {
-                POD_NAME: "mysql-base-28123456-x7k2p",
-                MASTER_HOST: "mysql-master",
-                MASTER_PORT: "3306",
-                SLAVES_HOST: "mysql-slave-pods",
-                SLAVES_PORT: "3306",
-                MAX_STALE_SECONDS: "30",
-                KEEP_DAYS: "14",
-                ONLY_IF_DUE: "false",
-                STORE_ENDPOINT: "http://store:9000",
-                STORE_BUCKET: "backups",
-                STORE_PREFIX: "team/test",
-                STORE_REGION: "us-east-1",
-                STORE_PATH_STYLE: "true",
-                STORE_OWNER: OWNER,
-                RESTORE_BASE: "latest",
-                RESTORE_AT: "",
-                RESTORE_GTID: "",
-                ...env,
-            },
-            options: [...QUICK_NAMES, "--entrypoint", `${bin}/${program}`],
-        });
-    }
-
-    async function end(container: string): Promise<Ended> {
-        const code = Number(await docker(["wait", container]));
-        const log = await logs(container);
-        await pods.remove(container);
-        return { code, log };
-    }
-
-    const newVolume = () => scope.disk(`work-${runs}`);
-
-    async function base(differently: Differently = {}): Promise<Ended> {
-        return end(await begin("base", await newVolume(), differently));
-    }
-
-    /** The bases that the store has, the oldest first. */
-    async function list(): Promise<Manifest[]> {
-        const { code, log } = await end(await begin("list", await newVolume()));
-        assert.equal(code, 0, log);
-        return log
-            .trim()
-            .split("\n\n")
-            .filter((text) => text !== "")
-            .map((text) =>
-                Object.fromEntries(text.split("\n").map((line) => line.split(": ") as [string, string])),
-            )
-            .filter(({ base }) => base !== undefined);
-    }
-
-    async function taken(): Promise<Manifest> {
-        const { code, log } = await base();
-        assert.equal(code, 0, log);
-        return (await list()).at(-1)!;
-    }
-
-    /** The settings of a restore of one base. */
-    const named = ({ base = "" }: Manifest): Differently => ({ env: { RESTORE_BASE: base } });
+    after(() => pods.tearDown());
 
     const files = async () => (await scope.inVolume(bucket, "find backups -type f | sort")).split("\n");
 
@@ -190,10 +39,10 @@ describe("backups of mysql", () => {
             ],
         );
         assert.equal(await scope.inVolume(bucket, "grep -rlaE 'quick brown|identity|dabaweb' . || true"), "");
-        await write(2, "later than the base");
+        await pods.write(2, "later than the base");
 
         const restored = await pods.newPod("restored-0", "master");
-        const { code, log } = await end(await begin("restore", restored.volume, named(found)));
+        const { code, log } = await pods.end(await pods.begin("restore", restored.volume, pods.named(found)));
         assert.equal(code, 0, log);
         await pods.kill(slave);
         await pods.kill(master);
@@ -221,41 +70,41 @@ describe("backups of mysql", () => {
     it("change nothing in a volume that has data, or in a system that was ready once", async () => {
         const full = await pods.newPod("full-0", "master");
         await scope.inVolume(full.volume, "mkdir mysql; touch mysql/ibdata1; chown -R 10001:10001 mysql");
-        const kept = await end(await begin("restore", full.volume));
+        const kept = await pods.end(await pods.begin("restore", full.volume));
         assert.equal(kept.code, 0, kept.log);
         assert.match(kept.log, /nothing to restore: \/data\/mysql has data/);
         const lost = await pods.newPod("lost-0", "master");
-        const left = await end(await begin("restore", lost.volume, { initialised: true }));
+        const left = await pods.end(await pods.begin("restore", lost.volume, { initialised: true }));
         assert.equal(left.code, 0, left.log);
         assert.match(left.log, /nothing is restored: this system has held data/);
         assert.equal(await scope.inVolume(lost.volume, "ls mysql 2>/dev/null || true"), "");
     });
 
     it("count only once they are complete, however often they are killed", async () => {
-        const before = (await list()).length;
-        const volume = await newVolume();
+        const before = (await pods.list()).length;
+        const volume = await pods.newVolume();
         for (const line of [/cloning /, /uploading it as base/]) {
-            const container = await begin("base", volume);
+            const container = await pods.begin("base", volume);
             await untilLogged(container, line);
             await docker(["kill", container]);
-            await end(container);
+            await pods.end(container);
         }
-        assert.equal((await list()).length, before);
-        const { code, log } = await end(await begin("base", volume));
+        assert.equal((await pods.list()).length, before);
+        const { code, log } = await pods.end(await pods.begin("base", volume));
         assert.equal(code, 0, log);
-        assert.equal((await list()).length, before + 1);
+        assert.equal((await pods.list()).length, before + 1);
     });
 
     it("are restored after a restore that was killed, as if it had not begun", async () => {
         const pod = await pods.newPod("again-0", "master");
         for (const line of [/restoring base/, /ready for connections|starting as process/]) {
-            const container = await begin("restore", pod.volume);
+            const container = await pods.begin("restore", pod.volume);
             await untilLogged(container, line);
             await docker(["kill", container]);
-            await end(container);
+            await pods.end(container);
             assert.equal(await scope.inVolume(pod.volume, "ls mysql 2>/dev/null || true"), "");
         }
-        const { code, log } = await end(await begin("restore", pod.volume));
+        const { code, log } = await pods.end(await pods.begin("restore", pod.volume));
         assert.equal(code, 0, log);
         assert.match(await scope.inVolume(pod.volume, "ls mysql"), /ibdata1/);
     });
@@ -271,14 +120,14 @@ describe("backups of mysql", () => {
             `printf x | dd of=${archive} bs=1 seek=${size >> 1} conv=notrunc status=none`,
         ]) {
             await scope.inVolume(bucket, `${damage}`);
-            const { code, log } = await end(await begin("restore", pod.volume, named(first)));
+            const { code, log } = await pods.end(await pods.begin("restore", pod.volume, pods.named(first)));
             assert.notEqual(code, 0, damage);
             assert.match(log, new RegExp(`base ${name} (cannot be read|is damaged)`), log);
             assert.equal(await scope.inVolume(pod.volume, "ls mysql 2>/dev/null || true"), "");
             await scope.inVolume(bucket, `cp -p kept ${archive}`);
         }
-        const unknown = await end(
-            await begin("restore", pod.volume, { env: { RESTORE_BASE: "20200102T030405Z" } }),
+        const unknown = await pods.end(
+            await pods.begin("restore", pod.volume, { env: { RESTORE_BASE: "20200102T030405Z" } }),
         );
         assert.notEqual(unknown.code, 0);
         assert.match(
@@ -297,7 +146,7 @@ describe("backups of mysql", () => {
     for (const [what, differently, said] of bad) {
         it(`are not taken if ${what}, and the log says so`, async () => {
             const before = await files();
-            const { code, log } = await base(differently);
+            const { code, log } = await pods.base(differently);
             assert.notEqual(code, 0, log);
             assert.match(log.trim().split("\n").at(-1)!, said);
             assert.deepEqual(await files(), before);
@@ -312,7 +161,7 @@ describe("backups of mysql", () => {
             bucket,
             `for end in manifest tar.zst; do cp -p ${folder}/${newest}.$end ${folder}/20200102T030405Z.$end; done`,
         );
-        const { code, log } = await base();
+        const { code, log } = await pods.base();
         assert.equal(code, 0, log);
         assert.match(log, /deleted mysql\/\S+\/20200102T030405Z\.manifest[^]*20200102T030405Z\.tar\.zst/);
         assert.ok((await files()).some((file) => file.includes(newest!)));
@@ -329,8 +178,8 @@ describe("backups of mysql", () => {
         before(async () => {
             archive = await scope.disk("archive");
             await scope.inVolume(archive, "chown 10001:10001 .");
-            shipper = await begin("ship", archive);
-            receiver = await begin("receive", archive);
+            shipper = await pods.begin("ship", archive);
+            receiver = await pods.begin("receive", archive);
             await untilLogged(receiver, /receiving from mysql-master/);
         });
 
@@ -365,13 +214,13 @@ describe("backups of mysql", () => {
 
         /** The rows of a master that is restored to a point. */
         async function restoredTo(env: Readonly<Record<string, string>>): Promise<string> {
-            const pod = await pods.newPod(`point-${runs}`, "master");
-            const { code, log } = await end(
-                await begin("restore", pod.volume, { env: { RESTORE_BASE: "", ...env } }),
+            const pod = await pods.newPod(`point-${pods.runs}`, "master");
+            const { code, log } = await pods.end(
+                await pods.begin("restore", pod.volume, { env: { RESTORE_BASE: "", ...env } }),
             );
             assert.equal(code, 0, log);
             const server = await scope.run({
-                name: `look-${runs}`,
+                name: `look-${pods.runs}`,
                 image,
                 mounts: { [pod.volume]: "/data" },
                 tmpfs: ["/run/mysqld", "/tmp"],
@@ -404,7 +253,7 @@ describe("backups of mysql", () => {
         }
 
         it("are restored to any time and any transaction since", async () => {
-            await taken();
+            await pods.taken();
             for (const id of [101, 102, 103]) {
                 await note(id);
             }
@@ -418,7 +267,7 @@ describe("backups of mysql", () => {
 
         it("are restarted if a program of the archive hangs", async () => {
             const probed = await scope.run({
-                name: `alive-${runs}`,
+                name: `alive-${pods.runs}`,
                 image,
                 tmpfs: ["/run/mysqld"],
                 options: ["--entrypoint", "bash"],
@@ -427,7 +276,7 @@ describe("backups of mysql", () => {
                     "alive; touch -d '-20 minutes' /run/mysqld/turn && alive && touch -d '-40 minutes' /run/mysqld/turn; alive",
                 ],
             });
-            const { code, log } = await end(probed);
+            const { code, log } = await pods.end(probed);
             assert.equal(code, 1);
             assert.match(log, /it has not begun[^]*it hangs: its last turn was 240\d s ago/);
             for (const program of [receiver, shipper]) {
@@ -440,10 +289,10 @@ describe("backups of mysql", () => {
                 await note(id);
                 if (id === 111) {
                     await docker(["kill", receiver]);
-                    receiver = await begin("receive", archive);
+                    receiver = await pods.begin("receive", archive);
                 } else if (id === 113) {
                     await docker(["kill", shipper]);
-                    shipper = await begin("ship", archive);
+                    shipper = await pods.begin("ship", archive);
                 } else if (id === 114) {
                     await pods.kill(master);
                     await pods.start(master);
@@ -514,12 +363,12 @@ describe("backups of mysql", () => {
         });
 
         it("wait on their volume while the store is away, and say so", async () => {
-            await docker(["pause", server]);
+            await docker(["pause", pods.store]);
             try {
                 await note(120);
                 await untilLogged(shipper, /waiting: .*the store does not answer/);
             } finally {
-                await docker(["unpause", server]);
+                await docker(["unpause", pods.store]);
             }
             await archived();
             assert.match(await restoredTo({ RESTORE_AT: written.at(-1)!.at }), /(^|,)120$/);
@@ -527,14 +376,14 @@ describe("backups of mysql", () => {
 
         it("are refused a point that the log does not reach, with the range", async () => {
             const pod = await pods.newPod("range-0", "master");
-            const before = await end(
-                await begin("restore", pod.volume, {
+            const before = await pods.end(
+                await pods.begin("restore", pod.volume, {
                     env: { RESTORE_BASE: "", RESTORE_AT: "2020-01-02T03:04:05Z" },
                 }),
             );
             assert.match(before.log, /the oldest base, \d{8}T\d{6}Z, is later than restore.at/);
-            const later = await end(
-                await begin("restore", pod.volume, {
+            const later = await pods.end(
+                await pods.begin("restore", pod.volume, {
                     env: { RESTORE_BASE: "", RESTORE_AT: "2099-01-02T03:04:05Z" },
                 }),
             );
@@ -544,8 +393,8 @@ describe("backups of mysql", () => {
         });
 
         it("are proven by the next one: restored with the log after them, each has the tables of the next", async () => {
-            const next = await taken();
-            const [proven] = (await list()).filter(({ proven: by }) => by === next.base);
+            const next = await pods.taken();
+            const [proven] = (await pods.list()).filter(({ proven: by }) => by === next.base);
             assert.ok(proven !== undefined && proven.base! < next.base!);
             const tables = await pods.sql(
                 master,
@@ -568,7 +417,7 @@ describe("backups of mysql", () => {
                 bucket,
                 `for end in manifest tar.zst; do cp -p ${folder}/${first.base}.$end ${old}.$end; done`,
             );
-            const { code, log } = await base();
+            const { code, log } = await pods.base();
             assert.equal(code, 3, log);
             assert.match(log, /base \S+ is complete/);
             assert.match(log.trim().split("\n").at(-1)!, /these tables differ: form\.kept$/);
@@ -580,8 +429,8 @@ describe("backups of mysql", () => {
                     "SET GLOBAL super_read_only = ON",
             );
             // The last base has the row that is in no log, so it is not proven, either.
-            assert.equal((await base()).code, 3);
-            assert.equal((await base()).code, 0);
+            assert.equal((await pods.base()).code, 3);
+            assert.equal((await pods.base()).code, 0);
         });
 
         it("say where the log has a gap, and are not restored across it", async () => {
@@ -595,20 +444,20 @@ describe("backups of mysql", () => {
                 const logs = (await pods.sql(pod, "SHOW BINARY LOGS")).trim().split("\n");
                 await pods.sql(pod, `PURGE BINARY LOGS TO '${logs.at(-1)!.split("\t")[0]}'`);
             }
-            receiver = await begin("receive", archive);
+            receiver = await pods.begin("receive", archive);
             await untilLogged(receiver, /the log has a gap: no server has what is between/);
             await note(131);
             await archived();
             const pod = await pods.newPod("gap-0", "master");
-            const { code, log } = await end(
-                await begin("restore", pod.volume, { env: { RESTORE_BASE: "", RESTORE_AT: "latest" } }),
+            const { code, log } = await pods.end(
+                await pods.begin("restore", pod.volume, { env: { RESTORE_BASE: "", RESTORE_AT: "latest" } }),
             );
             assert.notEqual(code, 0);
             assert.match(log, /ends at \S+, because it has a gap there/);
-            const due = await base({ env: { ONLY_IF_DUE: "true" } });
+            const due = await pods.base({ env: { ONLY_IF_DUE: "true" } });
             assert.match(due.log, /its log has a gap at \S+, and no base follows it[^]*base \S+ is complete/);
             const known = await files();
-            const again = await base({ env: { ONLY_IF_DUE: "true" } });
+            const again = await pods.base({ env: { ONLY_IF_DUE: "true" } });
             assert.match(again.log, /its newest base is \S+, and the log after it has no gap$/m);
             assert.equal(again.code, 0);
             assert.deepEqual(
@@ -618,7 +467,7 @@ describe("backups of mysql", () => {
             await note(132);
             await archived();
             assert.match(await restoredTo({ RESTORE_AT: "latest" }), /(^|,)130,131,132$/);
-            const listed = await end(await begin("list", await scope.disk("listing")));
+            const listed = await pods.end(await pods.begin("list", await scope.disk("listing")));
             assert.match(
                 listed.log,
                 new RegExp(
@@ -637,7 +486,7 @@ describe("backups of mysql", () => {
                 bucket,
                 `cp -p ${one} ${folder}/20200102T030405Z.tar.zst; echo >${folder}/20200102T030405Z.gap`,
             );
-            const { code, log } = await base();
+            const { code, log } = await pods.base();
             assert.equal(code, 0, log);
             assert.match(log, /deleted 2 files of the log in mysql\//);
             const after = (await files()).filter((file) => file.includes("/log/"));
@@ -672,13 +521,13 @@ describe("backups of mysql", () => {
             BASE: first.base!,
             ...more,
         };
-        runs += 1;
-        const work = await scope.disk(`hand-${runs}`);
+        pods.runs += 1;
+        const work = await scope.disk(`hand-${pods.runs}`);
         const page = fs.readFileSync(path.resolve(__dirname, "../../docs/backup.md"), "utf8");
         const inside = async (name: string, of: "rclone" | "mysql") =>
             scope.run({
                 image: tagged(images.bases.find((each) => each.name === of)!.image),
-                name: `${name}-${runs}`,
+                name: `${name}-${pods.runs}`,
                 network: pods.network,
                 mounts: { [work]: "/hand" },
                 tmpfs: ["/tmp"],

@@ -143,11 +143,19 @@ function backups(arch: string) {
             }),
         ),
     });
-    const restore = fc.record({
-        base: fc.constantFrom("latest", "20260102T013700Z"),
+    const word = fc.constantFrom("one", "2026-01-02_b.c");
+    const base = fc.constantFrom("latest", "20260102T013700Z");
+    const what = fc.oneof(
+        fc.record({ base, word: optional(word) }),
+        fc.record({ base: optional(base), at: fc.constant("2026-01-02T03:04:05.6Z"), word: optional(word) }),
+        fc.record({ gtid: fc.constant("3e11fa47-71ca-11e1-9e33-c80aa9429562:23") }),
+        fc.record({ undo: fc.constant(true), word }),
+    );
+    const from = fc.record({
         prefix: optional(fc.constant("prod")),
         encryptionPassword: optional(fc.constant(PASSWORD)),
     });
+    const restore = fc.tuple(what, from).map(([point, place]) => ({ ...point, ...place }));
     return { withBackup: optional(fc.tuple(backup, optional(restore))) };
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { withRestore } from "../../local/stacks/restore";
 import { resolve } from "node:path";
 
 import { parse } from "yaml";
@@ -361,4 +362,39 @@ describe("the list of bases", () => {
             volumes: [{ name: "data", emptyDir: {} }, { name: "store" }],
         });
     });
+});
+
+describe("make restore", () => {
+    const none = { AT: "", GTID: "", BASE: "", UNDO: "" };
+    const FILE = "# ours\nconfig:\n  dabaweb:namespace: { name: shop } # the shop's\n";
+
+    it("writes one point with a new word, and leaves everything else as it is", () => {
+        const text = withRestore(FILE, { ...none, AT: "latest" }, "one");
+        assert.equal(text, `${FILE}  dabaweb:restore:\n    at: latest\n    word: one\n`);
+        const again = withRestore(text, { ...none, UNDO: "1" }, "two");
+        assert.equal(again, `${FILE}  dabaweb:restore:\n    word: two\n    undo: true\n`);
+    });
+
+    it("keeps whose backups they are, and the password as it is encrypted", () => {
+        const from = "    prefix: dabaweb/prod\n    encryptionPassword:\n      secure: v1:abc\n";
+        const text = withRestore(
+            `${FILE}  dabaweb:restore:\n    at: latest\n${from}`,
+            { ...none, BASE: "latest", GTID: "uuid:1" },
+            "one",
+        );
+        assert.equal(
+            text,
+            `${FILE}  dabaweb:restore:\n${from}    gtid: uuid:1\n    base: latest\n    word: one\n`,
+        );
+    });
+
+    for (const [given, said] of [
+        [none, /^Error: Nothing says what to restore; set AT to latest/],
+        [{ ...none, AT: "latest", GTID: "uuid:1" }, /^Error: AT and GTID are set/],
+        [{ ...none, UNDO: "1", BASE: "latest" }, /^Error: UNDO and BASE are set/],
+    ] as const) {
+        it(`refuses ${JSON.stringify(given)}`, () => {
+            assert.throws(() => withRestore(FILE, given, "one"), said);
+        });
+    }
 });

@@ -221,6 +221,7 @@ describe("mysql slave decisions", () => {
         }
         const older = `older ${SET}`;
         const other = `other ${B}`;
+        const restored = `restored ${B}`;
         const cases: Case[] = [
             { decision: /^none$/ },
             { tries: "3", decision: /^none$/ },
@@ -235,6 +236,14 @@ describe("mysql slave decisions", () => {
                 decision: /^start receiver$/,
             },
             { receiver: "OFF", started: "no", master: other, decision: /^start receiver$/ },
+            { receiver: "OFF", started: "no", master: restored, decision: /^copy restored$/ },
+            {
+                receiver: "CONNECTING",
+                receiverError: "1045 denied",
+                master: restored,
+                decision: /^copy restored$/,
+            },
+            { receiver: "ON", master: restored, decision: /^none$/ },
             {
                 receiver: "OFF",
                 started: "no",
